@@ -1,0 +1,35 @@
+# `make demo` and `make test` need nothing but a clone; everything lands in .standalone/ (git-ignored).
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench lock training clean
+
+help:      ## this list
+	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/ -/'
+
+setup:     ## the environment for a machine without ROS
+	@standalone/setup
+
+demo: setup ## camera, node and a dialogue manager as three processes; [CLIP=file|folder] [CAMERA=0] [BAG=path]
+	@standalone/env facial_coding demo $(if $(CLIP),--clip "$(CLIP)") $(if $(CAMERA),--camera $(CAMERA)) $(if $(BAG),--bag "$(BAG)")
+
+test: ## linting, types, unit tests and tests over DDS; [ARGS="-k name"]
+	@standalone/setup test
+	@standalone/env ruff check .
+	@standalone/env mypy
+	@standalone/env python -m pytest $(ARGS)
+
+lint: ## linting and types only
+	@standalone/setup test
+	@standalone/env ruff check .
+	@standalone/env mypy
+
+bench: setup ## costs, as ratios to plain MediaPipe on the same frames
+	@standalone/env python -m benchmark
+
+training: ## adds torch and scikit-learn to the environment
+	@standalone/setup training
+
+lock: ## pin the requirements anew
+	@standalone/lock
+
+clean: ## remove the environment
+	rm -rf .standalone

@@ -1,0 +1,216 @@
+"""The stages of the way from an image to a face code, one frozen dataclass each.
+
+    Frame -> Face -> Registered -> Neutral -> Motion -> FaceCode
+
+Arrays are float32 unless said otherwise. Points of an image are in pixels, x right, y down; z is MediaPipe's depth in
+the same unit, smaller is nearer to the camera. "Left" and "right" are the person's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+ImageArray = NDArray[np.uint8]
+
+MESH_POINTS = 478
+SURFACE_POINTS = 468
+"""MediaPipe's face mesh: 468 points of the surface, then ten of the irises."""
+
+
+@dataclass(frozen=True)
+class CameraIntrinsics:
+    """Pinhole camera, in pixels of an image of `width` x `height`."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of the camera.
+
+    image: (height, width, 3) uint8, RGB. stamp_ns: the image's own time. frame_id: the camera's optical frame.
+    index: position in a recording; frames counted since the start when live.
+    """
+
+    image: ImageArray
+    stamp_ns: int
+    index: int = 0
+    frame_id: str = ""
+    camera: CameraIntrinsics | None = None
+
+
+@dataclass(frozen=True)
+class Region:
+    """Axis-parallel box in an image, 0..1 of its width and height."""
+
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+
+
+@dataclass(frozen=True)
+class HeadPose:
+    """Head against camera.
+
+    yaw_deg > 0 turns to the person's left, pitch_deg > 0 looks up, roll_deg > 0 tilts towards the person's left
+    shoulder; all 0 when the face looks straight into the camera.
+    rotation: (3, 3), canonical face axes (x to the person's left, y up, z out of the face) to camera axes
+    (x right, y down, z away from the camera). position_m: (3,) of the sellion in the camera's optical frame; None without
+    camera intrinsics.
+    """
+
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+    rotation: FloatArray
+    position_m: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """How well the keypoints can be trusted, 0..1, for the whole face and by region."""
+
+    face: float
+    brows: float
+    eyes: float
+    lower_face: float
+
+
+@dataclass(frozen=True)
+class Face:
+    """One tracked face in one frame.
+
+    face_id: the track, short-lived; letters, digits and _ only. person_id: lasting; empty when not known.
+    mesh: (478, 3), pixels. smoothed: False when the mesh is the tracker's raw answer.
+    blendshapes: (52,) 0..1 in MediaPipe's order, only from the Tasks backend.
+    """
+
+    face_id: str
+    mesh: FloatArray
+    region: Region
+    pose: HeadPose
+    visibility: Visibility
+    person_id: str = ""
+    blendshapes: FloatArray | None = None
+
+    @property
+    def owner(self) -> str:
+        """Whose neutral and history this is: the person where known, else the face."""
+        return self.person_id or self.face_id
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Keypoints of a face with head pose, size and the position of its parts removed.
+
+    sparse: (68, 2), 68-point scheme in DFECS's registered frame (outer eye corners at (400, 1000) and (1000, 1000)).
+    dense: (468, 3), mesh without irises rotated to frontal, centred between the eyes, distance between the eye centres 1; x to the
+    person's left as seen in the image (right), y down, z away from the camera.
+    """
+
+    sparse: FloatArray
+    dense: FloatArray
+
+
+class NeutralState(IntEnum):
+    """As the constants FaceCode.NEUTRAL_* of the messages."""
+
+    NONE = 0
+    LEARNING = 1
+    READY = 2
+    STALE = 3
+
+
+@dataclass(frozen=True)
+class Neutral:
+    """A person's own resting face at one moment.
+
+    uncertainty: standard error of the registered points, in eye distances; NaN while state is NONE, when `registered`
+    is None too.
+    """
+
+    state: NeutralState
+    registered: Registered | None
+    uncertainty: float
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Registered minus neutral.
+
+    kpm: (136,), DFECS's keypoint motion, x0..x67 then y0..y67, in its registered frame.
+    dense: (468, 3), in eye distances.
+    """
+
+    kpm: FloatArray
+    dense: FloatArray
+
+
+@dataclass(frozen=True)
+class ActionUnits:
+    """FACS action units of one face; all arrays have shape (n,), in the order of `codes`.
+
+    intensity: 0..1, 0.2 to 1.0 for A to E. confidence: 0..1. left, right: intensity of each side, NaN where FACS scores
+    none.
+    """
+
+    codes: tuple[int, ...]
+    intensity: FloatArray
+    confidence: FloatArray
+    left: FloatArray
+    right: FloatArray
+
+    def __getitem__(self, code: int) -> float:
+        """Intensity of an action unit; KeyError when it is not estimated."""
+        try:
+            return float(self.intensity[self.codes.index(code)])
+        except ValueError:
+            raise KeyError(f"AU{code} is not estimated; there are {self.codes}") from None
+
+
+UNSURE = "unsure"
+
+
+@dataclass(frozen=True)
+class Expression:
+    """What the face may express.
+
+    labels and probability (n,): a distribution together with `unsure`, the share that no label earns.
+    label: the likeliest, or "unsure". confidence: 0..1, of the label. valence, arousal: in [-1, 1].
+    """
+
+    labels: tuple[str, ...]
+    probability: FloatArray
+    unsure: float
+    label: str
+    confidence: float
+    valence: float
+    arousal: float
+
+
+def _empty() -> FloatArray:
+    return np.empty(0, np.float32)
+
+
+@dataclass(frozen=True)
+class FaceCode:
+    """All that is said about one face in one frame."""
+
+    face: Face
+    neutral_state: NeutralState
+    neutral_uncertainty: float
+    aus: ActionUnits
+    expression: Expression
+    dfecs: FloatArray = field(default_factory=_empty)
+    latent: FloatArray = field(default_factory=_empty)
