@@ -1,0 +1,57 @@
+"""`facial_coding COMMAND ...`: one module of `commands/` per job, imported when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+# Words of the command -> module in commands/, and what it does. A module has `add_arguments(parser)` and
+# `run(arguments) -> int`, the exit code.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "camera, node and dialogue manager as three processes; leaves a report"),
+    "replay": ("replay", "face codes of a video, a folder of images or a ROS 2 bag, as CSV"),
+}
+
+
+class UserError(Exception):
+    """Something the user can put right; its text says what and how. Ends the command with exit code 1."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = list(sys.argv[1:] if argv is None else argv)
+    for length in (2, 1):
+        name = " ".join(words[:length])
+        if name in COMMANDS:
+            return _run(name, words[length:])
+    parser = argparse.ArgumentParser(
+        prog="facial_coding",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="commands:\n" + "\n".join(f"  {name:22}{about}" for name, (_, about) in COMMANDS.items()),
+        usage="facial_coding COMMAND ...",
+    )
+    if words and words[0] not in ("-h", "--help"):
+        group = [name for name in COMMANDS if name.startswith(words[0] + " ")]
+        parser.error(f"no command {name!r}; " + ("try " + ", ".join(group) if group else "see facial_coding --help"))
+    parser.print_help()
+    return 0 if words else 2
+
+
+def _run(name: str, words: list[str]) -> int:
+    module_name, about = COMMANDS[name]
+    module = importlib.import_module(f"{__package__}.commands.{module_name}")
+    parser = argparse.ArgumentParser(prog=f"facial_coding {name}", description=module.__doc__ or about)
+    module.add_arguments(parser)
+    try:
+        return int(module.run(parser.parse_args(words)))
+    except UserError as error:
+        print(f"facial_coding {name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"facial_coding {name}: stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

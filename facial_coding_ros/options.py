@@ -1,0 +1,68 @@
+"""Settings of the stages: frozen dataclasses whose fields carry their range and meaning.
+
+One declaration serves the core (checked when made), the command line and the ROS parameters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Option:
+    """Meaning and range of one setting. live: may change while running."""
+
+    description: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        if self.choices:
+            return "one of " + ", ".join(repr(choice) for choice in self.choices)
+        if self.low is not None and self.high is not None:
+            return f"{self.low:g} to {self.high:g}"
+        if self.low is not None:
+            return f"at least {self.low:g}"
+        if self.high is not None:
+            return f"at most {self.high:g}"
+        return "any"
+
+    def check(self, name: str, value: Any) -> None:
+        """Raises ValueError naming the setting, the value and what is allowed."""
+        wrong = bool(self.choices) and value not in self.choices
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            wrong |= value != value
+            wrong |= self.low is not None and value < self.low
+            wrong |= self.high is not None and value > self.high
+        if wrong:
+            raise ValueError(f"{name} is {value!r}; allowed: {self.allowed()}")
+
+
+def option(default: Any, description: str, **limits: Any) -> Any:
+    """A dataclass field with its Option. Limits: low, high, choices, live."""
+    return field(default=default, metadata={"option": Option(description, **limits)})
+
+
+def option_of(owner: Any, name: str) -> Option:
+    """The Option of a settings class's field."""
+    return next(f for f in dataclasses.fields(owner) if f.name == name).metadata["option"]
+
+
+class Settings:
+    """Base of the stages' settings: checks every field when made. Raises ValueError or TypeError."""
+
+    def __post_init__(self) -> None:
+        for declared in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, declared.name)
+            if "option" in declared.metadata:
+                expected = type(declared.default)
+                if expected is float and type(value) is int:
+                    object.__setattr__(self, declared.name, value := float(value))
+                if type(value) is not expected:
+                    raise TypeError(f"{declared.name} is {value!r}; a {expected.__name__} is expected")
+                declared.metadata["option"].check(declared.name, value)
