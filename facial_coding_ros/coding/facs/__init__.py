@@ -1,0 +1,6 @@
+"""FACS action units of a face from its keypoint motion."""
+
+from .estimator import FacsEstimator
+from .settings import FacsSettings
+
+__all__ = ["FacsEstimator", "FacsSettings"]
