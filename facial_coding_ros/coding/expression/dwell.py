@@ -1,0 +1,62 @@
+"""A steady label for the expression topic, in image time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from ...types import Expression
+from .labels import ExpressionSettings
+
+LISTED = ("neutral", "happy", "sad", "angry", "surprised", "disgusted", "scared")
+"""The labels that REP-155 lists too: only these are ever published."""
+
+OWNERS = 64
+"""Faces remembered; the one not seen for longest is forgotten first."""
+
+LONGEST_STEP_NS = 500_000_000
+"""A gap between two frames that is longer counts for nothing."""
+
+
+@dataclass
+class _Held:
+    stamp_ns: int
+    published: str = "neutral"
+    candidate: str = "neutral"
+    held_ns: int = 0
+
+
+class ExpressionDwell:
+    """Takes a new label only after it has held for `dwell_s`.
+
+    A face that is unsure, or shows something REP-155 has no word for, keeps its last label: such frames neither help
+    nor hinder the candidate. Any other listed label starts its time anew.
+    """
+
+    def __init__(self, settings: ExpressionSettings | None = None) -> None:
+        self._settings = settings or ExpressionSettings()
+        self._owners: OrderedDict[str, _Held] = OrderedDict()
+
+    def update(self, owner: str, expression: Expression, stamp_ns: int) -> str:
+        """The listed label to publish for this face now. A stamp before the last one starts the face anew."""
+        held = self._owners.get(owner)
+        if held is None or stamp_ns < held.stamp_ns:
+            held = self._owners[owner] = _Held(stamp_ns)
+        self._owners.move_to_end(owner)
+        while len(self._owners) > OWNERS:
+            self._owners.popitem(last=False)
+        step_ns = stamp_ns - held.stamp_ns
+        held.stamp_ns = stamp_ns
+        label = expression.label
+        if label in LISTED:
+            if label != held.candidate:
+                held.candidate, held.held_ns = label, 0
+            elif step_ns <= LONGEST_STEP_NS:
+                held.held_ns += step_ns
+            if held.held_ns >= self._settings.dwell_s * 1e9:
+                held.published = label
+        return held.published
+
+    def forget(self, owner: str) -> None:
+        """Drops what is held of a face; nothing when there is none."""
+        self._owners.pop(owner, None)
