@@ -66,8 +66,8 @@ class HeadPose:
     yaw_deg > 0 turns to the person's left, pitch_deg > 0 looks up, roll_deg > 0 tilts towards the person's left
     shoulder; all 0 when the face looks straight into the camera.
     rotation: (3, 3), canonical face axes (x to the person's left, y up, z out of the face) to camera axes
-    (x right, y down, z away from the camera). position_m: (3,) of the sellion in the camera's optical frame; None without
-    camera intrinsics.
+    (x right, y down, z away from the camera). position_m: (3,) of the sellion in the camera's optical frame; None
+    without camera intrinsics.
     """
 
     yaw_deg: float
@@ -115,8 +115,8 @@ class Registered:
     """Keypoints of a face with head pose, size and the position of its parts removed.
 
     sparse: (68, 2), 68-point scheme in DFECS's registered frame (outer eye corners at (400, 1000) and (1000, 1000)).
-    dense: (468, 3), mesh without irises rotated to frontal, centred between the eyes, distance between the eye centres 1; x to the
-    person's left as seen in the image (right), y down, z away from the camera.
+    dense: (468, 3), mesh without irises rotated to frontal, centred between the eyes, distance between the eye centres
+    1; x to the person's left (right in the image), y down, z away from the camera.
     """
 
     sparse: FloatArray
@@ -214,3 +214,13 @@ class FaceCode:
     expression: Expression
     dfecs: FloatArray = field(default_factory=_empty)
     latent: FloatArray = field(default_factory=_empty)
+
+
+@dataclass(frozen=True)
+class CodeForm:
+    """What the face codes of a pipeline hold: FACS codes, expression labels, sizes of the DFECS code and the latent."""
+
+    aus: tuple[int, ...]
+    labels: tuple[str, ...]
+    dfecs: int = 0
+    latent: int = 0

@@ -1,0 +1,121 @@
+"""Image in, face codes out: the only place that knows the order of the stages.
+
+The live node, replay, demo and benchmarks all run this, so that a recording gives the same numbers as the live run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from .coding.expression import EXPRESSION_LABELS, AuExpression, ExpressionSettings
+from .coding.facs import FacsEstimator, FacsSettings
+from .keypoints import Registration, RegistrationSettings, motion
+from .neutral import NeutralKeeper, NeutralSettings
+from .tracking import TrackingSettings, make_tracker
+from .types import ActionUnits, CodeForm, Face, FaceCode, Frame, Neutral, Region, Registered
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """Settings of every stage, in the order of the data."""
+
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    registration: RegistrationSettings = field(default_factory=RegistrationSettings)
+    neutral: NeutralSettings = field(default_factory=NeutralSettings)
+    facs: FacsSettings = field(default_factory=FacsSettings)
+    expression: ExpressionSettings = field(default_factory=ExpressionSettings)
+
+
+class StageTimes:
+    """Mean seconds per frame of each stage since the last `take`."""
+
+    def __init__(self) -> None:
+        self._total: dict[str, float] = {}
+        self._frames = 0
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._total[stage] = self._total.get(stage, 0.0) + time.perf_counter() - start
+
+    def frame_done(self) -> None:
+        self._frames += 1
+
+    def take(self) -> dict[str, float]:
+        """Mean seconds per frame by stage; starts anew."""
+        means = {stage: total / max(self._frames, 1) for stage, total in self._total.items()}
+        self._total, self._frames = {}, 0
+        return means
+
+
+class Pipeline:
+    """Turns frames into face codes. Not thread-safe: one thread at a time.
+
+    Raises ValueError or FileNotFoundError when a model or a setting cannot be used.
+    """
+
+    def __init__(self, settings: PipelineSettings | None = None) -> None:
+        self.settings = settings or PipelineSettings()
+        self.tracker = make_tracker(self.settings.tracking)
+        self.registration = Registration(self.settings.registration)
+        self.neutral = NeutralKeeper(self.settings.neutral)
+        self.facs = FacsEstimator.load(settings=self.settings.facs)
+        self.expression = AuExpression(self.settings.expression)
+        self.times = StageTimes()
+
+    def process(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> tuple[FaceCode, ...]:
+        """Face codes of one frame, sorted by face id. `regions`: faces another node tracks, by id (add-on mode)."""
+        with self.times.measure("tracking"):
+            if regions is None:
+                faces = self.tracker.track(frame)
+            else:
+                faces = self.tracker.track_regions(frame, regions)
+        codes = self._code(faces, frame.stamp_ns) if faces else ()
+        self.times.frame_done()
+        return codes
+
+    def _code(self, faces: tuple[Face, ...], stamp_ns: int) -> tuple[FaceCode, ...]:
+        with self.times.measure("registration"):
+            registered = self.registration.register([face.mesh for face in faces])
+        with self.times.measure("neutral"):
+            neutrals = [
+                self.neutral.update(face.owner, points, face, stamp_ns)
+                for face, points in zip(faces, registered, strict=True)
+            ]
+        with self.times.measure("coding"):
+            aus = self._action_units(faces, registered, neutrals)
+            expressions = self.expression.estimate(aus)
+        return tuple(
+            FaceCode(face, neutral.state, neutral.uncertainty, units, expression)
+            for face, neutral, units, expression in zip(faces, neutrals, aus, expressions, strict=True)
+        )
+
+    def _action_units(
+        self, faces: tuple[Face, ...], registered: list[Registered], neutrals: list[Neutral]
+    ) -> list[ActionUnits]:
+        aus = self.facs.unknown(len(faces))
+        known = [i for i, neutral in enumerate(neutrals) if neutral.registered is not None]
+        if known:
+            motions = [motion(registered[i], neutrals[i].registered) for i in known]  # type: ignore[arg-type]
+            estimated = self.facs.estimate(motions, [faces[i] for i in known], [neutrals[i] for i in known])
+            for i, units in zip(known, estimated, strict=True):
+                aus[i] = units
+        return aus
+
+    @property
+    def form(self) -> CodeForm:
+        """What the face codes of this pipeline hold."""
+        return CodeForm(self.facs.unknown(1)[0].codes, EXPRESSION_LABELS)
+
+    def reset(self) -> None:
+        """Forgets all tracks; baselines of persons stay."""
+        self.tracker.reset()
+
+    def close(self) -> None:
+        self.tracker.close()
