@@ -19,7 +19,7 @@ MODEL = "facs.npz"
 
 
 class FacsEstimator:
-    """Linear reading of the dense motion, one weight vector for each side of each action unit, negative answers to 0."""
+    """Linear reading of the dense motion: one weight vector for each side of each unit, negative answers to 0."""
 
     def __init__(self, weights: FloatArray, reliability: FloatArray, settings: FacsSettings | None = None) -> None:
         """weights: (468 * 3, 2, units), right side first. reliability: (units,) 0..1, from the model card."""

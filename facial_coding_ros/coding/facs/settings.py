@@ -16,13 +16,15 @@ class FacsSettings(Settings):
     full_eye_distance_px: float = option(40.0, "eye distance from which confidence is full", low=1.0, live=True)
     no_eye_distance_px: float = option(8.0, "eye distance up to which confidence is 0", low=0.0, live=True)
     neutral_error: float = option(
-        0.03, "standard error of the neutral, in eye distances, at which confidence has fallen to half", low=1e-4, live=True
+        0.03, "standard error of the neutral, in eye distances, at which confidence is half", low=1e-4, live=True
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.no_pose_deg <= self.full_pose_deg:
-            raise ValueError(f"no_pose_deg is {self.no_pose_deg:g}; allowed: above full_pose_deg, {self.full_pose_deg:g}")
+            raise ValueError(
+                f"no_pose_deg is {self.no_pose_deg:g}; allowed: above full_pose_deg, {self.full_pose_deg:g}"
+            )
         if self.full_eye_distance_px <= self.no_eye_distance_px:
             raise ValueError(
                 f"full_eye_distance_px is {self.full_eye_distance_px:g}; "
