@@ -1,0 +1,63 @@
+"""Detection, landmarks, and face identity over time.
+
+    tracker = make_tracker(TrackingSettings())
+    faces = tracker.track(frame)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Protocol
+
+from ..types import Face, Frame, Region
+from .settings import TrackingSettings, TrackingStatistics
+
+__all__ = ["Tracker", "TrackingSettings", "TrackingStatistics", "make_tracker"]
+
+
+class Tracker(Protocol):
+    """What the pipeline needs of a tracker; one thread at a time."""
+
+    @property
+    def statistics(self) -> TrackingStatistics: ...
+
+    @property
+    def face_ids(self) -> tuple[str, ...]:
+        """Ids of all announced faces that are not lost, also of those just out of sight."""
+
+    def track(self, frame: Frame) -> tuple[Face, ...]:
+        """The announced faces in sight, sorted by face_id; empty when there are none."""
+
+    def track_regions(self, frame: Frame, regions: Mapping[str, Region]) -> tuple[Face, ...]:
+        """Landmarks on the faces of another node: face_id -> its box."""
+
+    def set_person(self, face_id: str, person_id: str) -> None:
+        """Says whose face it is; a later word replaces an earlier one."""
+
+    def clear_person(self, face_id: str) -> None:
+        """Takes back whose face it is."""
+
+    def configure(self, settings: TrackingSettings) -> None:
+        """Applies the settings that may change while running."""
+
+    def reset(self) -> None:
+        """Forgets all tracks: a looping bag, a camera that restarts."""
+
+    def close(self) -> None:
+        """Frees the networks."""
+
+
+def make_tracker(settings: TrackingSettings) -> Tracker:
+    """The tracker of the chosen backend.
+
+    Raises ImportError when MediaPipe cannot be loaded, FileNotFoundError or ValueError with one line for a task file
+    that is missing or no good.
+    """
+    from .mediapipe_graph import MediaPipeGraph
+    from .tracker import FaceTracker
+
+    if settings.backend == "tasks":
+        raise ValueError("backend 'tasks' is not there yet; use 'mediapipe'")
+    lanes = settings.lanes or min(os.cpu_count() or 1, 4, settings.max_faces)
+    return FaceTracker(settings, MediaPipeGraph(detection_score=settings.detection_score, lanes=lanes))

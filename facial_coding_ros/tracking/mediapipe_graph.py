@@ -1,0 +1,278 @@
+"""The detector and the landmark network of MediaPipe's wheel in one graph of our own.
+
+Why not mediapipe.solutions.face_mesh: its short-range detector is blind for faces narrower than an eighth of the image
+and runs on each frame when fewer faces are present than asked for, and faces go through the network one by one. Here
+the full-range detector runs when it is called for, and faces share a few networks ("lanes") that work side by side.
+
+Used of MediaPipe, 0.10.14 to 0.10.21: CalculatorGraph, packet_creator, packet_getter and the calculators of its own
+face graphs. 1.x has no Python graphs: use the backend "tasks" there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..types import MESH_POINTS, SURFACE_POINTS, FloatArray, ImageArray
+from .regions import Detection, Landmarks, Square, mesh_size
+
+INPUT_SIDE = 192
+PARTS = ("mesh", "lips", "left_eye", "right_eye", "left_iris", "right_iris")
+"""Outputs of the landmark network, in its order; after them comes the presence of a face."""
+
+_DETECTOR = """
+input_stream: "detector_image"
+output_stream: "detections"
+node {{
+  calculator: "FaceDetectionFullRangeCpu"
+  input_stream: "IMAGE:detector_image"
+  output_stream: "DETECTIONS:detections"
+  node_options {{ [type.googleapis.com/mediapipe.FaceDetectionOptions] {{ min_score_thresh: {score} }} }}
+}}
+node {{ calculator: "TfLiteCustomOpResolverCalculator" output_side_packet: "OP_RESOLVER:operations" }}
+"""
+_LANE = """
+input_stream: "image_{lane}"
+input_stream: "square_{lane}"
+node {{
+  calculator: "ImageToTensorCalculator"
+  input_stream: "IMAGE:image_{lane}"
+  input_stream: "NORM_RECT:square_{lane}"
+  output_stream: "TENSORS:input_{lane}"
+  options {{ [mediapipe.ImageToTensorCalculatorOptions.ext] {{
+    output_tensor_width: 192 output_tensor_height: 192 output_tensor_float_range {{ min: 0 max: 1 }} }} }}
+}}
+node {{
+  calculator: "InferenceCalculator"
+  input_side_packet: "OP_RESOLVER:operations"
+  input_stream: "TENSORS:input_{lane}"
+  output_stream: "TENSORS:output_{lane}"
+  options {{ [mediapipe.InferenceCalculatorOptions.ext] {{
+    model_path: "mediapipe/modules/face_landmark/face_landmark_with_attention.tflite" delegate {{ xnnpack {{ }} }} }} }}
+}}
+node {{
+  calculator: "SplitTensorVectorCalculator"
+  input_stream: "output_{lane}"
+  {tensors}
+  options {{ [mediapipe.SplitVectorCalculatorOptions.ext] {{ {ranges} }} }}
+}}
+"""
+_FLOATS = """
+output_stream: "{name}_{lane}"
+node {{
+  calculator: "TensorsToFloatsCalculator"
+  input_stream: "TENSORS:tensor_{name}_{lane}"
+  output_stream: "FLOATS:{name}_{lane}"
+}}
+"""
+_REFINEMENT = """
+input_stream: "image"
+input_stream: "square"
+input_side_packet: "with_attention"
+output_stream: "landmarks"
+node {
+  calculator: "FaceLandmarkCpu"
+  input_stream: "IMAGE:image"
+  input_stream: "ROI:square"
+  input_side_packet: "WITH_ATTENTION:with_attention"
+  output_stream: "LANDMARKS:landmarks"
+}
+"""
+
+
+def _graph_text(lanes: int, detection_score: float) -> str:
+    names = (*PARTS, "presence")
+    text = _DETECTOR.format(score=detection_score)
+    for lane in range(lanes):
+        tensors = " ".join(f'output_stream: "tensor_{name}_{lane}"' for name in names)
+        ranges = " ".join(f"ranges {{ begin: {i} end: {i + 1} }}" for i in range(len(names)))
+        text += _LANE.format(lane=lane, tensors=tensors, ranges=ranges)
+        text += "".join(_FLOATS.format(name=name, lane=lane) for name in names)
+    return text
+
+
+class MediaPipeGraph:
+    """Detections and landmarks of one image; keeps nothing from image to image.
+
+    detection_score: least score of a detection. lanes: landmark networks side by side.
+    Raises ImportError when MediaPipe is missing or has no Python graphs.
+    """
+
+    def __init__(self, *, detection_score: float = 0.5, lanes: int = 2) -> None:
+        # MediaPipe's native log begins when it is loaded; 2 leaves its errors. A value of the user's stays.
+        os.environ.setdefault("GLOG_minloglevel", "2")
+        try:
+            import mediapipe
+            from google.protobuf import text_format
+            from mediapipe.calculators.core import split_vector_calculator_pb2  # noqa: F401  known to the text below
+            from mediapipe.framework import calculator_pb2
+            from mediapipe.framework.formats import rect_pb2
+            from mediapipe.python import packet_creator, packet_getter, solution_base  # noqa: F401  calculator options
+            from mediapipe.python._framework_bindings import calculator_graph, resource_util
+        except ImportError as error:
+            raise ImportError(
+                f"MediaPipe's graphs cannot be loaded ({error}); install 'mediapipe>=0.10.14,<=0.10.21', or set "
+                "backend to 'tasks' with a task_file."
+            ) from error
+        self._create, self._get, self._rect = packet_creator, packet_getter, rect_pb2.NormalizedRect
+        self._image_format = mediapipe.ImageFormat.SRGB
+        resource_util.set_resource_dir(os.path.dirname(os.path.dirname(mediapipe.__file__)))
+        self._maps, self._iris_depth = _refinement_maps()
+        self._lanes = lanes
+        self._time = 0
+        self._packets: dict[str, list[Any]] = {}
+        config = text_format.Parse(_graph_text(lanes, detection_score), calculator_pb2.CalculatorGraphConfig())
+        self._graph = calculator_graph.CalculatorGraph(graph_config=config)
+        for stream in config.output_stream:
+            self._graph.observe_output_stream(stream, self._receive, False)
+        self._graph.start_run({})
+        self._open = True
+
+    def _receive(self, stream: str, packet: Any) -> None:
+        self._packets.setdefault(stream, []).append(packet)
+
+    def process(
+        self, image: ImageArray, squares: Sequence[Square], detect: bool
+    ) -> tuple[list[Landmarks | None], list[Detection]]:
+        """Landmarks in each square, and the faces the detector finds, both in one pass.
+
+        image: (height, width, 3) uint8, RGB. A square that has no sense (empty or far outside) gives None.
+        """
+        height, width = image.shape[:2]
+        packet = self._image_packet(image)
+        self._packets = {}
+        if detect:
+            self._time += 1
+            self._graph.add_packet_to_input_stream("detector_image", packet.at(self._time))
+        used = [i for i, square in enumerate(squares) if _sensible(square, width, height)]
+        for turn, index in enumerate(used):
+            lane = turn % self._lanes
+            self._time += lane == 0
+            square = squares[index]
+            rect = self._rect(
+                x_center=square.x / width,
+                y_center=square.y / height,
+                width=square.side / width,
+                height=square.side / height,
+                rotation=square.angle,
+            )
+            self._graph.add_packet_to_input_stream(f"image_{lane}", packet.at(self._time))
+            self._graph.add_packet_to_input_stream(f"square_{lane}", self._create.create_proto(rect).at(self._time))
+        self._graph.wait_until_idle()
+        found: list[Landmarks | None] = [None] * len(squares)
+        for turn, index in enumerate(used):
+            found[index] = self._landmarks(turn % self._lanes, turn // self._lanes, squares[index])
+        detections = self._detections(width, height) if detect else []
+        self._packets = {}
+        return found, detections
+
+    def detect_in(self, image: ImageArray, xmin: int, ymin: int, xmax: int, ymax: int) -> list[Detection]:
+        """Detections in a part of the image, in pixels of the whole image."""
+        part = np.ascontiguousarray(image[ymin:ymax, xmin:xmax])
+        self._packets = {}
+        self._time += 1
+        self._graph.add_packet_to_input_stream("detector_image", self._image_packet(part).at(self._time))
+        self._graph.wait_until_idle()
+        found = self._detections(xmax - xmin, ymax - ymin)
+        self._packets = {}
+        return [
+            Detection(d.xmin + xmin, d.ymin + ymin, d.width, d.height, d.score, d.eyes + np.array([xmin, ymin], np.float32))
+            for d in found
+        ]
+
+    def close(self) -> None:
+        """Ends the graph's threads; the object is of no use afterwards."""
+        if self._open:
+            self._open = False
+            self._graph.close()
+
+    def _image_packet(self, image: ImageArray) -> Any:
+        view = np.ascontiguousarray(image).view()
+        view.flags.writeable = False  # a read-only array goes in without a copy
+        return self._create.create_image_frame(view, image_format=self._image_format)
+
+    def _detections(self, width: int, height: int) -> list[Detection]:
+        found = []
+        for packet in self._packets.get("detections", []):
+            for detection in self._get.get_proto_list(packet):
+                location = detection.location_data
+                box, points = location.relative_bounding_box, location.relative_keypoints
+                eyes = np.array([[point.x * width, point.y * height] for point in points[:2]], np.float32)
+                found.append(
+                    Detection(
+                        box.xmin * width,
+                        box.ymin * height,
+                        box.width * width,
+                        box.height * height,
+                        float(detection.score[0]),
+                        eyes,
+                    )
+                )
+        return found
+
+    def _landmarks(self, lane: int, turn: int, square: Square) -> Landmarks | None:
+        packets = self._packets.get(f"presence_{lane}", [])
+        if turn >= len(packets):
+            return None
+        parts = [
+            np.array(self._get.get_float_list(self._packets[f"{name}_{lane}"][turn]), np.float32) for name in PARTS
+        ]
+        logit = float(self._get.get_float_list(packets[turn])[0])
+        surface = parts[0].reshape(SURFACE_POINTS, 3)
+        mesh = np.empty((MESH_POINTS, 3), np.float32)
+        mesh[:SURFACE_POINTS] = surface
+        for part, indices in zip(parts[1:], self._maps, strict=True):
+            mesh[indices, :2] = part.reshape(-1, 2)
+        for indices, averaged in zip(self._maps[-2:], self._iris_depth, strict=True):
+            mesh[indices, 2] = surface[averaged, 2].mean()
+        size = max(mesh_size(mesh), 1e-3)
+        shift = np.linalg.norm(mesh[:SURFACE_POINTS, :2] - surface[:, :2], axis=1) / size
+        lips, left, right = self._maps[:3]
+        disagreement = (float(shift[np.concatenate([left, right])].mean()), float(shift[lips].mean()))
+        return Landmarks(_to_image(mesh, square), _sigmoid(logit), disagreement)
+
+
+def _sigmoid(logit: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(logit, -60, 60))))
+
+
+def _to_image(mesh: FloatArray, square: Square) -> FloatArray:
+    """From pixels of the network's input to pixels of the image."""
+    scale = square.side / INPUT_SIDE
+    cos, sin = np.cos(square.angle), np.sin(square.angle)
+    x, y = mesh[:, 0] - INPUT_SIDE / 2, mesh[:, 1] - INPUT_SIDE / 2
+    out = np.empty_like(mesh)
+    out[:, 0] = square.x + scale * (cos * x - sin * y)
+    out[:, 1] = square.y + scale * (sin * x + cos * y)
+    out[:, 2] = scale * mesh[:, 2]
+    return out
+
+
+def _sensible(square: Square, width: int, height: int) -> bool:
+    return (
+        4 <= square.side <= 8 * max(width, height)
+        and -square.side < square.x < width + square.side
+        and -square.side < square.y < height + square.side
+    )
+
+
+def _refinement_maps() -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Which mesh points each refined part replaces, and whose depth the irises take; from MediaPipe's own graph."""
+    from google.protobuf import text_format
+    from mediapipe.calculators.util import landmarks_refinement_calculator_pb2
+    from mediapipe.framework import calculator_pb2
+    from mediapipe.python._framework_bindings import validated_graph_config
+
+    graph = validated_graph_config.ValidatedGraphConfig()
+    graph.initialize(graph_config=text_format.Parse(_REFINEMENT, calculator_pb2.CalculatorGraphConfig()))
+    config = calculator_pb2.CalculatorGraphConfig.FromString(graph.binary_config)
+    node = next(node for node in config.node if node.calculator == "LandmarksRefinementCalculator")
+    kind = landmarks_refinement_calculator_pb2.LandmarksRefinementCalculatorOptions
+    options = node.options.Extensions[kind.ext]
+    parts = options.refinement[1:]
+    maps = [np.array(part.indexes_mapping) for part in parts]
+    depth = [np.array(part.z_refinement.assign_average.indexes_for_average) for part in parts[-2:]]
+    return maps, depth

@@ -1,0 +1,75 @@
+"""Settings and counters of the tracking stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..options import Settings, option
+
+
+@dataclass(frozen=True)
+class TrackingSettings(Settings):
+    """How faces are found and followed."""
+
+    backend: str = option(
+        "mediapipe",
+        "what finds faces and landmarks: the models in MediaPipe's wheel, or a FaceLandmarker task file",
+        choices=("mediapipe", "tasks"),
+    )
+    task_file: str = option("", "path of face_landmarker.task, for the backend 'tasks'")
+    max_faces: int = option(
+        8, "faces followed at once; of more, the nearest and longest followed stay", low=1, high=64, live=True
+    )
+    detection_rate_hz: float = option(
+        3.0, "how often new faces are looked for, in image time", low=0.1, high=120.0, live=True
+    )
+    detection_score: float = option(0.5, "least score of a detected face", low=0.1, high=0.99)
+    presence_score: float = option(
+        0.5, "least probability that landmarks lie on a face", low=0.05, high=0.99, live=True
+    )
+    min_face_px: float = option(
+        20.0, "faces narrower than this are ignored, in pixels", low=8.0, high=2000.0, live=True
+    )
+    tiles: bool = option(
+        False, "also look for faces in overlapping parts of the image, which finds them at half the size", live=True
+    )
+    confirm_hits: int = option(
+        3, "frames in which a face must be seen before it is announced", low=1, high=100, live=True
+    )
+    max_lost_s: float = option(
+        1.5, "how long an unseen face keeps its id, in seconds of image time", low=0.0, high=60.0, live=True
+    )
+    smoothing: bool = option(True, "smooth landmarks over time", live=True)
+    smoothing_min_cutoff_hz: float = option(
+        3.0, "cut-off of the smoothing for landmarks at rest", low=0.05, high=60.0, live=True
+    )
+    smoothing_beta: float = option(
+        20.0, "how fast the cut-off rises with speed: Hz per face width a second", low=0.0, high=1000.0, live=True
+    )
+    lanes: int = option(
+        0, "landmark networks that run side by side, about 30 MiB each; 0: one per core, at most 4", low=0, high=16
+    )
+    id_seed: int = option(
+        0, "start of the sequence of face ids; 0: another one at each start, so that ids differ over restarts", low=0
+    )
+
+
+@dataclass(frozen=True)
+class TrackingStatistics:
+    """Counters since the start, for diagnostics.
+
+    faces_left_out: faces beyond max_faces in the latest detection; faces_left_out_total: their sum over detections.
+    live_tracks: tracks at this moment, announced or not, seen or not.
+    """
+
+    frames: int = 0
+    detections_run: int = 0
+    landmarks_run: int = 0
+    faces_left_out: int = 0
+    faces_left_out_total: int = 0
+    tracks_started: int = 0
+    tracks_announced: int = 0
+    tracks_lost: int = 0
+    tracks_recovered: int = 0
+    resets: int = 0
+    live_tracks: int = 0

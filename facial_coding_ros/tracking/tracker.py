@@ -1,0 +1,273 @@
+"""Faces of a stream of images: found, followed, told apart."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from ..types import Face, Frame, ImageArray, Region
+from .pose import PoseEstimator
+from .regions import Detection, Landmarks, Square, mesh_region, mesh_size, region_square
+from .settings import TrackingSettings, TrackingStatistics
+from .smoothing import OneEuroFilter
+from .tracks import FaceIds, Observation, Track, assign, same_head
+from .visibility import visibility
+
+SEARCH_RATE_HZ = 10.0
+"""How often the detector runs, at least, while nobody is followed or somebody is out of sight."""
+CLOSER = 1.5
+"""Beyond max_faces a new face takes the place of a followed one only when it is that much larger."""
+BLIND_FRAMES = 2
+"""Frames in which landmarks are still sought where a face just vanished; then only the detector brings it back."""
+
+
+class LandmarkSource(Protocol):
+    """A backend: finds landmarks, keeps no identities."""
+
+    def process(
+        self, image: ImageArray, squares: list[Square], detect: bool
+    ) -> tuple[list[Landmarks | None], list[Detection]]: ...
+
+    def detect_in(self, image: ImageArray, xmin: int, ymin: int, xmax: int, ymax: int) -> list[Detection]: ...
+
+    def close(self) -> None: ...
+
+
+class FaceTracker:
+    """The tracker; see docs/tracking.md. One thread at a time."""
+
+    def __init__(self, settings: TrackingSettings, source: LandmarkSource) -> None:
+        self.settings = settings
+        self._source = source
+        self._pose = PoseEstimator()
+        self._ids = FaceIds(settings.id_seed)
+        self._tracks: list[Track] = []
+        self._persons: dict[str, str] = {}
+        self._stamp_ns: int | None = None
+        self._detected_ns: int | None = None
+        self._counts = TrackingStatistics()
+
+    @property
+    def statistics(self) -> TrackingStatistics:
+        return dataclasses.replace(self._counts, live_tracks=len(self._tracks))
+
+    @property
+    def face_ids(self) -> tuple[str, ...]:
+        """Ids of all announced faces that are not lost, also of those just out of sight."""
+        return tuple(sorted(track.face_id for track in self._tracks if track.announced))
+
+    def configure(self, settings: TrackingSettings) -> None:
+        """Applies the settings that may change while running; tracks stay."""
+        self.settings = settings
+        for track in self._tracks:
+            track.smoother.min_cutoff_hz = settings.smoothing_min_cutoff_hz
+            track.smoother.beta = settings.smoothing_beta
+
+    def set_person(self, face_id: str, person_id: str) -> None:
+        """Says whose face it is; a later word replaces an earlier one, an empty one takes it back."""
+        if person_id:
+            self._persons[face_id] = person_id
+        else:
+            self.clear_person(face_id)
+
+    def clear_person(self, face_id: str) -> None:
+        """Takes back whose face it is."""
+        self._persons.pop(face_id, None)
+
+    def reset(self) -> None:
+        """Forgets all tracks, as for a camera that starts anew; their ids are not used again."""
+        self._tracks = []
+        self._persons = {}
+        self._stamp_ns = self._detected_ns = None
+        self._count(resets=1)
+
+    def close(self) -> None:
+        """Ends the backend; the tracker is of no use afterwards."""
+        self._source.close()
+
+    def track(self, frame: Frame) -> tuple[Face, ...]:
+        """The announced faces in sight, sorted by face_id. A stamp before the last one starts anew."""
+        stamp = self._begin(frame)
+        followed = [track for track in self._tracks if track.misses <= BLIND_FRAMES]
+        detect = self._detection_due(stamp)
+        found, detections = self._source.process(frame.image, [track.region(stamp) for track in followed], detect)
+        self._count(landmarks_run=len(followed))
+        seen: list[Observation] = []
+        for track, landmarks in zip(followed, found, strict=True):
+            self._observe(frame.image, landmarks, seen, track)
+        if detect:
+            self._detected_ns = stamp
+            self._look_at_new(frame, detections, seen)
+        pairs = assign(self._tracks, seen, stamp)
+        matched = set(pairs.values())
+        visible: list[tuple[Track, Observation]] = []
+        for index, track in enumerate(self._tracks):
+            if index in pairs:
+                track.update(seen[pairs[index]], stamp)
+                visible.append((track, seen[pairs[index]]))
+            else:
+                track.misses += 1
+        for index, observation in enumerate(seen):
+            if index not in matched and observation.source is None:
+                track = self._start(stamp)
+                track.update(observation, stamp)
+                visible.append((track, observation))
+        self._announce_and_forget(stamp)
+        faces = [self._face(frame, track, observation) for track, observation in visible]
+        return tuple(sorted((face for face in faces if face is not None), key=lambda face: face.face_id))
+
+    def track_regions(self, frame: Frame, regions: Mapping[str, Region]) -> tuple[Face, ...]:
+        """Landmarks on faces that another node found: its ids, its boxes. Sorted by face_id.
+
+        A face whose landmarks are not found in this frame is left out; a face that is no longer named is forgotten.
+        """
+        stamp = self._begin(frame)
+        height, width = frame.image.shape[:2]
+        known = {track.face_id: track for track in self._tracks}
+        self._tracks = []
+        squares = []
+        for face_id in sorted(regions):
+            track = known.get(face_id) or self._start(stamp, face_id)
+            if face_id in known:
+                self._tracks.append(track)
+            square = region_square(regions[face_id], width, height)
+            squares.append(_followed_square(track, square, stamp))
+        found, _ = self._source.process(frame.image, squares, False)
+        self._count(landmarks_run=len(squares))
+        faces = []
+        for track, landmarks in zip(self._tracks, found, strict=True):
+            seen: list[Observation] = []
+            self._observe(frame.image, landmarks, seen, track)
+            if seen:
+                track.update(seen[0], stamp)
+                track.announced = True
+                face = self._face(frame, track, seen[0])
+                faces += [face] if face else []
+            else:
+                track.misses += 1
+        return tuple(faces)
+
+    def _begin(self, frame: Frame) -> int:
+        image, stamp = frame.image, frame.stamp_ns
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+            raise ValueError(f"image is {image.dtype} of shape {image.shape}; uint8 (height, width, 3) is expected")
+        if self._stamp_ns is not None and stamp < self._stamp_ns:
+            self.reset()
+        self._stamp_ns = stamp
+        self._count(frames=1)
+        return stamp
+
+    def _detection_due(self, stamp: int) -> bool:
+        if self._detected_ns is None:
+            return True
+        rate = self.settings.detection_rate_hz
+        if not self._tracks or any(track.misses for track in self._tracks):
+            rate = max(rate, SEARCH_RATE_HZ)
+        return stamp - self._detected_ns >= 0.98e9 / rate
+
+    def _observe(
+        self, image: ImageArray, landmarks: Landmarks | None, seen: list[Observation], track: Track | None
+    ) -> bool:
+        """Adds landmarks to what is seen unless they are none, poor, or on a head that is already there."""
+        if landmarks is None or landmarks.presence < self.settings.presence_score:
+            return False
+        mesh, (height, width) = landmarks.mesh, image.shape[:2]
+        size = mesh_size(mesh)
+        inside = ((mesh[:, :2] >= 0) & (mesh[:, :2] < (width, height))).all(axis=1).mean()
+        if size < self.settings.min_face_px or inside < 0.4:
+            return False
+        if any(same_head(mesh, other.landmarks.mesh) for other in seen):
+            return False
+        centre = mesh[:, :2].mean(axis=0).astype(np.float64)
+        seen.append(Observation(landmarks, size, centre, track.face_id if track else None))
+        return True
+
+    def _look_at_new(self, frame: Frame, detections: list[Detection], seen: list[Observation]) -> None:
+        """Landmarks on detections that no seen face explains; the nearest first, up to max_faces."""
+        image = frame.image
+        if self.settings.tiles:
+            detections = detections + self._tiles(image)
+        fresh: list[Detection] = []
+        for detection in sorted(detections, key=lambda d: -d.width):
+            if not any(_covers(one, detection) for one in seen) and not any(_same_box(detection, one) for one in fresh):
+                fresh.append(detection)
+        room = self.settings.max_faces - len(seen)
+        left_out = max(len(fresh) - room, 0)
+        fresh = fresh[: max(room, 0)]
+        self._count(detections_run=1, landmarks_run=len(fresh), faces_left_out_total=left_out)
+        self._counts = dataclasses.replace(self._counts, faces_left_out=left_out)
+        found, _ = self._source.process(image, [detection.square for detection in fresh], False)
+        for landmarks in found:
+            self._observe(image, landmarks, seen, None)
+
+    def _tiles(self, image: ImageArray) -> list[Detection]:
+        """Detections in four overlapping parts, each 5/8 of the image a side: faces of 3/5 of the size."""
+        height, width = image.shape[:2]
+        h, w = height * 5 // 8, width * 5 // 8
+        found = []
+        for y in (0, height - h):
+            for x in (0, width - w):
+                found += self._source.detect_in(image, x, y, x + w, y + h)
+        return found
+
+    def _start(self, stamp: int, face_id: str = "") -> Track:
+        smoother = OneEuroFilter(self.settings.smoothing_min_cutoff_hz, self.settings.smoothing_beta)
+        track = Track(face_id or self._ids.new(), stamp, smoother)
+        self._tracks.append(track)
+        self._count(tracks_started=1)
+        return track
+
+    def _announce_and_forget(self, stamp: int) -> None:
+        kept = []
+        for track in self._tracks:
+            if not track.announced and track.hits >= self.settings.confirm_hits:
+                track.announced = True
+                self._count(tracks_announced=1)
+            unseen = (stamp - track.seen_ns) / 1e9
+            if track.announced and unseen > self.settings.max_lost_s and track.misses > BLIND_FRAMES:
+                self._count(tracks_lost=1)
+                self._persons.pop(track.face_id, None)
+            elif track.announced or track.misses <= BLIND_FRAMES:
+                kept.append(track)
+        self._tracks = kept
+
+    def _face(self, frame: Frame, track: Track, seen: Observation) -> Face | None:
+        if not track.announced:
+            return None
+        raw, (height, width) = seen.landmarks.mesh, frame.image.shape[:2]
+        mesh = track.smoother(raw, frame.stamp_ns, seen.size) if self.settings.smoothing else raw
+        pose = self._pose.pose(mesh, frame.camera)
+        return Face(
+            track.face_id,
+            mesh,
+            mesh_region(mesh, width, height),
+            pose,
+            visibility(frame.image, seen.landmarks, pose),
+            person_id=self._persons.get(track.face_id, ""),
+            blendshapes=seen.landmarks.blendshapes,
+        )
+
+    def _count(self, **more: int) -> None:
+        changed = {name: getattr(self._counts, name) + number for name, number in more.items()}
+        self._counts = dataclasses.replace(self._counts, **changed)
+
+
+def _followed_square(track: Track, square: Square, stamp: int) -> Square:
+    """The square of the last landmarks where the box agrees with it, else the box's."""
+    if track.hits and track.seen:
+        last = track.region(stamp)
+        if np.hypot(last.x - square.x, last.y - square.y) < 0.35 * square.side and 0.5 < last.side / square.side < 2:
+            return last
+    return square
+
+
+def _covers(seen: Observation, detection: Detection) -> bool:
+    distance = float(np.linalg.norm(seen.centre - detection.centre))
+    return distance < 0.6 * max(seen.size, detection.width)
+
+
+def _same_box(a: Detection, b: Detection) -> bool:
+    return float(np.linalg.norm(a.centre - b.centre)) < 0.5 * max(a.width, b.width)
