@@ -179,7 +179,9 @@ class MediaPipeGraph:
         found = self._detections(xmax - xmin, ymax - ymin)
         self._packets = {}
         return [
-            Detection(d.xmin + xmin, d.ymin + ymin, d.width, d.height, d.score, d.eyes + np.array([xmin, ymin], np.float32))
+            Detection(
+                d.xmin + xmin, d.ymin + ymin, d.width, d.height, d.score, d.eyes + np.array([xmin, ymin], np.float32)
+            )
             for d in found
         ]
 

@@ -26,5 +26,3 @@ def visibility(image: ImageArray, found: Landmarks, pose: HeadPose) -> Visibilit
 
     brows, eyes, lower = (common * share(points) for points in (BROWS, EYES, LOWER_FACE))
     return Visibility((brows + eyes + lower) / 3, brows, eyes, lower)
-
-
