@@ -1,0 +1,4 @@
+"""FACS action units from pixels: EAC-Net, JAA-Net and ME-GraphAU.
+
+`specs`, `alignment` and `live` need no torch; everything that builds or trains a network does.
+"""
