@@ -15,7 +15,7 @@ from .coding.facs import FacsEstimator, FacsSettings
 from .keypoints import Registration, RegistrationSettings, motion
 from .neutral import NeutralKeeper, NeutralSettings
 from .tracking import TrackingSettings, make_tracker
-from .types import ActionUnits, CodeForm, Face, FaceCode, Frame, Neutral, Region, Registered
+from .types import ActionUnits, CodeForm, Face, FaceCode, Frame, Neutral, NeutralState, Region, Registered
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class StageTimes:
 class Pipeline:
     """Turns frames into face codes. Not thread-safe: one thread at a time.
 
-    Raises ValueError or FileNotFoundError when a model or a setting cannot be used.
+    faces: those of the last frame. Raises ValueError or FileNotFoundError when a model or a setting cannot be used.
     """
 
     def __init__(self, settings: PipelineSettings | None = None) -> None:
@@ -68,15 +68,16 @@ class Pipeline:
         self.facs = FacsEstimator.load(settings=self.settings.facs)
         self.expression = AuExpression(self.settings.expression)
         self.times = StageTimes()
+        self.faces: tuple[Face, ...] = ()
+        self._given: dict[str, Registered] = {}
+        self._given_to_everyone: Registered | None = None
 
     def process(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> tuple[FaceCode, ...]:
         """Face codes of one frame, sorted by face id. `regions`: faces another node tracks, by id (add-on mode)."""
         with self.times.measure("tracking"):
-            if regions is None:
-                faces = self.tracker.track(frame)
-            else:
-                faces = self.tracker.track_regions(frame, regions)
+            faces = self.tracker.track(frame) if regions is None else self.tracker.track_regions(frame, regions)
         codes = self._code(faces, frame.stamp_ns) if faces else ()
+        self.faces = faces
         self.times.frame_done()
         return codes
 
@@ -84,6 +85,8 @@ class Pipeline:
         with self.times.measure("registration"):
             registered = self.registration.register([face.mesh for face in faces])
         with self.times.measure("neutral"):
+            for face in faces:
+                self._take_given(face.owner, stamp_ns)
             neutrals = [
                 self.neutral.update(face.owner, points, face, stamp_ns)
                 for face, points in zip(faces, registered, strict=True)
@@ -108,14 +111,51 @@ class Pipeline:
                 aus[i] = units
         return aus
 
+    def give_neutrals(
+        self, by_owner: Mapping[str, Registered] | None = None, everyone: Registered | None = None
+    ) -> None:
+        """Neutrals set by hand, taken when an owner first appears: each its own, or one for everyone."""
+        self._given = dict(by_owner or {})
+        self._given_to_everyone = everyone
+
+    def _take_given(self, owner: str, stamp_ns: int) -> None:
+        given = self._given.pop(owner, None)
+        if given is None and self._given_to_everyone is not None:
+            unknown = self.neutral.neutral(owner, stamp_ns).state is NeutralState.NONE
+            given = self._given_to_everyone if unknown else None
+        if given is not None:
+            self.neutral.set_neutral(owner, given, stamp_ns)
+
     @property
     def form(self) -> CodeForm:
         """What the face codes of this pipeline hold."""
         return CodeForm(self.facs.unknown(1)[0].codes, EXPRESSION_LABELS)
+
+    @property
+    def backend(self) -> str:
+        """What computes landmarks and models, for diagnostics."""
+        return f"{self.settings.tracking.backend}, onnxruntime CPU"
+
+    def apply(self, settings: PipelineSettings) -> None:
+        """Takes over settings that may change while running; the others had their effect when this was made."""
+        self.settings = settings
+        self.tracker.configure(settings.tracking)
+        self.neutral.settings = settings.neutral
+        self.facs.settings = settings.facs
+        self.expression.settings = settings.expression
+
+    def join(self, face_id: str, person_id: str) -> None:
+        """A face turns out to be a person, who may be known already; an empty person_id takes that back."""
+        if person_id:
+            self.tracker.set_person(face_id, person_id)
+            self.neutral.adopt(face_id, person_id)
+        else:
+            self.tracker.clear_person(face_id)
 
     def reset(self) -> None:
         """Forgets all tracks; baselines of persons stay."""
         self.tracker.reset()
 
     def close(self) -> None:
+        self.neutral.close()
         self.tracker.close()

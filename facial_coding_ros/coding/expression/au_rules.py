@@ -43,7 +43,7 @@ class AuExpression:
     """The second opinion beside the perceptual latent, and what runs where there is no latent model."""
 
     def __init__(self, settings: ExpressionSettings | None = None) -> None:
-        self._settings = settings or ExpressionSettings()
+        self.settings = settings or ExpressionSettings()
         emotions = EXPRESSION_LABELS[1:]
         parts = [(label, units, weight) for label in emotions for units, weight in PARTS[label]]
         against = [(label, unit, weight) for label in emotions for unit, weight in AGAINST[label].items()]
@@ -86,7 +86,7 @@ class AuExpression:
         unexplained = activity * (1 - evidence.max(axis=1))
         total = shares.sum(axis=1) + unexplained
         shares *= trusted / np.maximum(total, 1e-6)[:, None]
-        return [expression_of(row, max(0.0, 1 - float(row.sum())), self._settings.unsure_below) for row in shares]
+        return [expression_of(row, max(0.0, 1 - float(row.sum())), self.settings.unsure_below) for row in shares]
 
     def _columns(self, aus: Sequence[ActionUnits]) -> tuple[FloatArray, FloatArray]:
         """Strength 0..1 between FLOOR and FULL, and confidence, both (n, codes of the rules)."""

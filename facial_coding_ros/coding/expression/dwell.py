@@ -34,7 +34,7 @@ class ExpressionDwell:
     """
 
     def __init__(self, settings: ExpressionSettings | None = None) -> None:
-        self._settings = settings or ExpressionSettings()
+        self.settings = settings or ExpressionSettings()
         self._owners: OrderedDict[str, _Held] = OrderedDict()
 
     def update(self, owner: str, expression: Expression, stamp_ns: int) -> str:
@@ -53,7 +53,7 @@ class ExpressionDwell:
                 held.candidate, held.held_ns = label, 0
             elif step_ns <= LONGEST_STEP_NS:
                 held.held_ns += step_ns
-            if held.held_ns >= self._settings.dwell_s * 1e9:
+            if held.held_ns >= self.settings.dwell_s * 1e9:
                 held.published = label
         return held.published
 

@@ -1,0 +1,107 @@
+"""Face codes drawn onto the image, for people who watch: keypoints, action units, expression, neutral state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from ..types import FaceCode, FloatArray, ImageArray, NeutralState
+
+# RGB
+_TEXT = (245, 245, 245)
+_PANEL = (24, 26, 32)
+_BAR = (66, 170, 255)
+_TRACK = (58, 62, 72)
+_POINT = (90, 255, 170)
+NEUTRAL_COLOURS = {
+    NeutralState.NONE: (150, 150, 150),
+    NeutralState.LEARNING: (255, 190, 60),
+    NeutralState.READY: (90, 220, 120),
+    NeutralState.STALE: (230, 110, 90),
+}
+AU_NAMES = {
+    1: "inner brow raiser",
+    2: "outer brow raiser",
+    4: "brow lowerer",
+    5: "upper lid raiser",
+    6: "cheek raiser",
+    7: "lid tightener",
+    9: "nose wrinkler",
+    10: "upper lip raiser",
+    12: "lip corner puller",
+    14: "dimpler",
+    15: "lip corner depressor",
+    16: "lower lip depressor",
+    17: "chin raiser",
+    18: "lip pucker",
+    20: "lip stretcher",
+    22: "lip funneler",
+    23: "lip tightener",
+    24: "lip pressor",
+    25: "lips part",
+    26: "jaw drop",
+    27: "mouth stretch",
+    28: "lip suck",
+    43: "eyes closed",
+    45: "blink",
+}
+_SHOWN_AUS = 5
+_LEAST_SHOWN = 0.1
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def draw(image: ImageArray, faces: Iterable[tuple[FaceCode, FloatArray]]) -> ImageArray:
+    """A copy of the RGB image with every face drawn; each comes with its 70 landmarks (70, 2) in pixels."""
+    canvas = image.copy()
+    for code, points in faces:
+        _keypoints(canvas, points)
+        _panel(canvas, code)
+    return canvas
+
+
+def _keypoints(canvas: ImageArray, points: FloatArray) -> None:
+    size = float(np.linalg.norm(points[36] - points[45]))
+    radius = 1 if size < 60 else 2
+    for x, y in np.round(points[np.isfinite(points).all(1)] * 8).astype(int):
+        cv2.circle(canvas, (x, y), radius * 8, _POINT, -1, cv2.LINE_AA, 3)
+
+
+def _panel(canvas: ImageArray, code: FaceCode) -> None:
+    """Box around the face; beside it, where there is room, a panel with what it does."""
+    height, width = canvas.shape[:2]
+    region = code.face.region
+    x0, x1 = round(region.xmin * width), round(region.xmax * width)
+    y0, y1 = round(region.ymin * height), round(region.ymax * height)
+    colour = NEUTRAL_COLOURS[code.neutral_state]
+    cv2.rectangle(canvas, (x0, y0), (x1, y1), colour, 1, cv2.LINE_AA)
+
+    scale = float(np.clip(height / 720, 0.55, 1.6))
+    line = round(22 * scale)
+    wide = round(232 * scale)
+    active = sorted(zip(code.aus.intensity, code.aus.codes, code.aus.confidence, strict=True), reverse=True)
+    shown = [entry for entry in active[:_SHOWN_AUS] if entry[0] >= _LEAST_SHOWN and entry[2] > 0]
+    tall = line * (3 + _SHOWN_AUS) + line // 2
+    left = x1 + 6 if x1 + 6 + wide <= width else max(x0 - 6 - wide, 0)
+    top = int(np.clip((y0 + y1 - tall) // 2, 0, max(height - tall, 0)))
+    box = canvas[top : top + tall, left : left + wide]
+    box[:] = (box * 0.25 + np.array(_PANEL) * 0.75).astype(np.uint8)
+
+    def text(row: float, content: str, tint: tuple[int, int, int] = _TEXT, size: float = 0.5) -> None:
+        place = (left + round(8 * scale), top + round(line * (row + 0.75)))
+        cv2.putText(canvas, content, place, _FONT, size * scale, tint, 1, cv2.LINE_AA)
+
+    estimate = code.expression
+    text(0, f"{code.face.person_id or code.face.face_id}  neutral: {code.neutral_state.name.lower()}", colour, 0.45)
+    text(1, f"{estimate.label} {estimate.confidence:.0%}", _TEXT, 0.62)
+    text(2, f"valence {estimate.valence:+.2f}   arousal {estimate.arousal:+.2f}", _TEXT, 0.42)
+    for index, (intensity, au, confidence) in enumerate(shown):
+        row = 3 + index
+        y = top + round(line * row) + 2
+        full = wide - round(16 * scale)
+        start = left + round(8 * scale)
+        cv2.rectangle(canvas, (start, y), (start + full, y + line - 5), _TRACK, -1)
+        tint = tuple(round(c * (0.35 + 0.65 * float(confidence))) for c in _BAR)
+        cv2.rectangle(canvas, (start, y), (start + round(full * min(float(intensity), 1.0)), y + line - 5), tint, -1)
+        text(row - 0.08, f"AU{au} {AU_NAMES.get(au, '')}", _TEXT, 0.4)

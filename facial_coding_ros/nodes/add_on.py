@@ -1,0 +1,53 @@
+"""Faces that another node tracks, for add-on mode."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from hri_msgs.msg import IdsList, NormalizedRegionOfInterest2D
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+
+from ..types import Region
+from .humans import FACES
+
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class TrackedElsewhere:
+    """Ids and newest regions of the faces that another node publishes under /humans/faces."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._lock = threading.Lock()  # the worker reads, the executor writes
+        self._regions: dict[str, Region] = {}
+        self._faces: dict[str, Subscription[Any]] = {}
+        self._tracked = node.create_subscription(IdsList, f"{FACES}/tracked", self._on_tracked, RELIABLE)
+
+    def regions(self) -> dict[str, Region]:
+        with self._lock:
+            return dict(self._regions)
+
+    def _on_tracked(self, message: IdsList) -> None:
+        for face_id in set(message.ids) - set(self._faces):
+            self._faces[face_id] = self._node.create_subscription(
+                NormalizedRegionOfInterest2D,
+                f"{FACES}/{face_id}/roi",
+                lambda box, face_id=face_id: self._on_roi(face_id, box),
+                RELIABLE,
+            )
+        for face_id in set(self._faces) - set(message.ids):
+            self._node.destroy_subscription(self._faces.pop(face_id))
+            with self._lock:
+                self._regions.pop(face_id, None)
+
+    def _on_roi(self, face_id: str, box: NormalizedRegionOfInterest2D) -> None:
+        with self._lock:
+            self._regions[face_id] = Region(box.xmin, box.ymin, box.xmax, box.ymax)
+
+    def destroy(self) -> None:
+        for subscription in [self._tracked, *self._faces.values()]:
+            self._node.destroy_subscription(subscription)
+        self._faces.clear()

@@ -1,0 +1,131 @@
+"""A recording as a camera: sensor_msgs/Image or CompressedImage at the recording's rate, and CameraInfo."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from ..image.conversion import fill_compressed, fill_image
+from ..image.sources import Source, SourceError, camera_source, open_source
+from ..types import Frame
+from .messages import header_of
+from .process import Finished, StartError, parameter, run_node
+
+# Field of view of the made-up camera of a recording without calibration, as a usual webcam's.
+ASSUMED_FIELD_OF_VIEW_DEG = 60.0
+
+
+class ClipPlayer(Node):
+    """Plays when somebody listens; ends with exit code 0 after the last frame, unless it loops."""
+
+    def __init__(self) -> None:
+        super().__init__("clip_player")
+        clip = str(parameter(self, "clip", "", "video file, folder of images, ROS 2 bag, or number of a camera"))
+        topic = parameter(self, "topic", "", "topic of the images in a bag that has several")
+        self._rate = float(parameter(self, "rate", 1.0, "speed; 1 is the recording's own"))
+        self._loop = bool(parameter(self, "loop", False, "start again after the last frame"))
+        self._frame_id = str(parameter(self, "frame_id", "camera_optical_frame", "frame of the images"))
+        self._compressed = bool(parameter(self, "compressed", False, "publish image/compressed (JPEG), not image"))
+        self._start_stamp_ns = int(parameter(self, "start_stamp_ns", -1, "stamp of the first image; -1: now"))
+        self._patience_s = float(parameter(self, "wait_s", 30.0, "seconds to wait for a subscriber before playing"))
+        if not (math.isfinite(self._rate) and self._rate > 0):
+            raise StartError(f"parameter rate is {self._rate}; above 0 is allowed")
+        if not clip:
+            raise StartError("parameter clip is empty; a video, a folder of images, a ROS 2 bag or a camera number")
+        try:
+            self._source: Source = camera_source(int(clip)) if clip.isdigit() else open_source(Path(clip), str(topic))
+            self._frames = self._source.frames(self._on_damage)
+            self._next: Frame | None = next(self._frames, None)
+        except SourceError as error:
+            raise StartError(str(error)) from None
+        if self._next is None:
+            raise StartError(f"{clip} has no frame that can be used")
+        qos = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
+        name = "image/compressed" if self._compressed else "image"
+        self._images = self.create_publisher(CompressedImage if self._compressed else Image, name, qos)
+        self._infos = self.create_publisher(CameraInfo, "camera_info", qos)
+        self._born = time.monotonic()
+        self._started: float | None = None
+        self._first_ns = self._next.stamp_ns
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(0.005, self._tick, clock=self._steady)
+        self.published = 0
+
+    def _on_damage(self, problem: str) -> None:
+        self.get_logger().warning(problem)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if self._started is None:
+            if self._images.get_subscription_count() == 0 and now - self._born < self._patience_s:
+                return
+            self._begin(now)
+        assert self._started is not None
+        if self._next is None:
+            raise Finished
+        due_ns = self._first_ns + (now - self._started) * self._rate * 1e9
+        while self._next is not None and self._next.stamp_ns <= due_ns:
+            self._publish(self._next)
+            self._next = next(self._frames, None)
+            if self._next is None and self._loop:
+                self._frames = self._source.frames(lambda _: None)
+                self._next = next(self._frames, None)
+                self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        """Image stamps keep the recording's own spacing, whatever the timer's jitter."""
+        self._started = now
+        stamp = self._start_stamp_ns
+        self._offset_ns = (self.get_clock().now().nanoseconds if stamp < 0 else stamp) - self._first_ns
+
+    def _publish(self, frame: Frame) -> None:
+        header = header_of(frame.stamp_ns + self._offset_ns, frame.frame_id or self._frame_id)
+        info = camera_info(frame)
+        info.header = header
+        self._infos.publish(info)
+        if self._compressed:
+            message = CompressedImage(header=header)
+            fill_compressed(message, frame.image)
+        else:
+            message = Image(header=header)
+            fill_image(message, frame.image)
+        self._images.publish(message)
+        self.published += 1
+
+    def destroy_node(self) -> None:
+        if self.context.ok():
+            from rclpy.duration import Duration
+
+            self._images.wait_for_all_acked(Duration(seconds=1))
+        super().destroy_node()
+
+
+def camera_info(frame: Frame) -> CameraInfo:
+    """The recording's calibration, or that of a camera with the assumed field of view."""
+    height, width = frame.image.shape[:2]
+    camera = frame.camera
+    focal = width / 2 / math.tan(math.radians(ASSUMED_FIELD_OF_VIEW_DEG) / 2)
+    fx, fy, cx, cy = (
+        (camera.fx, camera.fy, camera.cx, camera.cy) if camera else (focal, focal, (width - 1) / 2, (height - 1) / 2)
+    )
+    info = CameraInfo(height=height, width=width, distortion_model="plumb_bob", d=[0.0] * 5)
+    info.k = [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
+    info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    info.p = [fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0]
+    return info
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    return run_node(ClipPlayer, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

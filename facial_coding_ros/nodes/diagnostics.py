@@ -1,0 +1,58 @@
+"""What the node says about itself once a second on /diagnostics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+
+@dataclass(frozen=True)
+class Health:
+    """One second of the node's life. stage_s: mean seconds a frame by stage. neutrals: faces by neutral state."""
+
+    active: bool
+    image_topic: str
+    image_age_s: float = 0.0
+    input_rate_hz: float = 0.0
+    stalled: bool = False
+    processed: int = 0
+    skipped: int = 0
+    refused: int = 0
+    faces: int = 0
+    faces_left_out: int = 0
+    stage_s: dict[str, float] = field(default_factory=dict)
+    neutrals: dict[str, int] = field(default_factory=dict)
+    backend: str = ""
+
+
+def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
+    """Level WARN when the camera stalls or more faces are present than the budget allows."""
+    status = DiagnosticStatus(name=f"/social_perception/faces/{node_name}", hardware_id=health.image_topic)
+    if not health.active:
+        status.level, status.message = DiagnosticStatus.OK, "inactive"
+    elif health.stalled:
+        status.level, status.message = DiagnosticStatus.WARN, f"no image for {health.image_age_s:.1f} s"
+    elif health.faces_left_out:
+        status.level = DiagnosticStatus.WARN
+        status.message = f"{health.faces} faces, {health.faces_left_out} left out (tracking.max_faces)"
+    else:
+        status.level, status.message = DiagnosticStatus.OK, f"{health.faces} faces"
+    values = {
+        "image topic": health.image_topic,
+        "input rate (Hz)": f"{health.input_rate_hz:.1f}",
+        "image age (s)": f"{health.image_age_s:.2f}",
+        "processed frames": str(health.processed),
+        "skipped frames": str(health.skipped),
+        "refused images": str(health.refused),
+        "faces": str(health.faces),
+        "faces left out": str(health.faces_left_out),
+        "backend": health.backend,
+    }
+    values |= {f"{stage} (ms)": f"{seconds * 1e3:.2f}" for stage, seconds in health.stage_s.items()}
+    values |= {f"neutral {state}": str(count) for state, count in health.neutrals.items()}
+    status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
+    array = DiagnosticArray(status=[status])
+    array.header.stamp = stamp
+    return array

@@ -1,0 +1,303 @@
+"""The lifecycle node `facial_coding`: images in, REP-155 topics and face codes out.
+
+Callbacks only hand over the newest image; a worker runs the pipeline. One lock guards pipeline and publishers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from facial_coding_msgs.msg import FaceCodeArray
+from rcl_interfaces.msg import ParameterDescriptor, ParameterType, SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from ..image.conversion import ImageError, to_rgb
+from ..image.sources import fitting, intrinsics
+from ..pipeline import Pipeline
+from ..types import CameraIntrinsics, Frame, NeutralState
+from . import diagnostics, messages, parameters
+from .add_on import TrackedElsewhere
+from .humans import FACES, RELIABLE, Humans
+from .input_watch import InputWatch, why_no_images
+from .neutral_services import NeutralServices
+from .persons import Persons
+from .process import check_hri_msgs, run_node
+from .settings import NodeSettings
+from .worker import LatestWorker
+
+_PARAMETER_TYPES = {
+    bool: ParameterType.PARAMETER_BOOL,
+    int: ParameterType.PARAMETER_INTEGER,
+    float: ParameterType.PARAMETER_DOUBLE,
+    str: ParameterType.PARAMETER_STRING,
+}
+
+
+class FacialCodingNode(LifecycleNode):
+    """See docs/ros.md for topics, services and parameters."""
+
+    def __init__(self, **node_arguments: Any) -> None:
+        super().__init__(parameters.NODE_NAME, **node_arguments)
+        check_hri_msgs()
+        for name, default, option in parameters.declared():
+            descriptor = ParameterDescriptor(
+                name=name,
+                type=_PARAMETER_TYPES[type(default)],
+                description=option.description,
+                additional_constraints=option.allowed(),
+                dynamic_typing=True,  # an integer for a float is fine; other types are refused by our own check
+            )
+            self.declare_parameter(name, default, descriptor)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # a stalled camera or a paused bag stops ROS time
+        self._lock = threading.Lock()
+        self._settings = NodeSettings()
+        self._pipeline: Pipeline | None = None
+        self._worker: LatestWorker[tuple[Any, float]] | None = None
+        self._elsewhere: TrackedElsewhere | None = None
+        self._humans: Humans | None = None
+        self._watch_timers: list[Timer] = []
+        self._subscriptions_of_input: list[Subscription[Any]] = []
+        self._watch = InputWatch()
+        self._camera: CameraIntrinsics | None = None
+        self._stalled = False
+        self._frames = self._processed = self._refused = self._faces = 0
+        self._neutral_states: dict[str, int] = {}
+        self._last_warning = 0.0
+
+    # -- lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            self._settings = parameters.build(self._parameter_values())
+            self._pipeline = Pipeline(self._settings.pipeline)
+        except (ValueError, FileNotFoundError) as error:
+            self.get_logger().error(f"not configured: {error}")
+            return TransitionCallbackReturn.FAILURE
+        self._codes = self.create_publisher(FaceCodeArray, "~/face_codes", RELIABLE)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        assert self._pipeline is not None
+        settings = self._settings.ros
+        add_on = settings.mode == "addon"
+        self._humans = Humans(self, self._settings.pipeline.expression, add_on)
+        self._elsewhere = TrackedElsewhere(self) if add_on else None
+        self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined)
+        self._neutral_services = NeutralServices(self, self._pipeline, self._lock)
+        self._watch, self._stalled, self._camera = InputWatch(), False, None
+        self._last_warning = time.monotonic()
+        self._worker = LatestWorker(self._work, "facial_coding")
+        self._subscribe_input()
+        self._watch_timers = [
+            self.create_timer(0.1, self._check_input, clock=self._steady),
+            self.create_timer(1.0, self._each_second, clock=self._steady),
+        ]
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop()
+        self._release()
+        return super().on_shutdown(state)
+
+    def _stop(self) -> None:
+        """Ends the work; the last thing said is that nobody is tracked."""
+        for timer in self._watch_timers:
+            self.destroy_timer(timer)
+        for subscription in self._subscriptions_of_input:
+            self.destroy_subscription(subscription)
+        self._watch_timers, self._subscriptions_of_input = [], []
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+        if self._humans is not None:
+            self._persons.destroy()
+            self._neutral_services.destroy()
+            if self._elsewhere is not None:
+                self._elsewhere.destroy()
+            self._humans.destroy()
+            self._humans = None
+            self._publish_diagnostics(active=False)
+
+    def _release(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.close()
+            self._pipeline = None
+            self.destroy_publisher(self._codes)
+            self.destroy_publisher(self._diagnostics)
+
+    # -- parameters
+
+    def _parameter_values(self) -> dict[str, Any]:
+        return {name: self.get_parameter(name).value for name, _, _ in parameters.declared()}
+
+    def _on_set_parameters(self, changes: list[Parameter[Any]]) -> SetParametersResult:
+        ours = {name for name, _, _ in parameters.declared()}
+        values = {change.name: change.value for change in changes if change.name in ours}
+        if self._pipeline is not None and (fixed := parameters.fixed_while_running(values)):
+            reason = f"parameter {fixed[0]} takes effect when the node is configured: clean up first, then configure"
+            return SetParametersResult(successful=False, reason=reason)
+        try:
+            settings = parameters.build(self._parameter_values() | values)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        if self._pipeline is not None:
+            with self._lock:
+                self._settings = settings
+                self._pipeline.apply(settings.pipeline)
+                if self._humans is not None:
+                    self._humans.apply(settings.pipeline.expression)
+        return SetParametersResult(successful=True)
+
+    # -- input
+
+    def _subscribe_input(self) -> None:
+        settings = self._settings.ros
+        compressed = settings.image_transport == "compressed"
+        self._image_kind = "sensor_msgs/msg/CompressedImage" if compressed else "sensor_msgs/msg/Image"
+        reliability = (
+            ReliabilityPolicy.RELIABLE if settings.image_reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
+        )
+        self._image_qos = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=reliability)
+        image = self.create_subscription(
+            CompressedImage if compressed else Image,
+            "image/compressed" if compressed else "image",
+            self._on_image,
+            self._image_qos,
+        )
+        # Reliable and best-effort publishers alike are heard by a best-effort subscription.
+        info_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        info = self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, info_qos)
+        self._image_topic = image.topic_name
+        self._subscriptions_of_input = [image, info]
+        self.get_logger().info(f"active; images from {self._image_topic}")
+
+    def _on_image(self, message: Any) -> None:
+        self._watch.arrived()
+        if self._worker is not None:
+            self._worker.offer((message, time.perf_counter()))
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self._camera = intrinsics(message)
+
+    def _on_joined(self, face_id: str, person_id: str) -> None:
+        with self._lock:
+            if self._pipeline is not None:
+                self._pipeline.join(face_id, person_id)
+
+    # -- work, in the worker's thread
+
+    def _work(self, item: tuple[Any, float]) -> None:
+        message, arrival = item
+        try:
+            image = to_rgb(message)
+        except ImageError as error:
+            self._refused += 1
+            self.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
+            return
+        frame = Frame(image, messages.stamp_ns_of(message.header), self._frames, message.header.frame_id)
+        frame = dataclasses.replace(frame, camera=fitting(self._camera, frame))
+        self._frames += 1
+        regions = self._elsewhere.regions() if self._elsewhere is not None else None
+        with self._lock:
+            assert self._pipeline is not None and self._humans is not None
+            codes = self._pipeline.process(frame, regions)
+            with self._pipeline.times.measure("publishing"):
+                self._stalled = False
+                self._humans.publish(frame, codes)
+                if self._codes.get_subscription_count():
+                    latency_s = time.perf_counter() - arrival
+                    self._codes.publish(messages.face_codes(frame, codes, latency_s))
+            self._neutral_services.frame_done(frame.stamp_ns)
+        self._processed += 1
+        self._faces = len(codes)
+        states = [code.neutral_state.name.lower() for code in codes]
+        self._neutral_states = {state.name.lower(): states.count(state.name.lower()) for state in NeutralState}
+
+    # -- watching, in the executor's thread
+
+    def _check_input(self) -> None:
+        assert self._humans is not None and self._worker is not None
+        if self._worker.failure is not None:
+            raise RuntimeError("the pipeline failed") from self._worker.failure
+        age_s = self._watch.age_s()
+        if age_s > self._settings.ros.stall_s and not self._stalled:
+            with self._lock:
+                self._humans.nobody()
+                self._neutral_services.input_stalled()
+                self._stalled, self._faces = True, 0
+        warn_s = self._settings.ros.no_image_warning_s
+        if age_s > warn_s and time.monotonic() - self._last_warning > warn_s:
+            self._last_warning = time.monotonic()
+            reason = why_no_images(self, self._image_topic, self._image_kind, self._image_qos)
+            self.get_logger().warning(f"{reason} (for {age_s:.0f} s)")
+
+    def _each_second(self) -> None:
+        assert self._humans is not None
+        if self._stalled:  # for clients that come while the camera is away
+            with self._lock:
+                self._humans.nobody()
+        self._warn_of_other_trackers()
+        self._publish_diagnostics(active=True)
+
+    def _warn_of_other_trackers(self) -> None:
+        publishers = self.get_publishers_info_by_topic(f"{FACES}/tracked")
+        names = ", ".join(f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in publishers)
+        add_on = self._settings.ros.mode == "addon"
+        if add_on and not publishers:
+            text = "nobody publishes the faces to add to; without a face detector, set mode to standalone"
+        elif not add_on and len(publishers) > 1:
+            text = f"{names} all do, and each message replaces the whole set; stop one, or set its mode to addon"
+        else:
+            return
+        self.get_logger().warning(f"{FACES}/tracked: {text}", throttle_duration_sec=10.0)
+
+    def _publish_diagnostics(self, active: bool) -> None:
+        if self._pipeline is None:
+            return
+        health = diagnostics.Health(
+            active=active,
+            image_topic=self._image_topic,
+            image_age_s=self._watch.age_s(),
+            input_rate_hz=self._watch.rate_hz(),
+            stalled=self._stalled,
+            processed=self._processed,
+            skipped=self._worker.skipped if self._worker is not None else 0,
+            refused=self._refused,
+            faces=self._faces,
+            faces_left_out=self._pipeline.tracker.statistics.faces_left_out,
+            stage_s=self._pipeline.times.take(),
+            neutrals=self._neutral_states,
+            backend=self._pipeline.backend,
+        )
+        stamp = self.get_clock().now().to_msg()  # diagnostics speak of the node, not of an image
+        self._diagnostics.publish(diagnostics.message(self.get_name(), stamp, health))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    return run_node(FacialCodingNode, arguments, lifecycle=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Is the camera alive, and if not, what could be wrong."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from rclpy.node import Node
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+
+
+class InputWatch:
+    """Arrival of images, by the steady clock: a stalled camera has no stamps to measure by."""
+
+    def __init__(self) -> None:
+        self._arrivals: deque[float] = deque(maxlen=120)
+        self._since = time.monotonic()
+
+    def arrived(self) -> None:
+        self._arrivals.append(time.monotonic())
+
+    def age_s(self) -> float:
+        """Seconds since the last image, or since the start when there was none."""
+        return time.monotonic() - (self._arrivals[-1] if self._arrivals else self._since)
+
+    def rate_hz(self) -> float:
+        """Images per second over the last two seconds."""
+        now = time.monotonic()
+        return sum(now - arrival < 2.0 for arrival in self._arrivals) / 2.0
+
+    @property
+    def any(self) -> bool:
+        return bool(self._arrivals)
+
+
+def why_no_images(node: Node, topic: str, kind: str, qos: QoSProfile) -> str:
+    """What is seen on the topic, for the person who wonders why no image arrives."""
+    publishers = node.get_publishers_info_by_topic(topic)
+    if not publishers:
+        others = sorted(
+            name for name, types in node.get_topic_names_and_types() if kind in types and node.count_publishers(name)
+        )
+        seen = f"Images are published on {', '.join(others)}: remap `image`." if others else "Nobody publishes images."
+        return f"No image on {topic}: it has no publisher. {seen}"
+    parts = []
+    for info in publishers:
+        name = f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+        if info.topic_type != kind:
+            parts.append(f"{name} publishes {info.topic_type}, {kind} is expected (parameter image_transport)")
+            continue
+        fits, reason = qos_check_compatible(info.qos_profile, qos)
+        if fits == QoSCompatibility.ERROR:
+            parts.append(f"QoS of {name} does not match ours: {reason.strip()} (parameter image_reliability)")
+        else:
+            parts.append(f"{name} publishes it with matching QoS but sends nothing")
+    return f"No image on {topic}: {'; '.join(parts)}."

@@ -1,0 +1,271 @@
+"""Messages from face codes; nothing else in the package builds one.
+
+REP-155 says what each message means; hri_msgs and facial_coding_msgs say how it looks.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from facial_coding_msgs import msg as codes
+from geometry_msgs.msg import TransformStamped
+from hri_msgs import msg as hri
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from ..codes.landmarks import landmarks_70
+from ..image.conversion import fill_image
+from ..types import (
+    ActionUnits,
+    Expression,
+    Face,
+    FaceCode,
+    FloatArray,
+    Frame,
+    HeadPose,
+    ImageArray,
+    NeutralState,
+    Region,
+    Visibility,
+)
+
+if TYPE_CHECKING:
+    from builtin_interfaces.msg import Time
+
+CROP_SIDE_PX = 128
+# Where the eyes lie in an aligned crop, in its sides.
+_ALIGNED_EYES = ((0.32, 0.38), (0.68, 0.38))
+# FACS codes of what cannot be seen, and the visibility they follow.
+_NOT_VISIBLE = {70: "brows", 71: "eyes", 72: "lower_face", 73: "face"}
+
+
+def stamp_message(stamp_ns: int) -> Time:
+    from builtin_interfaces.msg import Time
+
+    return Time(sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000)
+
+
+def stamp_ns_of(header: Header) -> int:
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+
+
+def header_of(stamp_ns: int, frame_id: str) -> Header:
+    return Header(stamp=stamp_message(stamp_ns), frame_id=frame_id)
+
+
+def tracked(header: Header, ids: list[str]) -> hri.IdsList:
+    return hri.IdsList(header=header, ids=ids)
+
+
+def roi(header: Header, face: Face) -> hri.NormalizedRegionOfInterest2D:
+    box = face.region
+    return hri.NormalizedRegionOfInterest2D(
+        header=header, xmin=box.xmin, ymin=box.ymin, xmax=box.xmax, ymax=box.ymax, c=face.visibility.face
+    )
+
+
+def landmarks(header: Header, face: Face, height: int, width: int) -> hri.FacialLandmarks:
+    points = landmarks_70(face) / (width, height)
+    c = face.visibility.face
+    return hri.FacialLandmarks(
+        header=header,
+        landmarks=[hri.NormalizedPointOfInterest2D(x=float(x), y=float(y), c=c) for x, y in points],
+        height=height,
+        width=width,
+    )
+
+
+def facs(header: Header, code: FaceCode) -> hri.FacialActionUnits:
+    message = hri.FacialActionUnits(header=header)
+    for au, intensity, confidence in zip(code.aus.codes, code.aus.intensity, code.aus.confidence, strict=True):
+        if confidence > 0:
+            message.intensity[au], message.confidence[au] = intensity, confidence
+    for au, part in _NOT_VISIBLE.items():
+        seen = float(getattr(code.face.visibility, part))
+        message.intensity[au] = 1.0 - seen if seen < 0.5 else 0.0
+        message.confidence[au] = max(seen, 1.0 - seen)
+    return message
+
+
+def expression(header: Header, code: FaceCode, label: str) -> hri.Expression:
+    """`label` is one of REP-155's strings; confidence is that of this label, not of the likeliest."""
+    estimate = code.expression
+    shares = dict(zip(estimate.labels, estimate.probability, strict=True))
+    return hri.Expression(
+        header=header,
+        expression=label,
+        valence=estimate.valence,
+        arousal=estimate.arousal,
+        confidence=float(shares.get(label, 0.0)),
+    )
+
+
+def cropped(header: Header, image: ImageArray, region: Region) -> Image:
+    """128 x 128 of the face's box, its shape kept, the rest black."""
+    height, width = image.shape[:2]
+    left, right = round(region.xmin * width), max(round(region.xmax * width), round(region.xmin * width) + 1)
+    top, bottom = round(region.ymin * height), max(round(region.ymax * height), round(region.ymin * height) + 1)
+    part = image[max(top, 0) : bottom, max(left, 0) : right]
+    crop = np.zeros((CROP_SIDE_PX, CROP_SIDE_PX, 3), np.uint8)
+    if part.size:
+        scale = CROP_SIDE_PX / max(part.shape[:2])
+        h, w = (max(1, min(CROP_SIDE_PX, round(side * scale))) for side in part.shape[:2])
+        y, x = (CROP_SIDE_PX - h) // 2, (CROP_SIDE_PX - w) // 2
+        crop[y : y + h, x : x + w] = cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA)
+    message = Image(header=header)
+    fill_image(message, crop)
+    return message
+
+
+def aligned(header: Header, image: ImageArray, face: Face) -> Image:
+    """128 x 128, turned so that the eyes are level, at the same place and distance in every crop."""
+    points = landmarks_70(face)
+    right, left = points[36:42].mean(0), points[42:48].mean(0)
+    target = np.array(_ALIGNED_EYES) * CROP_SIDE_PX
+    dx, dy = left - right
+    wanted = target[1, 0] - target[0, 0]
+    squared = max(float(dx * dx + dy * dy), 1e-6)
+    a, b = wanted * dx / squared, -wanted * dy / squared
+    turn = np.array([[a, -b], [b, a]])
+    shift = target.mean(0) - turn @ ((left + right) / 2)
+    crop = cv2.warpAffine(image, np.hstack([turn, shift[:, None]]), (CROP_SIDE_PX, CROP_SIDE_PX), flags=cv2.INTER_AREA)
+    message = Image(header=header)
+    fill_image(message, crop)  # type: ignore[arg-type]
+    return message
+
+
+def transforms(header: Header, face: Face) -> list[TransformStamped]:
+    """Of face_<id> (origin the sellion, x out of the face, z up) and gaze_<id> (optical: z along the gaze, y down).
+
+    Empty when the distance is not known.
+    """
+    if face.pose.position_m is None:
+        return []
+    # Columns: the face frame's x (out), y (left), z (up) among the canonical axes x (left), y (up), z (out).
+    frame = face.pose.rotation.astype(float) @ np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], float)
+    head = TransformStamped(header=header, child_frame_id=f"face_{face.face_id}")
+    x, y, z = (float(v) for v in face.pose.position_m)
+    head.transform.translation.x, head.transform.translation.y, head.transform.translation.z = x, y, z
+    _set_rotation(head, quaternion(frame))
+    gaze = TransformStamped(
+        header=Header(stamp=header.stamp, frame_id=head.child_frame_id), child_frame_id=f"gaze_{face.face_id}"
+    )
+    _set_rotation(gaze, (-0.5, 0.5, -0.5, 0.5))
+    return [head, gaze]
+
+
+def _set_rotation(transform: TransformStamped, xyzw: tuple[float, float, float, float]) -> None:
+    q = transform.transform.rotation
+    q.x, q.y, q.z, q.w = xyzw
+
+
+def quaternion(rotation: FloatArray) -> tuple[float, float, float, float]:
+    """x, y, z, w of a rotation matrix (3, 3)."""
+    vector, _ = cv2.Rodrigues(np.asarray(rotation, float))
+    angle = float(np.linalg.norm(vector))
+    if angle < 1e-9:
+        return 0.0, 0.0, 0.0, 1.0
+    x, y, z = (float(v) for v in vector[:, 0] / angle * math.sin(angle / 2))
+    return x, y, z, math.cos(angle / 2)
+
+
+def face_codes(frame: Frame, face_codes: tuple[FaceCode, ...], latency_s: float) -> codes.FaceCodeArray:
+    height, width = frame.image.shape[:2]
+    return codes.FaceCodeArray(
+        header=header_of(frame.stamp_ns, frame.frame_id),
+        faces=[face_code(code, height, width) for code in face_codes],
+        processing_latency_s=latency_s,
+    )
+
+
+def face_code(code: FaceCode, height: int, width: int) -> codes.FaceCode:
+    face, pose, seen, estimate = code.face, code.face.pose, code.face.visibility, code.expression
+    points = landmarks_70(face) / (width, height)
+    distance = math.nan if pose.position_m is None else float(np.linalg.norm(pose.position_m))
+    return codes.FaceCode(
+        face_id=face.face_id,
+        person_id=face.person_id,
+        roi_xmin=face.region.xmin,
+        roi_ymin=face.region.ymin,
+        roi_xmax=face.region.xmax,
+        roi_ymax=face.region.ymax,
+        distance_m=distance,
+        landmark_x=points[:, 0].tolist(),
+        landmark_y=points[:, 1].tolist(),
+        yaw_deg=pose.yaw_deg,
+        pitch_deg=pose.pitch_deg,
+        roll_deg=pose.roll_deg,
+        visibility=seen.face,
+        brows_visibility=seen.brows,
+        eyes_visibility=seen.eyes,
+        lower_face_visibility=seen.lower_face,
+        neutral_state=int(code.neutral_state),
+        neutral_uncertainty=code.neutral_uncertainty,
+        au=list(code.aus.codes),
+        au_intensity=code.aus.intensity.tolist(),
+        au_confidence=code.aus.confidence.tolist(),
+        au_intensity_left=code.aus.left.tolist(),
+        au_intensity_right=code.aus.right.tolist(),
+        dfecs=code.dfecs.tolist(),
+        latent=code.latent.tolist(),
+        expression_label=list(estimate.labels),
+        expression_probability=estimate.probability.tolist(),
+        expression_unsure=estimate.unsure,
+        expression=estimate.label,
+        expression_confidence=estimate.confidence,
+        valence=estimate.valence,
+        arousal=estimate.arousal,
+    )
+
+
+def face_code_of(message: codes.FaceCode) -> FaceCode:
+    """The face code of a message; its mesh is empty, as messages carry 70 landmarks instead."""
+
+    def floats(values: object) -> FloatArray:
+        return np.array(values, np.float32)
+
+    position = None if math.isnan(message.distance_m) else np.full(3, np.nan, np.float32)
+    pose = HeadPose(message.yaw_deg, message.pitch_deg, message.roll_deg, np.full((3, 3), np.nan, np.float32), position)
+    face = Face(
+        face_id=message.face_id,
+        person_id=message.person_id,
+        mesh=np.empty((0, 3), np.float32),
+        region=Region(message.roi_xmin, message.roi_ymin, message.roi_xmax, message.roi_ymax),
+        pose=pose,
+        visibility=Visibility(
+            message.visibility, message.brows_visibility, message.eyes_visibility, message.lower_face_visibility
+        ),
+    )
+    aus = ActionUnits(
+        tuple(message.au),
+        floats(message.au_intensity),
+        floats(message.au_confidence),
+        floats(message.au_intensity_left),
+        floats(message.au_intensity_right),
+    )
+    estimate = Expression(
+        tuple(message.expression_label),
+        floats(message.expression_probability),
+        message.expression_unsure,
+        message.expression,
+        message.expression_confidence,
+        message.valence,
+        message.arousal,
+    )
+    return FaceCode(
+        face,
+        NeutralState(message.neutral_state),
+        message.neutral_uncertainty,
+        aus,
+        estimate,
+        floats(message.dfecs),
+        floats(message.latent),
+    )
+
+
+def landmarks_of(message: codes.FaceCode, height: int, width: int) -> FloatArray:
+    """(70, 2) pixels of an image of this size."""
+    return np.stack([message.landmark_x, message.landmark_y], axis=1).astype(np.float32) * (width, height)

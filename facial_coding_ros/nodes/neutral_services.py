@@ -1,0 +1,133 @@
+"""Services on resting faces: calibrate, reset, forget, list. Refusals say why."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from facial_coding_msgs.srv import CalibrateNeutral, ForgetPerson, ListNeutrals, ResetNeutral
+from rclpy.node import Node
+from rclpy.task import Future
+
+from ..neutral import Calibration, CalibrationState
+from ..pipeline import Pipeline
+
+
+@dataclass
+class _Waiting:
+    """A calibration under way and who waits for it. In image time: the face's own frames move it on."""
+
+    owner: str
+    outcome: Future[Calibration]
+
+
+class NeutralServices:
+    """`lock` guards the pipeline; `frame_done` is called under it after every frame."""
+
+    def __init__(self, node: Node, pipeline: Pipeline, lock: threading.Lock) -> None:
+        self._node, self._pipeline, self._lock = node, pipeline, lock
+        self._stamp_ns: int | None = None
+        self._waiting: list[_Waiting] = []
+        self._services = [
+            node.create_service(CalibrateNeutral, "~/calibrate_neutral", self._on_calibrate),
+            node.create_service(ResetNeutral, "~/reset_neutral", self._on_reset),
+            node.create_service(ForgetPerson, "~/forget_person", self._on_forget),
+            node.create_service(ListNeutrals, "~/list_neutrals", self._on_list),
+        ]
+
+    def frame_done(self, stamp_ns: int) -> None:
+        """Ends the calibrations that the frame has decided."""
+        self._stamp_ns = stamp_ns
+        for waiting in list(self._waiting):
+            now = self._pipeline.neutral.calibration(waiting.owner, stamp_ns)
+            if now is None:
+                now = Calibration(waiting.owner, CalibrationState.REFUSED, "the face is gone", 0.0)
+            if now.state is not CalibrationState.RUNNING:
+                self._end(waiting, now)
+
+    def input_stalled(self) -> None:
+        """Without images there is no image time, so nothing else would end a calibration."""
+        for waiting in list(self._waiting):
+            self._end(waiting, Calibration(waiting.owner, CalibrationState.REFUSED, "the camera sends no images", 0.0))
+
+    def _end(self, waiting: _Waiting, outcome: Calibration) -> None:
+        self._waiting.remove(waiting)
+        waiting.outcome.set_result(outcome)
+
+    def _owner(self, face_id: str, person_id: str) -> str:
+        """Whom a request means. Raises ValueError with the reason when that is not clear."""
+        faces = {face.face_id: face.owner for face in self._pipeline.faces}
+        if person_id:
+            if person_id not in faces.values():
+                there = ", ".join(faces.values()) or "nobody"
+                raise ValueError(f"person {person_id!r} is not in view; in view: {there}")
+            return person_id
+        if face_id:
+            if face_id not in faces:
+                raise ValueError(f"face {face_id!r} is not in view; in view: {', '.join(faces) or 'nobody'}")
+            return faces[face_id]
+        if len(faces) != 1:
+            raise ValueError(f"{len(faces)} faces are in view; name one: {', '.join(faces) or 'nobody is there'}")
+        return next(iter(faces.values()))
+
+    async def _on_calibrate(
+        self, request: CalibrateNeutral.Request, response: CalibrateNeutral.Response
+    ) -> CalibrateNeutral.Response:
+        try:
+            with self._lock:
+                owner = self._owner(request.face_id, request.person_id)
+                if any(waiting.owner == owner for waiting in self._waiting):
+                    raise ValueError(f"a calibration of {owner} is under way")
+                assert self._stamp_ns is not None  # a face in view has come with an image
+                self._pipeline.neutral.calibrate(owner, request.duration_s, self._stamp_ns)
+                waiting = _Waiting(owner, Future())
+                self._waiting.append(waiting)
+        except ValueError as error:
+            response.success, response.message = False, str(error)
+            return response
+        outcome = await waiting.outcome
+        assert outcome is not None
+        response.success = outcome.state is CalibrationState.SUCCEEDED
+        response.message = f"{outcome.owner}: {outcome.message}"
+        return response
+
+    def _on_reset(self, request: ResetNeutral.Request, response: ResetNeutral.Response) -> ResetNeutral.Response:
+        with self._lock:
+            if request.person_id:
+                owners = [request.person_id]
+            elif request.face_id:
+                faces = {face.face_id: face.owner for face in self._pipeline.faces}
+                owners = [faces.get(request.face_id, request.face_id)]
+            else:
+                owners = [entry.owner for entry in self._pipeline.neutral.listing()]
+            done = [owner for owner in owners if self._pipeline.neutral.reset(owner)]
+        response.success = bool(done) or not (request.person_id or request.face_id)
+        response.message = f"reset: {', '.join(done) or 'none'}" + (
+            "" if response.success else f"; nothing is known about {owners[0]}"
+        )
+        return response
+
+    def _on_forget(self, request: ForgetPerson.Request, response: ForgetPerson.Response) -> ForgetPerson.Response:
+        with self._lock:
+            response.success = bool(request.person_id) and self._pipeline.neutral.forget(request.person_id)
+        if not request.person_id:
+            response.message = "person_id is empty"
+        else:
+            what = "deleted all" if response.success else "nothing"
+            response.message = f"{what} that was kept about {request.person_id}"
+        return response
+
+    def _on_list(self, _request: ListNeutrals.Request, response: ListNeutrals.Response) -> ListNeutrals.Response:
+        with self._lock:
+            listing = self._pipeline.neutral.listing(self._stamp_ns)
+        response.id = [entry.owner for entry in listing]
+        response.state = [int(entry.state) for entry in listing]
+        response.uncertainty = [entry.uncertainty for entry in listing]
+        response.stored = [entry.stored for entry in listing]
+        return response
+
+    def destroy(self) -> None:
+        for waiting in list(self._waiting):
+            self._end(waiting, Calibration(waiting.owner, CalibrationState.REFUSED, "the node is deactivated", 0.0))
+        for service in self._services:
+            self._node.destroy_service(service)

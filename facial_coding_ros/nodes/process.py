@@ -1,0 +1,79 @@
+"""A node's process: started with clear errors, ended by Ctrl-C and SIGTERM with its last messages sent."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+
+class StartError(RuntimeError):
+    """The node cannot start; the text says why and what to do."""
+
+
+class Finished(Exception):  # noqa: N818  not an error
+    """Raised in a callback by a node whose work is done; ends the process with exit code 0."""
+
+
+def check_hri_msgs() -> None:
+    """Raises StartError when the hri_msgs at hand is not REP-155's."""
+    from hri_msgs import msg
+
+    missing = [name for name in ("FacialActionUnits", "IdsList", "Expression") if not hasattr(msg, name)]
+    if missing:
+        raise StartError(
+            f"the package hri_msgs at {msg.__file__} lacks {', '.join(missing)}: it is another package of that name. "
+            "REP-155's comes with `apt install ros-$ROS_DISTRO-hri-msgs`; source it last."
+        )
+
+
+def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycle: bool = False) -> int:
+    """Spins a node until it is told to stop; the exit code. lifecycle: with `autostart`, configured and activated."""
+    # rclpy's own handlers shut the context down at once, and the farewell messages would not leave.
+    rclpy.init(args=None if arguments is None else list(arguments), signal_handler_options=SignalHandlerOptions.NO)
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _frame: stopping.append(received))
+    node: Node | None = None
+    try:
+        node = make()
+        if isinstance(node, LifecycleNode) and lifecycle and node.get_parameter("autostart").value is not False:
+            _start(node)
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        while not stopping:
+            executor.spin_once(timeout_sec=0.2)
+        return 0
+    except Finished:
+        return 0
+    except (StartError, InvalidParameterTypeException, InvalidParameterValueException) as error:
+        print(f"{make.__name__}: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if node is not None:
+            if isinstance(node, LifecycleNode) and node._state_machine.current_state[1] != "finalized":
+                node.trigger_shutdown()
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _start(node: LifecycleNode) -> None:
+    if node.trigger_configure() != TransitionCallbackReturn.SUCCESS:
+        raise StartError("could not be configured; the reason stands above")
+    if node.trigger_activate() != TransitionCallbackReturn.SUCCESS:
+        raise StartError("could not be activated; the reason stands above")
+
+
+def parameter(node: Node, name: str, default: Any, description: str) -> Any:
+    """Declares a parameter of a small node and reads it."""
+    from rcl_interfaces.msg import ParameterDescriptor
+
+    return node.declare_parameter(name, default, ParameterDescriptor(description=description)).value

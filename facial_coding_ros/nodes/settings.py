@@ -1,0 +1,45 @@
+"""Settings of the node: its own, and those of the pipeline's stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..options import Settings, option
+from ..pipeline import PipelineSettings
+
+
+@dataclass(frozen=True)
+class RosSettings(Settings):
+    """How the node meets the rest of the robot."""
+
+    autostart: bool = option(True, "configure and activate at start, without waiting for a lifecycle manager")
+    mode: str = option(
+        "standalone",
+        "standalone: tracks faces and publishes /humans/faces/tracked; addon: another node does, we add to its faces",
+        choices=("standalone", "addon"),
+    )
+    image_transport: str = option(
+        "raw", "raw subscribes to `image`, compressed to `image/compressed`", choices=("raw", "compressed")
+    )
+    image_reliability: str = option(
+        "best_effort",
+        "QoS of the image subscription; best_effort hears every publisher, reliable only reliable ones",
+        choices=("best_effort", "reliable"),
+    )
+    stall_s: float = option(
+        1.0, "seconds without an image after which no face is tracked any more", low=0.05, high=60.0, live=True
+    )
+    no_image_warning_s: float = option(
+        5.0, "seconds without an image between warnings that say what could be wrong", low=0.5, high=3600.0, live=True
+    )
+    match_confidence: float = option(
+        0.5, "confidence from which /humans/candidate_matches joins a face and a person", low=0.0, high=1.0, live=True
+    )
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """Everything that can be set, as ROS parameters: `stall_s`, `tracking.max_faces` ..."""
+
+    ros: RosSettings = field(default_factory=RosSettings)
+    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
