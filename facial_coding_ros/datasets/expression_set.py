@@ -8,24 +8,38 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..keypoints import Scheme
 from ..types import FloatArray
 
-# Scheme -> points along the right and the left lower eyelid, between the corners.
-LOWER_LIDS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    "68": ((40, 41), (46, 47)),
-    "mesh468": ((7, 163, 144, 145, 153, 154, 155), (249, 390, 373, 374, 380, 381, 382)),
-    "bu3dfe83": ((5, 6, 7), (13, 14, 15)),
-    "bp4d83": ((25, 26, 27), (33, 34, 35)),
-}
+Lids = tuple[tuple[int, ...], tuple[int, ...]]
+
+# Points along an eye's upper and lower lid, between the corners: places in the scheme's own list of the eye's points.
+_LIDS_OF_EYE = {6: ((1, 2), (4, 5)), 8: ((1, 2, 3), (5, 6, 7))}
+_MESH_LOWER_LIDS = ((7, 163, 144, 145, 153, 154, 155), (249, 390, 373, 374, 380, 381, 382))
 
 
-def at_lower_lids(points: ArrayLike, keypoints: str) -> FloatArray:
+def lower_lids(neutrals: FloatArray, scheme: Scheme) -> Lids:
+    """Points along the right and the left lower eyelid: of an eye's two rows, the one that is lower (y down).
+
+    neutrals: (n, k, 3), frontal.
+    """
+    if "right_eye" not in scheme.parts:
+        return _MESH_LOWER_LIDS
+    lids = []
+    for part in ("right_eye", "left_eye"):
+        eye = scheme.parts[part]
+        rows = [tuple(eye[i] for i in row) for row in _LIDS_OF_EYE[len(eye)]]
+        lids.append(max(rows, key=lambda row: float(neutrals[:, row, 1].mean())))
+    return lids[0], lids[1]
+
+
+def centred_and_scaled(points: ArrayLike, lids: Lids) -> FloatArray:
     """Frontal points (..., k, 3) centred between the eyes and scaled so that the distance between them is 1.
 
     Each eye is where the middle of its lower lid is (Mikheeva et al., section V-A).
     """
     points = np.asarray(points, np.float32)
-    right, left = (points[..., list(lid), :].mean(axis=-2, keepdims=True) for lid in LOWER_LIDS[keypoints])
+    right, left = (points[..., list(lid), :].mean(axis=-2, keepdims=True) for lid in lids)
     size = np.linalg.norm(left - right, axis=-1, keepdims=True)
     return (points - (right + left) / 2) / np.maximum(size, 1e-9)
 

@@ -15,7 +15,7 @@ from ..keypoints import SCHEMES
 from ..keypoints.registration import Rotation
 from ..options import Settings, option
 from ..types import FloatArray
-from .expression_set import ExpressionSet, at_lower_lids
+from .expression_set import ExpressionSet, centred_and_scaled, lower_lids
 from .ict import AU_SHAPES, IctFaces, turned
 
 CLASSES = ("neutral", "happy", "sad", "angry", "surprised", "disgusted", "scared")
@@ -169,4 +169,6 @@ def as_tracked(
     posed = np.stack([turned(m, *a) for m, a in zip(meshes, angles, strict=True)])
     posed += (noise * rng.standard_normal(posed.shape)).astype(np.float32)
     frontal = Rotation()(posed)
-    return at_lower_lids(SCHEMES[settings.keypoints].from_mesh(frontal), settings.keypoints)
+    scheme = SCHEMES[settings.keypoints]
+    points = scheme.from_mesh(frontal)
+    return centred_and_scaled(points, lower_lids(points, scheme))
