@@ -1,0 +1,1 @@
+"""Pictures of faces whose action units are known."""
