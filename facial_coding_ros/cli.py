@@ -12,6 +12,7 @@ from collections.abc import Sequence
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "camera, node and dialogue manager as three processes; leaves a report"),
     "replay": ("replay", "face codes of a video, a folder of images or a ROS 2 bag, as CSV"),
+    "synthesize": ("synthesize", "rendered people whose action units are known, seen through the tracker"),
 }
 
 
