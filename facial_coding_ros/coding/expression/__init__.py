@@ -2,7 +2,7 @@
 
 from .au_rules import AuExpression
 from .dwell import LISTED, ExpressionDwell
-from .labels import EXPRESSION_LABELS, ExpressionSettings, expression_of
+from .labels import EXPRESSION_LABELS, ExpressionSettings, expression_of, expressions_of
 
 __all__ = [
     "EXPRESSION_LABELS",
@@ -11,4 +11,5 @@ __all__ = [
     "ExpressionDwell",
     "ExpressionSettings",
     "expression_of",
+    "expressions_of",
 ]

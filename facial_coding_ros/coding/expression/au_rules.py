@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...types import ActionUnits, Expression, FloatArray
-from .labels import EXPRESSION_LABELS, ExpressionSettings, expression_of
+from .labels import EXPRESSION_LABELS, ExpressionSettings
 
 ONE_SIDED = 100  # code of a pseudo action unit: 100 + AU is how much one side of the face does it more than the other
 
@@ -86,7 +86,7 @@ class AuExpression:
         unexplained = activity * (1 - evidence.max(axis=1))
         total = shares.sum(axis=1) + unexplained
         shares *= trusted / np.maximum(total, 1e-6)[:, None]
-        return [expression_of(row, max(0.0, 1 - float(row.sum())), self.settings.unsure_below) for row in shares]
+        return expressions_of(shares, np.maximum(0, 1 - shares.sum(axis=1)), self.settings.unsure_below)
 
     def _columns(self, aus: Sequence[ActionUnits]) -> tuple[FloatArray, FloatArray]:
         """Strength 0..1 between FLOOR and FULL, and confidence, both (n, codes of the rules)."""

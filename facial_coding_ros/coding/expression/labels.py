@@ -38,26 +38,61 @@ class ExpressionSettings(Settings):
     unsure_below: float = option(
         0.45, "share under which the likeliest label is not taken and the face is unsure", low=0.0, high=1.0, live=True
     )
+    unsure_margin: float = option(
+        0.4,
+        "lead of the likeliest label of the latent over the second from which nothing is unsure; without a lead all is",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
     dwell_s: float = option(
         0.3, "how long a label must hold before the expression topic takes it, seconds", low=0.0, high=5.0, live=True
     )
+    latent_filter: str = option(
+        "one_euro",
+        "how latents are steadied over time: one_euro: the slower the face, the more; none",
+        choices=("one_euro", "none"),
+    )
+
+
+def expressions_of(
+    probability: ArrayLike, unsure: ArrayLike, unsure_below: float, affect: ArrayLike | None = None
+) -> list[Expression]:
+    """Expressions of shares (n, 8) of EXPRESSION_LABELS and of `unsure` (n,); each row adds up to 1 with its unsure.
+
+    What is unsure pulls valence and arousal towards 0, so both are always filled. affect: (n, 2), a second reading of
+    them, taken to the half in what is not unsure.
+    """
+    shares = np.asarray(probability, np.float32)
+    doubt = np.asarray(unsure, np.float32)
+    circumplex = shares @ CIRCUMPLEX
+    if affect is not None:
+        circumplex = (circumplex + (1 - doubt)[:, None] * np.asarray(affect, np.float32)) / 2
+    best = shares.argmax(1)
+    most = shares.max(1)
+    sure = most >= np.maximum(doubt, unsure_below)
+    return [
+        Expression(
+            EXPRESSION_LABELS,
+            row,
+            unsure=u,
+            label=EXPRESSION_LABELS[b] if s else UNSURE,
+            confidence=m if s else u,
+            valence=v,
+            arousal=a,
+        )
+        for row, u, b, m, s, (v, a) in zip(
+            shares,
+            doubt.tolist(),
+            best.tolist(),
+            most.tolist(),
+            sure.tolist(),
+            np.clip(circumplex, -1, 1).tolist(),
+            strict=True,
+        )
+    ]
 
 
 def expression_of(probability: ArrayLike, unsure: float, unsure_below: float) -> Expression:
-    """An Expression of shares (8,) of EXPRESSION_LABELS and of `unsure`; they must add up to 1.
-
-    What is unsure pulls valence and arousal towards 0, so both are always filled.
-    """
-    shares = np.asarray(probability, np.float32)
-    best = int(np.argmax(shares))
-    valence, arousal = (shares @ CIRCUMPLEX).tolist()
-    sure = shares[best] >= max(unsure_below, unsure)
-    return Expression(
-        labels=EXPRESSION_LABELS,
-        probability=shares,
-        unsure=float(unsure),
-        label=EXPRESSION_LABELS[best] if sure else UNSURE,
-        confidence=float(shares[best]) if sure else float(unsure),
-        valence=valence,
-        arousal=arousal,
-    )
+    """`expressions_of` for one face: shares (8,)."""
+    return expressions_of(np.asarray(probability)[None], [unsure], unsure_below)[0]

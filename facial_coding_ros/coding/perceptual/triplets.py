@@ -29,7 +29,7 @@ class Triplets:
 
 
 def artificial_triplets(faces: ExpressionSet, count: int, seed: int = 0) -> Triplets:
-    """`count` triplets by the paper's rules (section IV-B); every face is the reference of one at least.
+    """`count` triplets by the paper's rules (section IV-B); every labelled face is the reference of one at least.
 
     - Expressions of the same class are closer than of different classes.
     - Within a class, the closer the degree, the closer the expression.
@@ -37,15 +37,18 @@ def artificial_triplets(faces: ExpressionSet, count: int, seed: int = 0) -> Trip
     Raises ValueError when `count` is less than the faces there are, or the set lacks classes or degrees.
     """
     neutral = faces.classes.index("neutral")
-    if count < len(faces):
-        raise ValueError(f"{count} triplets cannot hold every one of {len(faces)} faces as a reference; ask for more")
+    labelled = np.flatnonzero(faces.label >= 0)
+    if count < len(labelled):
+        raise ValueError(
+            f"{count} triplets cannot hold every one of {len(labelled)} faces as a reference; ask for more"
+        )
     missing = [name for i, name in enumerate(faces.classes) if not (faces.label == i).any()]
-    if missing or (faces.label < 0).any():
-        raise ValueError(f"{faces.name}: faces of every class are needed; without: {', '.join(missing) or 'a label'}")
+    if missing:
+        raise ValueError(f"{faces.name}: faces of every class are needed; without: {', '.join(missing)}")
     rng = np.random.default_rng(seed)
     by_class = [np.flatnonzero(faces.label == i) for i in range(len(faces.classes))]
-    expressions = np.flatnonzero(faces.label != neutral)
-    references = np.concatenate([rng.permutation(len(faces)) for _ in range(-(-count // len(faces)))])[:count]
+    expressions = np.flatnonzero((faces.label != neutral) & (faces.label >= 0))
+    references = np.concatenate([rng.permutation(labelled) for _ in range(-(-count // len(labelled)))])[:count]
     rows = np.empty((count, 3), np.int64)
     for row, reference in enumerate(references):
         label, rule = faces.label[reference], int(rng.integers(3))

@@ -1,0 +1,108 @@
+"""Live: registered faces and their neutrals to latents and expressions, all faces of a frame in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from ...models import model_path
+from ...types import Expression, FloatArray, Neutral, NeutralState, Registered
+from ..expression.labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
+from .model_files import INPUTS, LATENT, OUTPUTS, check_classifier, check_encoder, read_card
+from .smoothing import OneEuro
+
+ENCODER, CLASSIFIER = "perceptual_m2.onnx", "perceptual_expression.onnx"
+
+_TRUST_OF_STATE = {
+    NeutralState.NONE: 0.0,
+    NeutralState.LEARNING: 0.7,
+    NeutralState.READY: 1.0,
+    NeutralState.STALE: 0.8,
+}
+
+
+class PerceptualCoder:
+    """The shipped M2 encoder and expression classifier, or other files of the same form with their cards.
+
+    frontalisation: how the pipeline registers (RegistrationSettings). Raises ValueError or FileNotFoundError, naming
+    the file and what differs, when one is damaged, foreign, or made for other keypoints, another order or neutral.
+    """
+
+    def __init__(
+        self,
+        settings: ExpressionSettings | None = None,
+        encoder: Path | None = None,
+        classifier: Path | None = None,
+        frontalisation: str = "rotation",
+    ) -> None:
+        encoder, classifier = encoder or model_path(ENCODER), classifier or model_path(CLASSIFIER)
+        self.settings = settings or ExpressionSettings()
+        card, classifier_card = read_card(encoder), read_card(classifier)
+        scheme = check_encoder(encoder, card, frontalisation)
+        check_classifier(classifier, classifier_card, card, EXPRESSION_LABELS)
+        # Points are means of mesh points: each the same number of times, so that one gather and mean give all.
+        rows = [np.flatnonzero(row) for row in scheme.mesh_weights]
+        repeats = int(np.lcm.reduce([len(row) for row in rows]))
+        self._gather = np.stack([np.tile(row, repeats // len(row)) for row in rows])
+        self._encoder, self._classifier = _session(encoder), _session(classifier)
+        self.dimensions = int(card["latent_dimensions"])
+        self._filter = OneEuro() if self.settings.latent_filter == "one_euro" else None
+
+    def estimate(
+        self,
+        registered: Sequence[Registered],
+        neutrals: Sequence[Neutral],
+        owners: Sequence[str] = (),
+        stamp_ns: int = 0,
+        trust: Sequence[float] = (),
+    ) -> tuple[FloatArray, list[Expression]]:
+        """Latents (n, dimensions) and expressions of the faces of one frame, in their order.
+
+        A face without a neutral has a latent of NaN and is unsure. owners (Face.owner) and stamp_ns: of the same faces;
+        given, latents are steadied over time. trust: 0..1 for each face, from pose, size and visibility; what is not
+        trusted goes to `unsure`.
+        """
+        latents = np.full((len(registered), self.dimensions), np.nan, np.float32)
+        known = [i for i, neutral in enumerate(neutrals) if neutral.registered is not None]
+        shares = np.zeros((len(registered), len(EXPRESSION_LABELS)), np.float32)
+        affect = np.zeros((len(registered), 2), np.float32)
+        if known:
+            faces = self._points([registered[i] for i in known])
+            resting = self._points([neutrals[i].registered for i in known])  # type: ignore[misc]
+            latents[known] = self._encoder.run([LATENT], dict(zip(INPUTS, (faces, resting), strict=True)))[0]
+            if self._filter is not None and owners:
+                latents = self._filter.update(owners, latents, stamp_ns)
+            shares[known], affect[known] = self._classifier.run(list(OUTPUTS), {LATENT: latents[known]})
+        trusted = np.array([_TRUST_OF_STATE[neutral.state] for neutral in neutrals], np.float32)
+        if len(trust):
+            trusted *= np.clip(np.asarray(trust, np.float32), 0, 1)
+        shares *= (self._lead(shares) * trusted)[:, None]
+        doubt = np.maximum(0, 1 - shares.sum(1))
+        return latents, expressions_of(shares, doubt, self.settings.unsure_below, affect)
+
+    def _lead(self, shares: FloatArray) -> FloatArray:
+        """0..1 (n,): how clearly the likeliest label leads, 1 from `unsure_margin` on."""
+        if self.settings.unsure_margin <= 0 or not len(shares):
+            return np.ones(len(shares), np.float32)
+        two = np.partition(shares, -2, axis=1)[:, -2:]
+        return np.minimum(1, (two[:, 1] - two[:, 0]) / np.float32(self.settings.unsure_margin))
+
+    def _points(self, registered: Sequence[Registered]) -> FloatArray:
+        """Keypoints (n, k, 3) of the model's scheme."""
+        meshes = np.stack([face.dense for face in registered])
+        return meshes[:, self._gather].mean(2)
+
+    def forget(self, owner: str) -> None:
+        """Drops what is held of a face."""
+        if self._filter is not None:
+            self._filter.forget(owner)
+
+
+def _session(path: Path) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,75 @@
+"""Files of the live models with their cards, and what makes one unfit for this pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...keypoints import SCHEMES, Scheme
+
+NEUTRAL = "own resting face, registered as the face is"
+"""The neutral convention: types.Neutral.registered, a person's own, in the same form as the face."""
+
+INPUTS = ("points", "neutral")
+LATENT, OUTPUTS = "latent", ("probability", "affect")
+
+
+def order_of(scheme: Scheme) -> str:
+    """What says which mesh points make which keypoint, in order: sha256 of "0:127+234 1:93 ..."."""
+    rows = ("+".join(str(i) for i in row.nonzero()[0]) for row in scheme.mesh_weights)
+    return hashlib.sha256(" ".join(f"{k}:{row}" for k, row in enumerate(rows)).encode()).hexdigest()
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card beside a model file. Raises ValueError or FileNotFoundError with one clear line."""
+    card_path = path.with_suffix(".yaml")
+    for needed in (path, card_path):
+        if not needed.is_file():
+            raise FileNotFoundError(f"No file {needed}; a model is a .onnx file with its card of the same name, .yaml.")
+    card = yaml.safe_load(card_path.read_text())
+    if not isinstance(card, dict):
+        raise ValueError(f"{card_path} is no model card: a YAML mapping is expected.")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != card.get("sha256"):
+        raise ValueError(
+            f"{path} is not the file its card describes: sha256 {found[:12]}..., card {card.get('sha256')}."
+        )
+    return card
+
+
+def write_card(path: Path, card: Mapping[str, Any]) -> None:
+    """The card of `path`, with its sha256."""
+    content = {"name": path.stem, **card, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    path.with_suffix(".yaml").write_text(yaml.safe_dump(content, sort_keys=False, width=118, allow_unicode=True))
+
+
+def check_encoder(path: Path, card: Mapping[str, Any], frontalisation: str) -> Scheme:
+    """The scheme of a latent model's keypoints. Raises ValueError naming the model and what differs."""
+    name = card.get("keypoints")
+    if card.get("kind") != "perceptual encoder":
+        raise ValueError(f"{path} is a {card.get('kind')!r}; expected a 'perceptual encoder'.")
+    if name not in SCHEMES:
+        raise ValueError(f"{path} is for keypoints {name!r}; this pipeline has {', '.join(SCHEMES)}.")
+    if card.get("keypoint_order") != order_of(SCHEMES[name]):
+        raise ValueError(f"{path} is for another order or choice of the {name} keypoints than this pipeline's.")
+    if card.get("neutral") != NEUTRAL:
+        raise ValueError(f"{path} expects as neutral {card.get('neutral')!r}; this pipeline gives {NEUTRAL!r}.")
+    if card.get("frontalisation") != frontalisation:
+        raise ValueError(
+            f"{path} is for frontalisation {card.get('frontalisation')!r}; this pipeline's is {frontalisation!r}."
+        )
+    return SCHEMES[name]
+
+
+def check_classifier(path: Path, card: Mapping[str, Any], encoder: Mapping[str, Any], labels: tuple[str, ...]) -> None:
+    """Raises ValueError when a classifier does not belong to the encoder or has other labels."""
+    if card.get("kind") != "expression classifier":
+        raise ValueError(f"{path} is a {card.get('kind')!r}; expected an 'expression classifier'.")
+    if card.get("latent_model_sha256") != encoder["sha256"]:
+        raise ValueError(f"{path} was fitted to the latents of another model than {encoder['name']}.")
+    if tuple(card.get("labels", ())) != labels:
+        raise ValueError(f"{path} tells {card.get('labels')}; this pipeline's expressions are {', '.join(labels)}.")
