@@ -113,7 +113,7 @@ def vgg19_features(width: int = 64, groups: int = 5) -> nn.Sequential:
     for layer in layers:
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return nn.Sequential(*layers)
 
 

@@ -77,11 +77,11 @@ class PatchConvolution(nn.Module):
     def _keep_statistics(self, mean: Tensor, var: Tensor) -> None:
         """batch_norm changed the gathered copies; each patch's module gets its own part back."""
         channels = mean.shape[0] // len(self.bns)
-        for index, module in enumerate(self.bns):
-            part = slice(index * channels, (index + 1) * channels)
-            module.running_mean.copy_(mean[part])  # type: ignore[operator, union-attr]
-            module.running_var.copy_(var[part])  # type: ignore[operator, union-attr]
-            module.num_batches_tracked += 1  # type: ignore[operator]
+        for module, new_mean, new_var in zip(self.bns, mean.split(channels), var.split(channels), strict=True):
+            buffers = dict(module.named_buffers())
+            buffers["running_mean"].copy_(new_mean)
+            buffers["running_var"].copy_(new_var)
+            buffers["num_batches_tracked"].add_(1)
 
 
 class RegionLayer(nn.Module):
