@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...types import ActionUnits, Expression, FloatArray
-from .labels import EXPRESSION_LABELS, ExpressionSettings
+from .labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
 
 ONE_SIDED = 100  # code of a pseudo action unit: 100 + AU is how much one side of the face does it more than the other
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,6 +19,8 @@ from .networks import PerceptualVae
 
 OPSET, IR_VERSION = 17, 8
 
+Shapes = dict[str, list[int | str]]
+
 
 class _Graph:
     """Nodes and constants, each node named by its output."""
@@ -30,7 +33,7 @@ class _Graph:
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def add(self, operator: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
         self._nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
 
@@ -39,10 +42,8 @@ class _Graph:
         bias = self.constant(output + ".bias", layer.bias.detach().cpu().numpy().astype(np.float32))
         return self.add("Gemm", [value, weight, bias], output)
 
-    def save(
-        self, path: Path, name: str, inputs: dict[str, list[int | str]], outputs: dict[str, list[int | str]]
-    ) -> None:
-        def info(shapes: dict[str, list[int | str]]) -> list[onnx.ValueInfoProto]:
+    def save(self, path: Path, name: str, inputs: Shapes, outputs: Shapes) -> None:
+        def info(shapes: Shapes) -> list[onnx.ValueInfoProto]:
             return [helper.make_tensor_value_info(key, TensorProto.FLOAT, shape) for key, shape in shapes.items()]
 
         graph = helper.make_graph(self._nodes, name, info(inputs), info(outputs), self._constants)
@@ -75,7 +76,7 @@ def export_encoder(model: PerceptualVae, lids: Lids, path: Path) -> None:
     for number, layer in enumerate(hidden):
         value = graph.add("Elu", [graph.linear(value, layer, f"hidden{number}")], f"hidden{number}.elu")
     graph.linear(value, model.mu, LATENT)
-    inputs: dict[str, list[int | str]] = {name: ["faces_n", count, 3] for name in INPUTS}
+    inputs: Shapes = {name: ["faces_n", count, 3] for name in INPUTS}
     graph.save(path, "perceptual encoder", inputs, {LATENT: ["faces_n", model.latent]})
 
 
@@ -93,7 +94,7 @@ def export_classifier(classifier: ExpressionClassifier, path: Path) -> None:
     graph.constant("low", np.array(-1, np.float32))
     graph.constant("high", np.array(1, np.float32))
     graph.add("Clip", ["affect.free", "low", "high"], OUTPUTS[1])
-    outputs: dict[str, list[int | str]] = {OUTPUTS[0]: ["faces_n", len(bias)], OUTPUTS[1]: ["faces_n", 2]}
+    outputs: Shapes = {OUTPUTS[0]: ["faces_n", len(bias)], OUTPUTS[1]: ["faces_n", 2]}
     graph.save(path, "expression classifier", {LATENT: ["faces_n", len(weight)]}, outputs)
 
 

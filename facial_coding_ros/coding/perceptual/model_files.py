@@ -49,7 +49,7 @@ def write_card(path: Path, card: Mapping[str, Any]) -> None:
 
 def check_encoder(path: Path, card: Mapping[str, Any], frontalisation: str) -> Scheme:
     """The scheme of a latent model's keypoints. Raises ValueError naming the model and what differs."""
-    name = card.get("keypoints")
+    name = str(card.get("keypoints"))
     if card.get("kind") != "perceptual encoder":
         raise ValueError(f"{path} is a {card.get('kind')!r}; expected a 'perceptual encoder'.")
     if name not in SCHEMES:
