@@ -22,7 +22,7 @@ GREY = (128, 128, 128)
 
 JAA_ENLARGEMENT = 2.9
 EAC_ENLARGEMENT = 1.1
-ME_GRAPHAU_ENLARGEMENT = 1.25
+ME_GRAPHAU_ENLARGEMENT = 1.18
 ME_GRAPHAU_RISE = 0.06
 """The face's box lies that much of the side below the square's centre: the published crops keep the forehead."""
 

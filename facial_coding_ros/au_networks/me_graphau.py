@@ -172,9 +172,7 @@ class GatedGnn(nn.Module):
 
     def _layer(self, layer: str, nodes: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
         batch, count, features = nodes.shape
-        U, V, A, B, E, bnv, bne = (
-            self.get_submodule(name + layer) for name in ("U", "V", "A", "B", "E", "bnv", "bne")
-        )
+        U, V, A, B, E, bnv, bne = (self.get_submodule(name + layer) for name in ("U", "V", "A", "B", "E", "bnv", "bne"))
         square = (batch, count, count, features)
         pair = A(nodes)[:, :, None] + B(nodes)[:, None]
         edges = edges + torch.relu(bne((pair + E(edges).view(square)).flatten(1, 2)))

@@ -1,0 +1,97 @@
+"""BP4D-Spontaneous: the 2-D images and the occurrence of action units.
+
+    <root>/Sequences(2D+3D)/F001/F001/T1/0001.jpg   also without the doubled subject, also 001.jpg
+    <root>/AUCoding/AU_OCC/F001_T1.csv              header 0,1,2,4,...: frame, then action units; 0, 1 or 9 (not coded)
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..types import ImageArray
+from .records import UNKNOWN, AuSequence, DatasetError, Labels
+
+FPS = 25.0
+CODES = {"0": 0, "1": 1, "9": UNKNOWN}
+
+FOLDS: tuple[tuple[str, ...], ...] = tuple(
+    tuple(line.split())
+    for line in (
+        "F001 F002 F008 F009 F010 F016 F018 F023 M001 M004 M007 M008 M012 M014",
+        "F003 F005 F011 F013 F020 F022 M002 M005 M010 M011 M013 M016 M017 M018",
+        "F004 F006 F007 F012 F014 F015 F017 F019 F021 M003 M006 M009 M015",
+    )
+)
+"""The subjects of the three published folds, in JAA-Net's order; ME-GraphAU tests on the same three, last one first."""
+
+
+def read_sequences(root: Path | str, aus: Sequence[int]) -> Iterator[AuSequence]:
+    """The recordings in order of subject and task, with the occurrence of `aus`.
+
+    Raises DatasetError when the folder has no AU coding, and for a label file with other columns or values.
+    """
+    root = Path(root)
+    folder = root / "AUCoding" / "AU_OCC"
+    files = sorted(folder.glob("[FM][0-9][0-9][0-9]_T[0-9]*.csv"))
+    if not files:
+        raise DatasetError(f"No {folder}/F001_T1.csv or the like; {root} is expected to be BP4D's folder.")
+    for path in files:
+        subject, task = path.stem.split("_")
+        frames, present = read_occurrence(path, aus)
+        images = _image_folder(root, subject, task)
+        yield AuSequence("bp4d", subject, f"{subject}_{task}", frames, tuple(aus), present, FPS, images)
+
+
+def read_occurrence(path: Path, aus: Sequence[int]) -> tuple[np.ndarray, Labels]:
+    """Frames (n,) and labels (n, len(aus)) of one AU_OCC file."""
+    with open(path, newline="", encoding="latin-1") as file:
+        rows = [row for row in csv.reader(file) if row]
+    header = [cell.strip() for cell in rows[0]] if rows else []
+    missing = [au for au in aus if str(au) not in header[1:]]
+    if not header or header[0] != "0" or missing:
+        raise DatasetError(
+            f"{path}: its columns are {','.join(header[:8])} ...; 0 (the frame) and AU {list(aus)} are expected"
+            + (f", AU {missing} are missing." if missing else ".")
+        )
+    columns = [header.index(str(au), 1) for au in aus]
+    frames, present = [], []
+    for number, row in enumerate(rows[1:], start=2):
+        try:
+            frames.append(int(row[0]))
+            present.append([CODES[row[column].strip()] for column in columns])
+        except (ValueError, KeyError, IndexError):
+            raise DatasetError(
+                f"{path}, line {number}: {','.join(row[:8])} ...; a frame and 0, 1 or 9 for each AU are expected."
+            ) from None
+    table = np.array(present, np.int8).reshape(-1, len(columns))
+    order = np.argsort(np.array(frames, np.int64), kind="stable")
+    return np.array(frames, np.int64)[order], table[order]
+
+
+class _Images:
+    """Images of one task by frame number, whatever zeros pad it."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def __call__(self, frames: Sequence[int]) -> Iterator[ImageArray | None]:
+        there = {}
+        if self.folder is not None:
+            there = {int(path.stem): path for path in self.folder.glob("*.jpg") if path.stem.isdigit()}
+        for frame in frames:
+            image = cv2.imread(str(there[frame])) if frame in there else None
+            yield None if image is None else np.asarray(image[:, :, ::-1], np.uint8)
+
+
+def _image_folder(root: Path, subject: str, task: str) -> _Images:
+    bases = (root / "Sequences(2D+3D)", root / "Sequences", root)
+    for base in bases:
+        for folder in (base / subject / subject / task, base / subject / task):
+            if folder.is_dir():
+                return _Images(folder)
+    return _Images(None)

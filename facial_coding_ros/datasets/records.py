@@ -1,0 +1,42 @@
+"""Frames of recordings with their action units, whichever data set they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import ImageArray
+
+UNKNOWN = -1
+"""Label of an action unit that was not coded in a frame."""
+
+Labels = NDArray[np.int8]
+ImageReader = Callable[[Sequence[int]], Iterator[ImageArray | None]]
+
+
+class DatasetError(ValueError):
+    """A folder or file that is not as the data set's release has it; the text says which, what was found and what was
+    expected.
+    """
+
+
+@dataclass(frozen=True)
+class AuSequence:
+    """One recording of one person.
+
+    frames: (n,) as the release counts them, rising. aus: the action units. present: (n, len(aus)) 1, 0 or UNKNOWN.
+    fps: rate of the recording. images: gives the image of each frame asked for, RGB, in rising order; None where the
+    release has none.
+    """
+
+    dataset: str
+    subject: str
+    name: str
+    frames: NDArray[np.int64]
+    aus: tuple[int, ...]
+    present: Labels
+    fps: float
+    images: ImageReader
