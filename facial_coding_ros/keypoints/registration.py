@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 from ..datasets.ict import IctFaces
 from ..options import Settings, option
 from ..types import SURFACE_POINTS, FloatArray, Motion, Registered
-from .schemes import LEFT_EYE_CORNERS, MESH_TO_68, RIGHT_EYE_CORNERS
+from .learnt import load_arrays
+from .schemes import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS, SPARSE
 
 # Points that expressions hardly move: eye corners, bridge of the nose, forehead between the brows, temples.
 STABLE = (33, 133, 362, 263, 168, 6, 197, 195, 5, 122, 351, 193, 417, 127, 356, 162, 389, 10, 109, 338, 234, 454)
@@ -26,25 +27,34 @@ AFFINE_TARGETS = {0: (300, 900), 16: (1100, 900), 27: (700, 900), 33: (700, 1300
 
 @dataclass(frozen=True)
 class RegistrationSettings(Settings):
+    """Each step can be switched off, for ablations."""
+
     frontalisation: str = option(
         "rotation",
-        "how head pose is taken out: rotation: exact, from the 3-D mesh; none: left in",
-        choices=("rotation", "none"),
+        "how head pose is taken out of the 68 points: rotation: of the 3-D mesh; linear: by the learnt map W of 2-D "
+        "points; none: left in, in the dense points too",
+        choices=("rotation", "linear", "none"),
     )
+    pose_correction: bool = option(True, "after a rotation, take out what the tracker is known to add in turned heads")
     affine: bool = option(True, "six-point affine into DFECS's registered frame; off: scale and place only")
     part_similarity: bool = option(True, "each part of the face moved, turned and scaled by its own two points")
 
 
+_RIGHT, _LEFT = RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS
+
+
 def eye_centres(dense: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Right and left eye centre (n, d) of meshes (n, points, d)."""
-    return dense[:, RIGHT_EYE_CORNERS, :].mean(1), dense[:, LEFT_EYE_CORNERS, :].mean(1)
+    half = np.float32(0.5)
+    return (dense[:, _RIGHT[0]] + dense[:, _RIGHT[1]]) * half, (dense[:, _LEFT[0]] + dense[:, _LEFT[1]]) * half
 
 
 def at_eyes(meshes: FloatArray) -> FloatArray:
     """Meshes (n, points, d) centred between the eyes, distance between the eye centres 1."""
     right, left = eye_centres(meshes)
-    size = np.linalg.norm(left - right, axis=1)[:, None, None]
-    return (meshes - ((right + left) / 2)[:, None, :]) / np.maximum(size, 1e-9)
+    along = left - right
+    size = np.sqrt(np.einsum("nd,nd->n", along, along))[:, None, None]
+    return (meshes - ((right + left) * np.float32(0.5))[:, None, :]) / np.maximum(size, np.float32(1e-9))
 
 
 def levelled(points: FloatArray, right: FloatArray, left: FloatArray) -> FloatArray:
@@ -59,24 +69,60 @@ def levelled(points: FloatArray, right: FloatArray, left: FloatArray) -> FloatAr
 
 
 class Rotation:
-    """Frontalisation by the exact rotation: stable points of the mesh are laid on those of a canonical face."""
+    """Frontalisation by the exact rotation: stable points of the mesh laid on those of a canonical face (Kabsch)."""
 
     def __init__(self, stable: tuple[int, ...] = STABLE) -> None:
-        template = IctFaces.load().neutral[list(stable)].astype(np.float64)
-        self._stable = list(stable)
-        self._template = template - template.mean(0)
+        template = IctFaces.load().neutral[list(stable)]
+        self._stable = np.array(stable)
+        self._template = (template - template.mean(0)).astype(np.float64)
 
     def matrices(self, meshes: FloatArray) -> FloatArray:
-        """Rotations (n, 3, 3) with frontal = mesh @ R (Kabsch)."""
-        stable = meshes[:, self._stable, :].astype(np.float64)
-        stable -= stable.mean(1, keepdims=True)
-        u, _, vt = np.linalg.svd(stable.transpose(0, 2, 1) @ self._template)
-        u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
-        return (u @ vt).astype(np.float32)
+        """Rotations (n, 3, 3) with frontal = mesh @ R."""
+        # The template's mean is 0, so that of the meshes needs no subtraction.
+        u, _, vt = np.linalg.svd(meshes[:, self._stable].transpose(0, 2, 1) @ self._template)
+        rotation = u @ vt
+        mirrored = np.linalg.det(rotation) < 0
+        if mirrored.any():
+            u[mirrored, :, 2] *= -1
+            rotation = u @ vt
+        return np.asarray(rotation, np.float32)
 
-    def __call__(self, meshes: FloatArray) -> FloatArray:
-        """Frontal meshes (n, 468, 3), centred between the eyes, eye distance 1."""
-        return at_eyes(meshes @ self.matrices(meshes))
+
+class PoseCorrection:
+    """What the tracker and perspective add to a turned face, as a quadratic function of the turn.
+
+    Learnt from rendered heads seen through MediaPipe; see models/registration.yaml.
+    """
+
+    LIMIT = float(np.sin(np.radians(45)))
+
+    def __init__(self, coefficients: FloatArray) -> None:
+        """coefficients: (5, 1404), of the features below."""
+        self._coefficients = coefficients.astype(np.float32)
+
+    @classmethod
+    def features(cls, rotations: FloatArray) -> FloatArray:
+        """(n, 5): u, v, u^2, u v, v^2 with u, v the image x and y of the axis out of the face."""
+        u, v = np.clip(rotations[:, :2, 2], -cls.LIMIT, cls.LIMIT).T
+        return np.stack([u, v, u * u, u * v, v * v], 1)
+
+    def __call__(self, dense: FloatArray, rotations: FloatArray) -> FloatArray:
+        """Frontal meshes (n, 468, 3) and the rotations that made them so."""
+        return dense - (self.features(rotations) @ self._coefficients).reshape(dense.shape)
+
+
+class LinearFrontalisation:
+    """Frontalisation of 68 points in 2-D by one matrix W (Vonikakis & Winkler, ICIP 2020; arXiv 2406.09017)."""
+
+    def __init__(self, weights: FloatArray) -> None:
+        """weights: (137, 136), from x0..x67, y0..y67, 1 to the frontal x0..y67."""
+        self._weights = weights.astype(np.float32)
+
+    def __call__(self, points: FloatArray) -> FloatArray:
+        """(n, 68, 2) in any unit -> (n, 68, 2), normalised."""
+        row = normalised(points).transpose(0, 2, 1).reshape(len(points), -1)
+        frontal = row @ self._weights[:-1] + self._weights[-1]
+        return frontal.reshape(-1, 2, 68).transpose(0, 2, 1)
 
 
 def normalised(points: FloatArray) -> FloatArray:
@@ -106,7 +152,7 @@ class Placement:
     """Instead of the affine: one fixed scale and offset, those of the mean face."""
 
     def __init__(self) -> None:
-        mean = MESH_TO_68 @ IctFaces.load().neutral[:, :2]
+        mean = SPARSE.from_mesh(IctFaces.load().neutral)[:, :2]
         x = normalised(mean[None])[0][list(AFFINE_TARGETS)]
         y = np.array(list(AFFINE_TARGETS.values()), np.float32)
         centred = x - x.mean(0)
@@ -143,11 +189,17 @@ class PartSimilarity:
 
 
 class Registration:
-    """The steps that the settings ask for, over all faces of a frame at once."""
+    """The steps that the settings ask for, over all faces of a frame at once.
+
+    Raises FileNotFoundError or ValueError when the learnt parts cannot be read.
+    """
 
     def __init__(self, settings: RegistrationSettings | None = None) -> None:
         self.settings = settings or RegistrationSettings()
+        learnt = load_arrays("registration", {"linear": (137, 136), "pose": (5, SURFACE_POINTS * 3)})
+        self._linear = LinearFrontalisation(learnt["linear"])
         self._rotation = Rotation()
+        self._correction = PoseCorrection(learnt["pose"]) if self.settings.pose_correction else None
         self._place = Affine() if self.settings.affine else Placement()
         self._parts = PartSimilarity() if self.settings.part_similarity else None
 
@@ -164,22 +216,31 @@ class Registration:
         if not len(meshes):
             return []
         surface = at_eyes(meshes[:, :SURFACE_POINTS])
-        if self.settings.frontalisation == "rotation":
-            dense = self._rotation(surface)
+        dense = self._frontal(surface)
+        if self.settings.frontalisation == "linear":
+            flat = self._linear(SPARSE.from_mesh(surface)[..., :2])
         else:
-            dense = levelled(surface, *eye_centres(surface))
-        sparse = self._sparse(MESH_TO_68 @ dense[..., :2])
-        return [Registered(sparse=s, dense=d) for s, d in zip(sparse, dense, strict=True)]
+            flat = SPARSE.from_mesh(dense)[..., :2]
+        return [Registered(sparse=s, dense=d) for s, d in zip(self._sparse(flat), dense, strict=True)]
+
+    def _frontal(self, surface: FloatArray) -> FloatArray:
+        if self.settings.frontalisation == "none":
+            return levelled(surface, *eye_centres(surface))
+        rotations = self._rotation.matrices(surface)
+        frontal = surface @ rotations
+        if self._correction is not None:
+            frontal = self._correction(frontal, rotations)
+        return at_eyes(frontal)
 
     def register_sparse(self, points: ArrayLike) -> FloatArray:
         """68-point keypoints (n, 68, 2) of another tracker, in pixels -> registered (n, 68, 2).
 
-        There is no depth to rotate: the head should be near frontal. Raises ValueError for another shape.
+        There is no depth to rotate: W frontalises unless frontalisation is "none". Raises ValueError for another shape.
         """
         points = np.asarray(points, np.float32)
         if points.ndim != 3 or points.shape[1:] != (68, 2):
             raise ValueError(f"points have shape {points.shape}; (n, 68, 2) is expected")
-        return self._sparse(normalised(points))
+        return self._sparse(normalised(points) if self.settings.frontalisation == "none" else self._linear(points))
 
     def _sparse(self, points: FloatArray) -> FloatArray:
         placed = self._place(points)

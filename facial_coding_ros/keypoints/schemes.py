@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..datasets.ict import IctFaces
 from ..types import MESH_POINTS, SURFACE_POINTS, FloatArray
@@ -29,13 +29,13 @@ class Scheme:
     """A set of keypoints with an order.
 
     parts: name -> indices, together all points. mirror: (count,) index of each point's mirror image.
-    mesh_weights: (count, 468); points = mesh_weights @ mesh.
+    mesh_points: (count, 2) indices of the two mesh points, or twice the same one, whose mean the point is.
     """
 
     name: str
     parts: Mapping[str, tuple[int, ...]]
     mirror: tuple[int, ...]
-    mesh_weights: FloatArray
+    mesh_points: NDArray[np.intp]
 
     @property
     def count(self) -> int:
@@ -43,8 +43,19 @@ class Scheme:
 
     def from_mesh(self, mesh: ArrayLike) -> FloatArray:
         """Points (..., count, d) of meshes (..., 468 or 478, d)."""
-        surface = np.asarray(mesh, np.float32)[..., :SURFACE_POINTS, :]
-        return self.mesh_weights @ surface
+        points = np.asarray(mesh, np.float32)
+        first = points[..., self.mesh_points[:, 0], :]
+        first += points[..., self.mesh_points[:, 1], :]
+        first *= np.float32(0.5)
+        return np.asarray(first)
+
+    @property
+    def mesh_weights(self) -> FloatArray:
+        """(count, 468); points = mesh_weights @ mesh."""
+        weights = np.zeros((self.count, SURFACE_POINTS), np.float32)
+        for column in self.mesh_points.T:
+            weights[np.arange(self.count), column] += 0.5
+        return weights
 
     def mirrored(self, points: ArrayLike) -> FloatArray:
         """The mirror image (..., count, d) of points (..., count, d) whose x is 0 in the middle of the face."""
@@ -61,7 +72,7 @@ def _span(first: int, last: int) -> tuple[int, ...]:
 # to the inner lips. After Peizhi Yan's table, with the jaw moved: there, point 13 is not the mirror image of 3, points
 # 3 and 4 share a mesh point, and the jaw's ends lie below the eyes. Jaw points lie on the mesh's edge, while a 68-point
 # tracker puts them on the visible contour.
-_JAW_RIGHT = ((162, 127), (127, 234), (93,), (132,), (58, 172), (136,), (150,), (176,))
+_JAW_RIGHT = ((162, 127), (127, 234), (93,), (132,), (58, 172), (136,), (150, 149), (176,))
 _BROW_RIGHT = ((70,), (63,), (105,), (66,), (107,))
 _NOSE_BRIDGE = ((168, 6), (197, 195), (5,), (4,))
 _NOSE_RIGHT = ((75,), (97,))
@@ -122,13 +133,11 @@ _FACE_PARTS_83 = {
 
 
 def _scheme(name: str, parts: Mapping[str, tuple[int, ...]], points: Points) -> Scheme:
-    weights = np.zeros((len(points), SURFACE_POINTS), np.float32)
-    for row, mesh_points in enumerate(points):
-        weights[row, list(mesh_points)] = 1 / len(mesh_points)
     order = {frozenset(point): row for row, point in enumerate(points)}
     mirror = tuple(order[frozenset(_MIRROR.get(i, i) for i in point)] for point in points)
-    weights.setflags(write=False)
-    return Scheme(name, parts, mirror, weights)
+    pairs = np.array([(point[0], point[-1]) for point in points])
+    pairs.setflags(write=False)
+    return Scheme(name, parts, mirror, pairs)
 
 
 def _without(parts: Mapping[str, tuple[int, ...]], dropped: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
