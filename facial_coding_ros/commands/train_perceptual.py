@@ -1,0 +1,164 @@
+"""Trains a perceptual model: VAE, M1 or M2. A run that was stopped goes on where it was.
+
+The folder --out gets checkpoint.npz, model.npz and history.csv; `facial_coding evaluate perceptual` looks at it. With
+--live FOLDER the two files the robot runs are written too, with their cards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+from pathlib import Path
+
+from ..cli import UserError
+from ..coding.perceptual.settings import TrainingSettings
+
+DATA = ("posed", "live", "bu3dfe", "bp4d")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_data_arguments(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...; default %(default)s")
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU; default %(default)s")
+    parser.add_argument("--live", type=Path, help="folder for the files the robot runs; needs --data live")
+    add_settings(parser)
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to train on; read by `load_data`."""
+    parser.add_argument(
+        "--data",
+        choices=DATA,
+        default="posed",
+        help="posed: made from ICT-FaceKit; live: the same as the tracker sees it, with --root a rendered set "
+        "(facial_coding synthesize); bu3dfe, bp4d: with --root; default %(default)s",
+    )
+    parser.add_argument("--root", type=Path, help="folder of the data")
+    parser.add_argument("--people", type=int, help="people of the posed set; default 100, for live 300")
+    parser.add_argument(
+        "--keypoints", default="68", help="of the posed set: 68, mesh468, bu3dfe83; default %(default)s"
+    )
+    parser.add_argument(
+        "--set-seed", type=int, default=0, help="of the posed set and of the split; default %(default)s"
+    )
+    parser.add_argument("--triplets", type=Path, help="CSV reference,closer,farther,votes; default: artificial ones")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """One option for each field of TrainingSettings."""
+    group = parser.add_argument_group("model and training")
+    for field in dataclasses.fields(TrainingSettings):
+        option = field.metadata["option"]
+        group.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=type(field.default),
+            default=field.default,
+            help=f"{option.description}; {option.allowed()}; default {field.default}".replace("%", "%%"),
+        )
+
+
+def settings_of(arguments: argparse.Namespace) -> TrainingSettings:
+    """Raises UserError."""
+    names = [field.name for field in dataclasses.fields(TrainingSettings)]
+    try:
+        return TrainingSettings(**{name: getattr(arguments, name) for name in names})
+    except (ValueError, TypeError) as error:
+        raise UserError(str(error)) from error
+
+
+def load_data(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  # Split, without importing it for --help
+    """The three parts. Raises UserError."""
+    from ..datasets.bp4d_3d import load_bp4d_3d
+    from ..datasets.bu3dfe import load_bu3dfe
+    from ..datasets.posed import PosedSettings, posed_set
+    from ..datasets.rendered import live_split
+
+    seed = arguments.set_seed
+    if arguments.data != "posed" and arguments.root is None:
+        raise UserError(f"--data {arguments.data} needs --root, the folder of the data")
+    try:
+        if arguments.data == "posed":
+            settings = PosedSettings(people=arguments.people or 100, keypoints=arguments.keypoints)
+            return posed_set(settings, seed).split(seed)
+        if arguments.data == "live":
+            return live_split(arguments.root, arguments.keypoints, arguments.people or 300, seed)
+        if arguments.data == "bu3dfe":
+            return load_bu3dfe(arguments.root).split(seed)
+        return load_bp4d_3d(arguments.root).split(seed, (25, 8, 8))
+    except (ValueError, FileNotFoundError) as error:
+        raise UserError(str(error)) from error
+
+
+def load_triplets(arguments: argparse.Namespace, split):  # type: ignore[no-untyped-def]
+    """Triplets of the three parts. Raises UserError."""
+    from ..coding.perceptual.evaluation import TRIPLETS, split_triplets
+    from ..coding.perceptual.triplets import read_triplets
+
+    try:
+        if arguments.triplets is not None:
+            return tuple(read_triplets(arguments.triplets, part) for part in split)
+        counts = [max(n, 4 * int((part.label >= 0).sum())) for n, part in zip(TRIPLETS, split, strict=True)]
+        return split_triplets(split, arguments.set_seed, counts)
+    except (ValueError, OSError) as error:
+        raise UserError(str(error)) from error
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = settings_of(arguments)
+    if arguments.live is not None and (arguments.data != "live" or settings.model != "m2"):
+        raise UserError("--live needs --model m2 and --data live: what the robot sees is tracked, not ideal")
+    import torch
+    from tqdm import tqdm
+
+    from ..coding.perceptual.live_models import classifier_measures, write_live_models
+    from ..coding.perceptual.runs import CHECKPOINT, load_run, save_run
+    from ..coding.perceptual.training import Training, TrainingData
+
+    torch.set_num_threads(arguments.threads)
+    split = load_data(arguments)
+    triplets = load_triplets(arguments, split) if settings.model == "m2" else (None, None, None)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    about: dict[str, object] = {"data": arguments.data, "set_seed": arguments.set_seed}
+    if arguments.data != "posed":
+        about["root"] = arguments.root.name
+    if arguments.people:
+        about["people"] = arguments.people
+    if arguments.triplets:
+        about["triplets"] = arguments.triplets.name
+    training = Training(
+        TrainingData(split.training, split.validation, triplets[0], triplets[1]), settings, arguments.device
+    )
+    with tqdm(total=settings.iterations, unit="it", desc=settings.model) as bar:
+
+        def progress(iteration: int, last: dict[str, float]) -> None:
+            bar.update(iteration - bar.n)
+            if last:
+                bar.set_postfix_str(f"validation ELBO {last['validation_elbo']:.2f}, best {training.best_elbo:.2f}")
+
+        try:
+            training.run(arguments.out / CHECKPOINT, progress)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+    save_run(arguments.out, training, split.training.keypoints, about)
+    print(f"{arguments.out}: best validation ELBO {training.best_elbo:.2f}")
+    if arguments.live is not None:
+        finished = load_run(arguments.out)
+        classifier = write_live_models(finished, split, arguments.live, command(arguments, settings))
+        print(f"{arguments.live}: test people {classifier_measures(finished, classifier, split.test)}")
+    return 0
+
+
+def command(arguments: argparse.Namespace, settings: TrainingSettings) -> str:
+    """The command line, options that differ from their defaults only; folders by their last name."""
+    words = ["facial_coding", "train", "perceptual", "--data", arguments.data]
+    for name in ("root", "people", "set_seed"):
+        value = getattr(arguments, name)
+        if value:
+            words += [f"--{name.replace('_', '-')}", value.name if isinstance(value, Path) else str(value)]
+    for field in dataclasses.fields(TrainingSettings):
+        value = getattr(settings, field.name)
+        if value != field.default:
+            words += [f"--{field.name.replace('_', '-')}", str(value)]
+    return shlex.join([*words, "--out", "RUN", "--live", "models"])
