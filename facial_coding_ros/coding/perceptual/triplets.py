@@ -34,7 +34,8 @@ def artificial_triplets(faces: ExpressionSet, count: int, seed: int = 0) -> Trip
     - Expressions of the same class are closer than of different classes.
     - Within a class, the closer the degree, the closer the expression.
     - A neutral expression is closer than a different class.
-    Raises ValueError when `count` is less than the faces there are, or the set lacks classes or degrees.
+    Where all others of a class are of the same degree, the second rule is passed over. Raises ValueError when `count` is
+    less than the faces there are, or a class has fewer than two.
     """
     neutral = faces.classes.index("neutral")
     labelled = np.flatnonzero(faces.label >= 0)
@@ -42,9 +43,9 @@ def artificial_triplets(faces: ExpressionSet, count: int, seed: int = 0) -> Trip
         raise ValueError(
             f"{count} triplets cannot hold every one of {len(labelled)} faces as a reference; ask for more"
         )
-    missing = [name for i, name in enumerate(faces.classes) if not (faces.label == i).any()]
-    if missing:
-        raise ValueError(f"{faces.name}: faces of every class are needed; without: {', '.join(missing)}")
+    few = [name for i, name in enumerate(faces.classes) if (faces.label == i).sum() < 2]
+    if few:
+        raise ValueError(f"{faces.name}: two faces of every class are needed; fewer of: {', '.join(few)}")
     rng = np.random.default_rng(seed)
     by_class = [np.flatnonzero(faces.label == i) for i in range(len(faces.classes))]
     expressions = np.flatnonzero((faces.label != neutral) & (faces.label >= 0))
@@ -55,10 +56,8 @@ def artificial_triplets(faces: ExpressionSet, count: int, seed: int = 0) -> Trip
         if label == neutral:
             rule = 0  # the other two are about expressions
         same = by_class[label][by_class[label] != reference]
-        if rule == 1:
-            gap = abs(faces.degree[same] - faces.degree[reference])
-            if gap.min() == gap.max():
-                raise ValueError(f"{faces.name}: class {faces.classes[label]} has no two degrees to choose from")
+        gap = abs(faces.degree[same] - faces.degree[reference])
+        if rule == 1 and gap.min() < gap.max():
             first = rng.choice(same[gap < gap.max()])
             nearer = abs(faces.degree[first] - faces.degree[reference])
             rows[row] = reference, first, rng.choice(same[gap > nearer])
