@@ -26,6 +26,8 @@ from .render_person import Geometry, Person
 PEOPLE_PER_CHUNK = 10
 NEUTRALS, TURNS, REPEATS = 3, 1, 2
 """Of each person's pictures: resting, resting with the head turned, expressions shown a second time."""
+OTHER_SITTINGS = 0.2
+"""Share of pictures with another camera, place and light than the person's others."""
 _UPPER_LIP, _LOWER_LIP = LANDMARKS[62], LANDMARKS[66]
 
 
@@ -77,6 +79,7 @@ def render_person(geometry: Geometry, rng: np.random.Generator, style: str, pict
     """All pictures of one random person; `group` numbers the expressions, shown again where it repeats."""
     person = Person(geometry, rng.standard_normal(IDENTITIES).astype(np.float32), PersonLook.sample(rng, style))
     manner = Manner.sample(rng)
+    sitting = PictureLook.sample(rng, style)
     shown: list[ExpressionSample] = []
     for number in range(pictures):
         resting = number < NEUTRALS + TURNS
@@ -89,7 +92,9 @@ def render_person(geometry: Geometry, rng: np.random.Generator, style: str, pict
         if not (number >= pictures - REPEATS):
             shown.append(sample)
         group = next(i for i, other in enumerate(shown) if other is sample)
-        look = PictureLook.sample(rng, style, pose_deg=5.0 if resting else 7.0)
+        pose_deg = 4.0 if resting else 6.0
+        elsewhere = rng.random() < OTHER_SITTINGS
+        look = PictureLook.sample(rng, style, pose_deg) if elsewhere else sitting.next_picture(rng, pose_deg)
         if NEUTRALS <= number < NEUTRALS + TURNS:
             angle, size = rng.uniform(0, 2 * np.pi), rng.uniform(15, 30)
             look = PictureLook(**{**vars(look), "yaw_deg": size * np.cos(angle), "pitch_deg": size * np.sin(angle)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -153,5 +153,26 @@ class PictureLook:
             gamma=float(np.exp(rng.normal(0, 0.15))),
             exposure=float(rng.uniform(0.3, 0.65)),
             tint=np.exp(rng.normal(0, 0.05, 3)),
+            seed=int(rng.integers(2**31)),
+        )
+
+    def next_picture(self, rng: np.random.Generator, pose_deg: float = 8.0) -> PictureLook:
+        """Another picture of the same sitting: the head turns and comes nearer or goes, the light changes a little."""
+        nearer = float(np.exp(rng.normal(0, 0.1)))
+        turned = []
+        for light in self.lights:
+            direction = light.direction + rng.normal(0, 0.12, 3)
+            turned.append(Light(direction / np.linalg.norm(direction), light.colour * np.exp(rng.normal(0, 0.1))))
+        return replace(
+            self,
+            ambient=self.ambient * np.exp(rng.normal(0, 0.06)),
+            lights=tuple(turned),
+            yaw_deg=float(rng.normal(0, pose_deg)),
+            pitch_deg=float(rng.normal(0, 0.75 * pose_deg)),
+            roll_deg=float(rng.normal(0, 0.5 * pose_deg)),
+            distance_cm=self.distance_cm / nearer,
+            eye_distance_px=self.eye_distance_px * nearer,
+            motion_blur_px=float(rng.uniform(0, 4)) if rng.random() < 0.1 else 0.0,
+            exposure=self.exposure * float(np.exp(rng.normal(0, 0.05))),
             seed=int(rng.integers(2**31)),
         )
