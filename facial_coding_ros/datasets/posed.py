@@ -168,7 +168,8 @@ def as_tracked(
     angles = settings.turn_deg * rng.standard_normal((len(meshes), 3))
     posed = np.stack([turned(m, *a) for m, a in zip(meshes, angles, strict=True)])
     posed += (noise * rng.standard_normal(posed.shape)).astype(np.float32)
-    frontal = Rotation()(posed)
+    # No pose correction: that is for what the tracker adds.
+    frontal = posed @ Rotation().matrices(posed)
     scheme = SCHEMES[settings.keypoints]
     points = scheme.from_mesh(frontal)
     return centred_and_scaled(points, lower_lids(points, scheme))

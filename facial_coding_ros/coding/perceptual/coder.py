@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
+from ...keypoints import RegistrationSettings
 from ...models import model_path
 from ...types import Expression, FloatArray, Neutral, NeutralState, Registered
 from ..expression.labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
@@ -27,7 +28,7 @@ _TRUST_OF_STATE = {
 class PerceptualCoder:
     """The shipped M2 encoder and expression classifier, or other files of the same form with their cards.
 
-    frontalisation: how the pipeline registers (RegistrationSettings). Raises ValueError or FileNotFoundError, naming
+    registration: how the pipeline registers. Raises ValueError or FileNotFoundError, naming
     the file and what differs, when one is damaged, foreign, or made for other keypoints, another order or neutral.
     """
 
@@ -36,12 +37,12 @@ class PerceptualCoder:
         settings: ExpressionSettings | None = None,
         encoder: Path | None = None,
         classifier: Path | None = None,
-        frontalisation: str = "rotation",
+        registration: RegistrationSettings | None = None,
     ) -> None:
         encoder, classifier = encoder or model_path(ENCODER), classifier or model_path(CLASSIFIER)
         self.settings = settings or ExpressionSettings()
         card, classifier_card = read_card(encoder), read_card(classifier)
-        scheme = check_encoder(encoder, card, frontalisation)
+        scheme = check_encoder(encoder, card, registration or RegistrationSettings())
         check_classifier(classifier, classifier_card, card, EXPRESSION_LABELS)
         # Points are means of mesh points: each the same number of times, so that one gather and mean give all.
         rows = [np.flatnonzero(row) for row in scheme.mesh_weights]

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.expression_set import ExpressionSet, Split, lower_lids
-from ...keypoints import SCHEMES
+from ...keypoints import SCHEMES, RegistrationSettings
 from ...types import FloatArray
 from ..expression.labels import EXPRESSION_LABELS
 from .classifier import ExpressionClassifier, calibrated, fit_classifier, reliability
 from .coder import CLASSIFIER, ENCODER
 from .export import export_classifier, export_encoder
-from .model_files import INPUTS, LATENT, NEUTRAL, OUTPUTS, order_of, write_card
+from .model_files import INPUTS, LATENT, NEUTRAL, OUTPUTS, dense_form, order_of, write_card
 from .runs import Run
 from .training import encode
 
@@ -101,7 +101,7 @@ def write_live_models(run: Run, split: Split, folder: Path, command: str) -> Exp
             "settings": asdict(run.settings),
             "keypoints": run.keypoints,
             "keypoint_order": order_of(scheme),
-            "frontalisation": "rotation",
+            "dense_points": dense_form(RegistrationSettings()),
             "neutral": NEUTRAL,
             "latent_dimensions": run.settings.latent,
             "inputs": {

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ...keypoints import SCHEMES, Scheme
+from ...keypoints import SCHEMES, RegistrationSettings, Scheme
 
 NEUTRAL = "own resting face, registered as the face is"
 """The neutral convention: types.Neutral.registered, a person's own, in the same form as the face."""
@@ -47,7 +47,14 @@ def write_card(path: Path, card: Mapping[str, Any]) -> None:
     path.with_suffix(".yaml").write_text(yaml.safe_dump(content, sort_keys=False, width=118, allow_unicode=True))
 
 
-def check_encoder(path: Path, card: Mapping[str, Any], frontalisation: str) -> Scheme:
+def dense_form(registration: RegistrationSettings) -> str:
+    """How these settings make the dense points, in words."""
+    if registration.frontalisation == "none":
+        return "levelled"
+    return "rotated, pose corrected" if registration.pose_correction else "rotated"
+
+
+def check_encoder(path: Path, card: Mapping[str, Any], registration: RegistrationSettings) -> Scheme:
     """The scheme of a latent model's keypoints. Raises ValueError naming the model and what differs."""
     name = str(card.get("keypoints"))
     if card.get("kind") != "perceptual encoder":
@@ -58,9 +65,9 @@ def check_encoder(path: Path, card: Mapping[str, Any], frontalisation: str) -> S
         raise ValueError(f"{path} is for another order or choice of the {name} keypoints than this pipeline's.")
     if card.get("neutral") != NEUTRAL:
         raise ValueError(f"{path} expects as neutral {card.get('neutral')!r}; this pipeline gives {NEUTRAL!r}.")
-    if card.get("frontalisation") != frontalisation:
+    if card.get("dense_points") != dense_form(registration):
         raise ValueError(
-            f"{path} is for frontalisation {card.get('frontalisation')!r}; this pipeline's is {frontalisation!r}."
+            f"{path} is for dense points {card.get('dense_points')!r}; here: {dense_form(registration)!r}."
         )
     return SCHEMES[name]
 

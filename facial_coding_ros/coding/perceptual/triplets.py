@@ -34,8 +34,8 @@ def artificial_triplets(faces: ExpressionSet, count: int, seed: int = 0) -> Trip
     - Expressions of the same class are closer than of different classes.
     - Within a class, the closer the degree, the closer the expression.
     - A neutral expression is closer than a different class.
-    Where all others of a class are of the same degree, the second rule is passed over. Raises ValueError when `count` is
-    less than the faces there are, or a class has fewer than two.
+    Where all others of a class are of the same degree, the second rule is passed over. Raises ValueError when `count`
+    is less than the labelled faces, or a class has fewer than two faces.
     """
     neutral = faces.classes.index("neutral")
     labelled = np.flatnonzero(faces.label >= 0)
