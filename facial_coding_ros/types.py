@@ -157,12 +157,16 @@ class Motion:
     dense: FloatArray
 
 
+def _empty() -> FloatArray:
+    return np.empty(0, np.float32)
+
+
 @dataclass(frozen=True)
 class ActionUnits:
     """FACS action units of one face; all arrays have shape (n,), in the order of `codes`.
 
     intensity: 0..1, 0.2 to 1.0 for A to E. confidence: 0..1. left, right: intensity of each side, NaN where FACS scores
-    none.
+    none. presence: probability that the unit is there at all (A or more); empty from a source that gives none.
     """
 
     codes: tuple[int, ...]
@@ -170,6 +174,7 @@ class ActionUnits:
     confidence: FloatArray
     left: FloatArray
     right: FloatArray
+    presence: FloatArray = field(default_factory=_empty)
 
     def __getitem__(self, code: int) -> float:
         """Intensity of an action unit; KeyError when it is not estimated."""
@@ -197,10 +202,6 @@ class Expression:
     confidence: float
     valence: float
     arousal: float
-
-
-def _empty() -> FloatArray:
-    return np.empty(0, np.float32)
 
 
 @dataclass(frozen=True)
