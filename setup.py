@@ -13,6 +13,8 @@ setup(
         (f"share/{package}", ["package.xml"]),
         (f"share/{package}/launch", glob("launch/*.launch.py")),
         (f"share/{package}/config", glob("config/*")),
+        (f"share/{package}/demo", glob("demo/*")),
+        (f"share/{package}/examples", glob("examples/*.py")),
         (f"share/{package}/models", [f for f in glob("models/*") if not f.endswith(".md")]),
     ],
     install_requires=["setuptools"],

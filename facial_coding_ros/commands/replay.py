@@ -19,7 +19,8 @@ from ..drawing.overlay import draw
 from ..drawing.video import VideoWriter
 from ..image.sources import DEFAULT_FPS, Source, SourceError, open_source
 from ..neutral import fit_neutral, read_neutral
-from ..pipeline import Pipeline
+from ..nodes import parameters
+from ..pipeline import Pipeline, PipelineSettings
 from ..types import Frame, Registered
 
 
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topic", default="", help="image topic of a bag that has several")
     parser.add_argument("--fps", type=float, default=DEFAULT_FPS, help="of a folder of images; default %(default)s")
     parser.add_argument("--overlay", action="store_true", help="also DIR/overlay.webm: the codes on the images")
+    parser.add_argument("--params-file", metavar="YAML", help="parameters, as the node takes them")
     neutral = parser.add_mutually_exclusive_group()
     neutral.add_argument("--neutral", metavar="START:END", help="frames in which every face is at rest, without END")
     neutral.add_argument("--neutral-from", metavar="FILE", help="neutral of a file, for every face")
@@ -40,11 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         source = open_source(arguments.input, arguments.topic, arguments.fps)
         folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(Pipeline()) as pipeline:
+        settings = _settings(arguments.params_file)
+        with contextlib.closing(Pipeline(settings)) as pipeline:
             if arguments.neutral_from:
                 pipeline.give_neutrals(everyone=read_neutral(Path(arguments.neutral_from)))
             elif arguments.neutral:
-                pipeline.give_neutrals(neutrals_of(source, *_interval(arguments.neutral)))
+                pipeline.give_neutrals(neutrals_of(source, settings, *_interval(arguments.neutral)))
             summary = replay(source, pipeline, folder, arguments.overlay, problems.append)
     except (OSError, SourceError, ValueError) as error:
         raise UserError(str(error)) from None
@@ -94,10 +97,10 @@ def _with_progress(source: Source, frames: Iterator[Frame], what: str) -> Iterab
     return tqdm(frames, what, total=source.count or None, unit="frame", leave=False, disable=None)
 
 
-def neutrals_of(source: Source, start: int, end: int) -> dict[str, Registered]:
+def neutrals_of(source: Source, settings: PipelineSettings, start: int, end: int) -> dict[str, Registered]:
     """Neutral of every face seen in the frames start..end-1, by face id. Raises ValueError when there is none."""
     seen: dict[str, list[Registered]] = {}
-    with contextlib.closing(Pipeline()) as pipeline:
+    with contextlib.closing(Pipeline(settings)) as pipeline:
         for frame in _with_progress(source, source.frames(lambda _: None), "neutral"):
             if frame.index >= end:
                 break
@@ -109,6 +112,14 @@ def neutrals_of(source: Source, start: int, end: int) -> dict[str, Registered]:
     if not seen:
         raise ValueError(f"--neutral {start}:{end}: no face was found in these frames of {source.name}")
     return {face_id: fit_neutral(frames) for face_id, frames in seen.items()}
+
+
+def _settings(params_file: str | None) -> PipelineSettings:
+    """Those of the node, but with face ids that are the same every time."""
+    values = parameters.read_yaml(Path(params_file)) if params_file else {}
+    if not values.get("tracking.id_seed"):
+        values["tracking.id_seed"] = 1
+    return parameters.build(values).pipeline
 
 
 def _interval(text: str) -> tuple[int, int]:

@@ -22,13 +22,14 @@ _KEPT_IMAGES = 30  # a second of a usual camera; the codes of an older image wil
 
 
 class Matcher:
-    """Joins images and the face codes of the same stamp; calls `on_pair` with both, in the order of the codes."""
+    """Joins images and the face codes of the same stamp; calls `on_pair` with the image's number and both."""
 
     def __init__(
-        self, node: Node, compressed: bool, codes_topic: str, on_pair: Callable[[Any, FaceCodeArray], None]
+        self, node: Node, compressed: bool, codes_topic: str, on_pair: Callable[[int, Any, FaceCodeArray], None]
     ) -> None:
         self._on_pair = on_pair
-        self._images: OrderedDict[int, Any] = OrderedDict()
+        self.images = 0
+        self._images: OrderedDict[int, tuple[int, Any]] = OrderedDict()
         self._codes: OrderedDict[int, FaceCodeArray] = OrderedDict()
         images = QoSProfile(depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
         reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -37,18 +38,19 @@ class Matcher:
         node.create_subscription(FaceCodeArray, codes_topic, self._on_codes, reliable)
 
     def _on_image(self, message: Any) -> None:
+        number, self.images = self.images, self.images + 1
         stamp_ns = stamp_ns_of(message.header)
         codes = self._codes.pop(stamp_ns, None)
         if codes is not None:
-            self._on_pair(message, codes)
+            self._on_pair(number, message, codes)
         else:
-            _keep(self._images, stamp_ns, message)
+            _keep(self._images, stamp_ns, (number, message))
 
     def _on_codes(self, message: FaceCodeArray) -> None:
         stamp_ns = stamp_ns_of(message.header)
         image = self._images.pop(stamp_ns, None)
         if image is not None:
-            self._on_pair(image, message)
+            self._on_pair(*image, message)
         else:
             _keep(self._codes, stamp_ns, message)
 
@@ -77,7 +79,7 @@ class Annotator(Node):
         self._compressed = self.create_publisher(CompressedImage, "annotated/compressed", qos)
         self._matcher = Matcher(self, compressed, "face_codes", self._publish)
 
-    def _publish(self, image: Any, codes: FaceCodeArray) -> None:
+    def _publish(self, _number: int, image: Any, codes: FaceCodeArray) -> None:
         raw, compressed = (p.get_subscription_count() > 0 for p in (self._raw, self._compressed))
         if not (raw or compressed):
             return

@@ -35,7 +35,8 @@ class ClipPlayer(Node):
         self._frame_id = str(parameter(self, "frame_id", "camera_optical_frame", "frame of the images"))
         self._compressed = bool(parameter(self, "compressed", False, "publish image/compressed (JPEG), not image"))
         self._start_stamp_ns = int(parameter(self, "start_stamp_ns", -1, "stamp of the first image; -1: now"))
-        self._patience_s = float(parameter(self, "wait_s", 30.0, "seconds to wait for a subscriber before playing"))
+        self._listeners = int(parameter(self, "wait_for", 1, "subscribers of the images to wait for before playing"))
+        self._patience_s = float(parameter(self, "wait_s", 30.0, "seconds to wait for them at most"))
         if not (math.isfinite(self._rate) and self._rate > 0):
             raise StartError(f"parameter rate is {self._rate}; above 0 is allowed")
         if not clip:
@@ -65,7 +66,7 @@ class ClipPlayer(Node):
     def _tick(self) -> None:
         now = time.monotonic()
         if self._started is None:
-            if self._images.get_subscription_count() == 0 and now - self._born < self._patience_s:
+            if self._images.get_subscription_count() < self._listeners and now - self._born < self._patience_s:
                 return
             self._begin(now)
         assert self._started is not None

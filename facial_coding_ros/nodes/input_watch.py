@@ -45,6 +45,8 @@ def why_no_images(node: Node, topic: str, kind: str, qos: QoSProfile) -> str:
     parts = []
     for info in publishers:
         name = f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+        if "UNKNOWN" in info.node_name:  # discovery has not come that far
+            name = "a publisher"
         if info.topic_type != kind:
             parts.append(f"{name} publishes {info.topic_type}, {kind} is expected (parameter image_transport)")
             continue

@@ -6,7 +6,10 @@ import dataclasses
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from ..options import Option
 from ..pipeline import PipelineSettings
@@ -45,6 +48,31 @@ def build(values: Mapping[str, Any]) -> NodeSettings:
             raise ValueError(f"parameter {prefix}{error}") from None
     ros = stages.pop("")
     return NodeSettings(ros, PipelineSettings(**{prefix[:-1]: stage for prefix, stage in stages.items()}))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Values of a ROS parameter file that are the node's. Raises OSError, or ValueError when it is no such file."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no YAML: {error}") from None
+    known = {name for name, _, _ in declared()}
+    values = dict(_flat(content)) if isinstance(content, dict) else {}
+    mark = "ros__parameters."
+    ours = {name.partition(mark)[2]: value for name, value in values.items() if mark in name}
+    if not ours:
+        raise ValueError(f"{path} holds no ros__parameters")
+    if unknown := [name for name in ours if name not in known and name != "use_sim_time"]:
+        raise ValueError(f"{path}: no parameter {unknown[0]}; see config/facial_coding.yaml")
+    return {name: value for name, value in ours.items() if name in known}
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def fixed_while_running(names: Iterable[str]) -> list[str]:

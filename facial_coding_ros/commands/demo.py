@@ -1,0 +1,108 @@
+"""Camera, node and a dialogue manager as three processes over DDS; what they said is left as a video, a table and a
+page. Without an input, the clip that comes with the package is played."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..cli import UserError
+from ..evaluation.page import write_page
+from ..image.sources import SourceError, camera_source, open_source
+from ..models import share_folder
+
+CAMERA_SECONDS = 30.0
+_START_S = 60.0
+_NAMESPACE = "demo"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--clip", help="video file or folder of images")
+    source.add_argument("--camera", type=int, metavar="NUMBER", help="camera of this machine: /dev/videoNUMBER")
+    source.add_argument("--bag", help="ROS 2 bag with images")
+    parser.add_argument("--out", default="demo_out", help="where the results go; default %(default)s")
+    parser.add_argument("--seconds", type=float, default=CAMERA_SECONDS, help="how long a camera is watched")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    # Before rclpy is loaded: nobody outside this machine is meant.
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    from ..nodes.recorder import Recorder
+
+    clip, fps = _input(arguments)
+    folder = Path(arguments.out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with Recorder(folder, fps, _NAMESPACE) as recorder:
+            _play(clip, recorder, arguments.seconds if arguments.camera is not None else None)
+        if not recorder.frames:
+            raise UserError("the node sent no face codes; its messages stand above")
+        page = write_page(folder / "face_codes.csv", folder / "report.html", f"Demo: {clip}", folder / "annotated.webm")
+    except OSError as error:
+        raise UserError(str(error)) from None
+    share = recorder.frames / max(recorder.images, 1)
+    print(f"\n{recorder.images} images, {recorder.frames} of them coded ({share:.0%}); in the folder {folder}:")
+    for path, about in (
+        (page, "plots of action units and expressions over time: open it in a browser"),
+        (folder / "annotated.webm", "the images with the codes drawn onto them"),
+        (folder / "face_codes.csv", "one row per face and frame"),
+    ):
+        print(f"  {path}  {about}")
+    return 0
+
+
+def _input(arguments: argparse.Namespace) -> tuple[str, float]:
+    """What the clip player gets, and its rate; opened here first, so that an error is said before anything starts."""
+    try:
+        if arguments.camera is not None:
+            return str(arguments.camera), camera_source(arguments.camera).fps
+        path = arguments.clip or arguments.bag or str(share_folder("demo") / "two_people.mp4")
+        return path, open_source(path).fps
+    except SourceError as error:
+        raise UserError(str(error)) from None
+
+
+def _play(clip: str, recorder: Recorder, seconds: float | None) -> None:  # type: ignore[name-defined]  # noqa: F821
+    remap = ["-r", f"__ns:=/{_NAMESPACE}"]
+    node = [sys.executable, "-m", "facial_coding_ros.nodes.facial_coding", "--ros-args", *remap]
+    manager = [sys.executable, str(share_folder("examples") / "dialogue_manager.py")]
+    player = [sys.executable, "-m", "facial_coding_ros.nodes.clip_player", "--ros-args", *remap]
+    player += ["-p", f"clip:='{clip}'", "-p", "wait_for:=2", "-p", f"wait_s:={_START_S}"]
+    with _process("dialogue manager", manager) as listening, _process("node", node) as coding:
+        with _process("clip player", player) as playing:
+            end = None if seconds is None else time.monotonic() + seconds
+            while playing.poll() is None and (end is None or time.monotonic() < end or not recorder.images):
+                recorder.spin_once(0.1)
+                for name, process in (("node", coding), ("dialogue manager", listening)):
+                    if process.poll() is not None:
+                        raise UserError(f"the {name} ended with exit code {process.returncode}; its words stand above")
+            if playing.poll():
+                raise UserError(f"the clip player ended with exit code {playing.returncode}; its words stand above")
+        recorder.spin_until_idle(2.0)
+        coding.send_signal(signal.SIGINT)
+        coding.wait(10)
+        time_left = time.monotonic() + 1.0  # the dialogue manager hears that all are gone
+        while time.monotonic() < time_left and listening.poll() is None:
+            recorder.spin_once(0.1)
+
+
+@contextlib.contextmanager
+def _process(name: str, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended with the block, whatever happens."""
+    process = subprocess.Popen(command)
+    try:
+        yield process
+    finally:
+        for number, patience in ((signal.SIGINT, 5), (signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+            if process.poll() is None:
+                process.send_signal(number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(patience)

@@ -1,0 +1,76 @@
+"""Records what the node says about the images it was sent: a table, and a video with the codes drawn on it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from facial_coding_msgs.msg import FaceCodeArray
+from rclpy.executors import SingleThreadedExecutor
+
+from ..codes.table import TableWriter
+from ..drawing.video import VideoWriter
+from ..types import CodeForm
+from .annotator import Matcher, annotate
+from .messages import face_code_of, stamp_ns_of
+
+
+class Recorder:
+    """Writes face_codes.csv and annotated.webm into a folder while it is spun; whole when closed without an error."""
+
+    def __init__(self, folder: Path, fps: float, namespace: str) -> None:
+        self._folder, self._fps, self._namespace = folder, fps, namespace
+        self._files = contextlib.ExitStack()
+        self._table: TableWriter | None = None
+        self.frames = 0
+
+    def __enter__(self) -> Recorder:
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context)
+        self._node = rclpy.create_node("recorder", namespace=self._namespace, context=self._context)
+        self._matcher = Matcher(self._node, False, "facial_coding/face_codes", self._on_pair)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._video = self._files.enter_context(VideoWriter(self._folder / "annotated.webm", self._fps))
+        return self
+
+    @property
+    def images(self) -> int:
+        """Images seen so far, coded or not."""
+        return self._matcher.images
+
+    def spin_once(self, seconds: float) -> None:
+        self._executor.spin_once(timeout_sec=seconds)
+
+    def spin_until_idle(self, seconds: float) -> None:
+        """Until nothing has come for half a second, at most `seconds`."""
+        end = time.monotonic() + seconds
+        quiet = time.monotonic() + 0.5
+        while time.monotonic() < min(end, quiet):
+            before = self.frames
+            self.spin_once(0.1)
+            if self.frames > before:
+                quiet = time.monotonic() + 0.5
+
+    def _on_pair(self, number: int, image: Any, message: FaceCodeArray) -> None:
+        codes = [face_code_of(face) for face in message.faces]
+        if self._table is None and codes:
+            first = codes[0]
+            form = CodeForm(first.aus.codes, first.expression.labels, len(first.dfecs), len(first.latent))
+            self._table = self._files.enter_context(TableWriter(self._folder / "face_codes.csv", form))
+        if self._table is not None:
+            self._table.write(number, stamp_ns_of(message.header), codes)
+        self._video.write(annotate(image, message))
+        self.frames += 1
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._table is None and kind is None:  # no face at all: an empty table says so
+            self._files.enter_context(TableWriter(self._folder / "face_codes.csv", CodeForm((), ())))
+        self._files.__exit__(kind, error, at)
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.shutdown(context=self._context)

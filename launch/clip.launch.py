@@ -1,0 +1,65 @@
+"""A recording as the camera, the node, and the annotated images:
+
+ros2 launch facial_coding_ros clip.launch.py clip:=my_video.mp4
+"""
+
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
+
+
+def generate_launch_description() -> LaunchDescription:
+    share = FindPackageShare("facial_coding_ros")
+    image, info = LaunchConfiguration("image"), LaunchConfiguration("camera_info")
+    arguments = ("image", "camera_info", "params_file", "namespace", "autostart")
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "clip",
+                default_value=PathJoinSubstitution([share, "demo", "two_people.mp4"]),
+                description="video, folder of images, ROS 2 bag, or number of a camera",
+            ),
+            DeclareLaunchArgument("loop", default_value="true", description="play again and again"),
+            DeclareLaunchArgument("rate", default_value="1.0", description="speed; 1 is the recording's own"),
+            DeclareLaunchArgument("image", default_value="/image", description="topic of the images"),
+            DeclareLaunchArgument("camera_info", default_value="/camera_info", description="topic of the calibration"),
+            DeclareLaunchArgument(
+                "params_file",
+                default_value=PathJoinSubstitution([share, "config", "facial_coding.yaml"]),
+                description="parameters of the node",
+            ),
+            DeclareLaunchArgument("namespace", default_value="", description="of the nodes; /humans stays absolute"),
+            DeclareLaunchArgument("autostart", default_value="true", description="configure and activate at start"),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(PathJoinSubstitution([share, "launch", "facial_coding.launch.py"])),
+                launch_arguments={name: LaunchConfiguration(name) for name in arguments}.items(),
+            ),
+            Node(
+                package="facial_coding_ros",
+                executable="clip_player",
+                namespace=LaunchConfiguration("namespace"),
+                output="screen",
+                parameters=[
+                    {
+                        "clip": ParameterValue(LaunchConfiguration("clip"), value_type=str),
+                        "loop": ParameterValue(LaunchConfiguration("loop"), value_type=bool),
+                        "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
+                        "wait_for": 2,  # the node and the annotator
+                    }
+                ],
+                remappings=[("image", image), ("camera_info", info)],
+            ),
+            Node(
+                package="facial_coding_ros",
+                executable="annotator",
+                namespace=LaunchConfiguration("namespace"),
+                output="screen",
+                remappings=[("image", image), ("face_codes", "facial_coding/face_codes")],
+            ),
+        ]
+    )

@@ -1,0 +1,99 @@
+"""The demo, its clients and the annotator, as a user runs them."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
+
+from sensor_msgs.msg import CompressedImage, Image
+
+from facial_coding_ros.cli import main
+from facial_coding_ros.image.conversion import to_rgb
+from facial_coding_ros.image.sources import open_source
+
+from .conftest import CLIP
+from .ros import Client, forwards_and_back, images_of, node, running
+
+
+def test_demo_leaves_video_table_and_page(tmp_path: Path) -> None:
+    clip = tmp_path / "clip"
+    clip.mkdir()
+    frames = list(itertools.islice(open_source(CLIP).frames(), 90))
+    for frame in frames:
+        cv2.imwrite(str(clip / f"{frame.index}.png"), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "facial_coding_ros.cli", "demo", "--clip", str(clip), "--out", str(out)]
+    run = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=200)
+    assert run.returncode == 0, run.stdout + run.stderr
+    for words in ("person 1 comes into view", "person 2 comes into view", "person 1 is gone", "person 2 is gone"):
+        assert words in run.stdout, run.stdout + run.stderr
+    assert f"{out / 'report.html'}" in run.stdout
+    with (out / "face_codes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["face_id"] for row in rows}) == 2
+    coded = len({row["frame"] for row in rows})
+    capture = cv2.VideoCapture(str(out / "annotated.webm"))
+    assert capture.isOpened() and capture.read()[1].shape[:2] == frames[0].image.shape[:2]
+    assert coded > 5
+    page = (out / "report.html").read_text()
+    assert "annotated.webm" in page and rows[0]["face_id"] in page and "Plotly.newPlot" in page
+    assert not list(out.glob("*.part*")), "nothing half-written"
+
+
+@pytest.mark.parametrize("arguments", [["--clip", "nowhere.mp4"], ["--bag", "nowhere"], ["--camera", "97"]])
+def test_demo_without_an_input_says_so(
+    arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", *arguments, "--out", str(tmp_path / "out")]) == 1
+    error = capfd.readouterr().err
+    assert "does not exist" in error or "camera 97 cannot be opened" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_clip_player_ends_with_an_error_it_explains() -> None:
+    for arguments, words in (
+        (["-p", "clip:=nowhere.mp4"], "nowhere.mp4 does not exist"),
+        ([], "parameter clip is empty"),
+        (["-p", "clip:=x", "-p", "rate:=-1.0"], "parameter rate is -1.0; above 0 is allowed"),
+    ):
+        with running("facial_coding_ros.nodes.clip_player", *arguments) as process:
+            assert process.popen.wait(60) == 1
+            assert words in process.log and "Traceback" not in process.log
+
+
+def test_annotator_draws_on_the_image_the_codes_belong_to() -> None:
+    images = forwards_and_back(images_of(CLIP))
+    with Client() as client, node() as process, running(
+        "facial_coding_ros.nodes.annotator", "-r", "face_codes:=facial_coding/face_codes"
+    ) as annotator:
+        raw: list[Image] = client.collect(Image, "/annotated")
+        packed: list[CompressedImage] = client.collect(CompressedImage, "/annotated/compressed")
+        camera = client.camera()
+        sent = {}
+
+        def pictures():
+            for image in images:
+                sent[camera.stamp_ns + camera.STEP_NS] = image
+                yield image
+
+        def drawn(message: Image | CompressedImage) -> float:
+            stamp = message.header.stamp
+            image = sent[stamp.sec * 10**9 + stamp.nanosec]
+            return float((np.abs(to_rgb(message).astype(int) - image).max(axis=2) > 40).mean())
+
+        walk = pictures()
+        camera.send_until(lambda: raw and packed and drawn(raw[-1]) > 0.01, walk, process, "a drawn image")
+        assert 0.01 < drawn(packed[-1]) < 0.7
+        assert drawn(raw[-1]) < 0.7, "the image under the drawing is the one of the same stamp"
+        assert annotator.stop(signal.SIGTERM) == 0

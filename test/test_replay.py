@@ -1,0 +1,170 @@
+"""The replay command on real recordings, and its agreement with the live node."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facial_coding_ros.cli import main
+from facial_coding_ros.codes.table import FIXED_COLUMNS
+from facial_coding_ros.image.sources import open_source
+
+from .conftest import CLIP
+
+Rows = list[dict[str, str]]
+
+
+def rows_of(folder: Path) -> Rows:
+    with (folder / "face_codes.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def short_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 60 frames of the demo clip, as a folder of images."""
+    folder = tmp_path_factory.mktemp("clip")
+    for frame, index in zip(open_source(CLIP).frames(), range(60), strict=False):
+        cv2.imwrite(str(folder / f"{index:03d}.png"), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def replayed(short_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("replayed")
+    assert main(["replay", str(short_clip), "--out", str(folder), "--overlay"]) == 0
+    return folder
+
+
+def test_one_row_per_face_and_frame(replayed: Path) -> None:
+    rows = rows_of(replayed)
+    names = list(rows[0])
+    assert tuple(names[: len(FIXED_COLUMNS)]) == FIXED_COLUMNS
+    after = names[len(FIXED_COLUMNS) :]
+    assert after[0] == "p_neutral" and "au12" in after and after[after.index("au12") + 1] == "au12_confidence"
+    assert after.index("au01") > max(i for i, name in enumerate(after) if name.startswith("p_"))
+    assert len({(row["frame"], row["face_id"]) for row in rows}) == len(rows)
+    assert len({row["face_id"] for row in rows}) == 2
+    frames = [int(row["frame"]) for row in rows]
+    assert frames == sorted(frames) and frames[-1] == 59
+    assert len(rows) > 2 * 50
+    for row in rows:
+        assert int(row["stamp_ns"]) == round(int(row["frame"]) / 30 * 1e9)
+        assert 0 <= float(row["roi_xmin"]) < float(row["roi_xmax"]) <= 1
+        shares = sum(float(value) for name, value in row.items() if name.startswith("p_"))
+        assert 0 <= shares <= 1 + 1e-5
+        assert row["neutral_state"] in ("none", "learning", "ready", "stale")
+
+
+def test_same_input_same_output(short_clip: Path, replayed: Path, tmp_path: Path) -> None:
+    assert main(["replay", str(short_clip), "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "face_codes.csv").read_bytes() == (replayed / "face_codes.csv").read_bytes()
+
+
+def test_overlay_is_a_video_of_the_drawn_images(short_clip: Path, replayed: Path) -> None:
+    capture = cv2.VideoCapture(str(replayed / "overlay.webm"))
+    drawn = []
+    while (read := capture.read())[0]:
+        drawn.append(read[1])
+    assert len(drawn) == 60
+    plain = cv2.imread(str(short_clip / "050.png"))
+    changed = np.abs(drawn[50].astype(int) - plain[: drawn[50].shape[0], : drawn[50].shape[1]]).max(axis=2) > 40
+    assert 0.01 < changed.mean() < 0.6, "faces are drawn on, the rest stays"
+
+
+def test_neutral_by_hand(short_clip: Path, tmp_path: Path) -> None:
+    assert main(["replay", str(short_clip), "--out", str(tmp_path), "--neutral", "5:25"]) == 0
+    rows = rows_of(tmp_path)
+    assert {row["neutral_state"] for row in rows} == {"ready"}, "it is there from the first frame on"
+
+
+def test_no_face_no_row(shared: Path, tmp_path: Path) -> None:
+    assert main(["replay", str(shared / "data" / "clips" / "no_face.mp4"), "--out", str(tmp_path)]) == 0
+    assert rows_of(tmp_path) == []
+    assert (tmp_path / "face_codes.csv").read_text().startswith("frame,stamp_ns,face_id")
+
+
+def test_smile(shared: Path, tmp_path: Path) -> None:
+    """AU12 near zero before, above all other lower-face AUs during, near zero after the smile."""
+    assert main(["replay", str(shared / "data" / "clips" / "smile.mov"), "--out", str(tmp_path)]) == 0
+    rows = rows_of(tmp_path)
+    lower = [name for name in rows[0] if name[:2] == "au" and name[2:].isdigit() and 10 <= int(name[2:]) <= 28]
+
+    def mean(name: str, start: int, end: int) -> float:
+        return float(np.mean([float(row[name]) for row in rows if start <= int(row["frame"]) < end]))
+
+    assert mean("au12", 15, 33) < 0.1
+    assert mean("au12", 42, 58) > 0.3
+    assert mean("au12", 145, 164) < 0.1
+    others = {name: mean(name, 42, 58) for name in lower if name != "au12"}
+    assert mean("au12", 42, 58) > 1.3 * max(others.values()), others
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.mp4"], "nowhere.mp4 does not exist"),
+        (["{text}"], "cannot be opened as a video"),
+        (["{clip}", "--out", "{text}"], "File exists"),
+        (["{clip}", "--out", "/proc/nowhere"], "/proc/nowhere"),
+        (["{clip}", "--neutral", "9:5"], "--neutral 9:5: START:END in frames is expected"),
+        (["{clip}", "--neutral", "900:905"], "no face was found in these frames"),
+        (["{clip}", "--neutral-from", "nowhere.npz"], "nowhere.npz"),
+        (["{clip}", "--params-file", "{text}"], "holds no ros__parameters"),
+    ],
+)
+def test_bad_input(
+    arguments: list[str], words: str, short_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no video")
+    out = ["--out", str(tmp_path / "out")] if "--out" not in arguments else []
+    filled = [word.format(text=text, clip=short_clip) for word in arguments]
+    assert main(["replay", *filled, *out]) == 1
+    error = capsys.readouterr().err
+    assert words in error and "Traceback" not in error
+    assert not list(tmp_path.rglob("face_codes*")), "nothing half-written"
+
+
+def test_parameters_of_the_node(short_clip: Path, tmp_path: Path) -> None:
+    file = tmp_path / "parameters.yaml"
+    file.write_text("/**:\n  facial_coding:\n    ros__parameters:\n      tracking:\n        max_faces: 1\n")
+    assert main(["replay", str(short_clip), "--out", str(tmp_path), "--params-file", str(file)]) == 0
+    assert len({row["face_id"] for row in rows_of(tmp_path)}) == 1
+
+
+def test_live_node_and_replay_agree(replayed: Path, short_clip: Path, tmp_path: Path) -> None:
+    """The same images through DDS and through replay give the same codes, to the last digit."""
+    pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
+    from facial_coding_msgs.msg import FaceCodeArray
+
+    from facial_coding_ros.codes.table import row
+    from facial_coding_ros.nodes.messages import face_code_of, stamp_ns_of
+
+    from .ros import PATIENCE_S, Client, node
+
+    with Client() as client, node(tracking__id_seed=1) as process:
+        codes: list[FaceCodeArray] = client.collect(FaceCodeArray, "/facial_coding/face_codes")
+        command = [sys.executable, "-m", "facial_coding_ros.nodes.clip_player", "--ros-args"]
+        command += ["-p", f"clip:={short_clip}", "-p", "start_stamp_ns:=0", "-p", "rate:=0.15"]
+        client.wait(lambda: "active; images from" in process.log, "activation", process)
+        client.wait(lambda: client.node.count_publishers("/facial_coding/face_codes"), "face codes", process)
+        player = subprocess.Popen(command, env=os.environ)
+        try:
+            client.wait(lambda: player.poll() is not None, "the end of the clip", process)
+            client.wait(lambda: len(codes) == 60, "codes of all frames", process)
+        finally:
+            player.kill()
+            player.wait(PATIENCE_S)
+    live = [
+        [str(value) for value in row(index, stamp_ns_of(message.header), face_code_of(face))]
+        for index, message in enumerate(codes)
+        for face in message.faces
+    ]
+    assert live == [list(entry.values()) for entry in rows_of(replayed)]
