@@ -19,19 +19,24 @@ from .messages import face_code_of, landmarks_of, stamp_ns_of
 from .process import parameter, run_node
 
 _KEPT_IMAGES = 30  # a second of a usual camera; the codes of an older image will not come any more
+BEST_EFFORT = QoSProfile(depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class Matcher:
     """Joins images and the face codes of the same stamp; calls `on_pair` with the image's number and both."""
 
     def __init__(
-        self, node: Node, compressed: bool, codes_topic: str, on_pair: Callable[[int, Any, FaceCodeArray], None]
+        self,
+        node: Node,
+        compressed: bool,
+        codes_topic: str,
+        on_pair: Callable[[int, Any, FaceCodeArray], None],
+        images: QoSProfile = BEST_EFFORT,
     ) -> None:
         self._on_pair = on_pair
         self.images = 0
         self._images: OrderedDict[int, tuple[int, Any]] = OrderedDict()
         self._codes: OrderedDict[int, FaceCodeArray] = OrderedDict()
-        images = QoSProfile(depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
         reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         kind, topic = (CompressedImage, "image/compressed") if compressed else (Image, "image")
         node.create_subscription(kind, topic, self._on_image, images)

@@ -11,6 +11,7 @@ from typing import Any
 import rclpy
 from facial_coding_msgs.msg import FaceCodeArray
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ..codes.table import TableWriter
 from ..drawing.video import VideoWriter
@@ -32,7 +33,9 @@ class Recorder:
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self._node = rclpy.create_node("recorder", namespace=self._namespace, context=self._context)
-        self._matcher = Matcher(self._node, False, "facial_coding/face_codes", self._on_pair)
+        # A recorder wants every image, also when it is late itself.
+        every = QoSProfile(depth=30, reliability=ReliabilityPolicy.RELIABLE)
+        self._matcher = Matcher(self._node, False, "facial_coding/face_codes", self._on_pair, every)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._video = self._files.enter_context(VideoWriter(self._folder / "annotated.webm", self._fps))
