@@ -22,6 +22,7 @@ from .regions import Detection, Landmarks, Square, mesh_size
 INPUT_SIDE = 192
 PARTS = ("mesh", "lips", "left_eye", "right_eye", "left_iris", "right_iris")
 """Outputs of the landmark network, in its order; after them comes the presence of a face."""
+MIDDLE_LOGIT, LOGIT_SCALE = 10.0, 2.5
 
 _DETECTOR = """
 input_stream: "detector_image"
@@ -234,11 +235,16 @@ class MediaPipeGraph:
         shift = np.linalg.norm(mesh[:SURFACE_POINTS, :2] - surface[:, :2], axis=1) / size
         lips, left, right = self._maps[:3]
         disagreement = (float(shift[np.concatenate([left, right])].mean()), float(shift[lips].mean()))
-        return Landmarks(_to_image(mesh, square), _sigmoid(logit), disagreement)
+        return Landmarks(_to_image(mesh, square), _presence(logit), disagreement)
 
 
-def _sigmoid(logit: float) -> float:
-    return float(1 / (1 + np.exp(-np.clip(logit, -60, 60))))
+def _presence(logit: float) -> float:
+    """The network's own answer to "is this a face" as a probability that means something.
+
+    Its logit is far too sure of itself: letters and clouds reach 9, good faces lie at 20 to 35, small, blurred or dark
+    ones at 5 to 20. So its sigmoid, which MediaPipe thresholds at 0.5, lets false faces through.
+    """
+    return float(1 / (1 + np.exp(-(np.clip(logit, -60, 60) - MIDDLE_LOGIT) / LOGIT_SCALE)))
 
 
 def _to_image(mesh: FloatArray, square: Square) -> FloatArray:

@@ -5,58 +5,66 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..datasets.ict import IctFaces
+from ..datasets.ict import IctFaces, turned
 from ..types import SURFACE_POINTS, CameraIntrinsics, FloatArray, HeadPose
 
 SELLION = 168
+FRONTAL_PITCH_DEG = 3.5
+"""ICT's mean face looks that much further up than MediaPipe's canonical face, whose front is taken as zero."""
 _FACE_AXES = np.diag([1.0, -1.0, -1.0])  # canonical face (x left, y up, z out) in the axes of the mean face
 
 
 class PoseEstimator:
-    """Least-squares rotation, scale and place of the mean face (Umeyama 1991), points weighted by how little they move
-    with expression.
+    """Least-squares rotation, scale and place of the mean face (Umeyama, PAMI 1991); points count by how little
+    expressions move them.
 
     The mesh is a weak-perspective one, so its rotation is against the line of sight; with intrinsics that line is
     known, and the distance follows from the size of a mean adult face (people differ by about 5 %).
     """
 
-    def __init__(self, faces: IctFaces | None = None) -> None:
-        faces = faces or IctFaces.load()
-        motion = np.sqrt((faces.expression**2).sum(axis=(0, 2)))
-        weights = 1 / (0.05**2 + motion.astype(np.float64) ** 2)
+    def __init__(self, faces: IctFaces) -> None:
+        motion = np.sqrt((faces.expression**2).sum(axis=(0, 2))).astype(np.float64)
+        weights = 1 / (0.05**2 + motion**2)
         self._weights = weights / weights.sum()
-        self._model = faces.neutral.astype(np.float64)
-        self._model_mean = self._weights @ self._model
+        self.model = turned(faces.neutral, 0, -FRONTAL_PITCH_DEG, 0, pivot_z=0).astype(np.float64)
+        self._mean = self._weights @ self.model
+        self._centred = self.model - self._mean
+        self._spread = float(self._weights @ (self._centred**2).sum(axis=1))
         self._metres = faces.eye_distance_cm / 100
+
+    def least_moved(self) -> NDArray[np.intp]:
+        """Indices of the surface points, those that expressions move least first."""
+        return np.argsort(-self._weights, kind="stable")
 
     def fit(self, mesh: FloatArray) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
         """Rotation (3, 3), scale (pixels per eye distance) and translation (3,) with mesh = scale R model + t."""
         points = mesh[:SURFACE_POINTS].astype(np.float64)
         mean = self._weights @ points
-        covariance = ((points - mean) * self._weights[:, None]).T @ (self._model - self._model_mean)
+        covariance = ((points - mean) * self._weights[:, None]).T @ self._centred
         u, singular, vt = np.linalg.svd(covariance)
-        signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+        signs = np.array([1.0, 1.0, 1.0 if np.linalg.det(u @ vt) > 0 else -1.0])
         rotation = u @ (signs[:, None] * vt)
-        spread = self._weights @ ((self._model - self._model_mean) ** 2).sum(axis=1)
-        scale = float((singular * signs).sum() / spread)
-        return rotation, scale, mean - scale * rotation @ self._model_mean
+        scale = max(float(singular @ signs) / self._spread, 1e-6)
+        return rotation, scale, mean - scale * rotation @ self._mean
 
-    def frontal(self, mesh: FloatArray) -> NDArray[np.float64]:
-        """The mesh (n, 3) in the axes, place and size (eye distances) of the mean face."""
+    def frontal(self, mesh: FloatArray) -> tuple[NDArray[np.float64], float, float]:
+        """A mesh (n, 3) in the axes, place and size (eye distances) of the mean face; its yaw and pitch in degrees."""
         rotation, scale, translation = self.fit(mesh)
-        return (mesh - translation) @ rotation / scale
+        yaw, pitch, _ = angles(rotation)
+        return (mesh - translation) @ rotation / scale, yaw, pitch
 
     def pose(self, mesh: FloatArray, camera: CameraIntrinsics | None = None) -> HeadPose:
+        """Pose of a mesh (478, 3) in pixels; metric with the camera's intrinsics, which must be those of its image."""
         rotation, scale, _ = self.fit(mesh)
         yaw, pitch, roll = angles(rotation)
         position = None
         if camera is not None:
             x, y = mesh[SELLION, :2].astype(np.float64)
             ray = np.array([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, 1.0])
-            focal = np.sqrt(camera.fx * camera.fy)
-            # A weak-perspective size is one seen across the line of sight: depth along it, not along the axis.
-            distance = focal * self._metres / scale * np.linalg.norm(ray)
-            position = (ray * distance / np.linalg.norm(ray)).astype(np.float32)
+            # The image of something across the line of sight grows with 1 / z along it and with |ray| across the image
+            # in one direction only; the mean of both is |ray|^(1/2), near 1 for usual lenses.
+            depth = np.sqrt(camera.fx * camera.fy) * self._metres / scale * np.sqrt(np.linalg.norm(ray))
+            position = (ray * depth).astype(np.float32)
             rotation = _turn_to(ray) @ rotation
         return HeadPose(yaw, pitch, roll, (rotation @ _FACE_AXES).astype(np.float32), position)
 

@@ -24,8 +24,11 @@ class TrackingSettings(Settings):
         3.0, "how often new faces are looked for, in image time", low=0.1, high=120.0, live=True
     )
     detection_score: float = option(0.5, "least score of a detected face", low=0.1, high=0.99)
-    presence_score: float = option(
-        0.5, "least probability that landmarks lie on a face", low=0.05, high=0.99, live=True
+    announce_score: float = option(
+        0.5, "least mean score of a face's landmarks before it is announced", low=0.01, high=0.99, live=True
+    )
+    keep_score: float = option(
+        0.05, "least score of landmarks with which a face is still followed", low=0.001, high=0.99, live=True
     )
     min_face_px: float = option(
         20.0, "faces narrower than this are ignored, in pixels", low=8.0, high=2000.0, live=True

@@ -8,20 +8,20 @@ from typing import Protocol
 
 import numpy as np
 
+from ..datasets.ict import IctFaces
 from ..types import Face, Frame, ImageArray, Region
 from .pose import PoseEstimator
 from .regions import Detection, Landmarks, Square, mesh_region, mesh_size, region_square
 from .settings import TrackingSettings, TrackingStatistics
+from .shape import ShapeReader
 from .smoothing import OneEuroFilter
-from .tracks import FaceIds, Observation, Track, assign, same_head
+from .tracks import BLIND_FRAMES, FaceIds, Observation, Track, assign, same_head
 from .visibility import visibility
 
 SEARCH_RATE_HZ = 10.0
 """How often the detector runs, at least, while nobody is followed or somebody is out of sight."""
 CLOSER = 1.5
 """Beyond max_faces a new face takes the place of a followed one only when it is that much larger."""
-BLIND_FRAMES = 2
-"""Frames in which landmarks are still sought where a face just vanished; then only the detector brings it back."""
 
 
 class LandmarkSource(Protocol):
@@ -42,7 +42,9 @@ class FaceTracker:
     def __init__(self, settings: TrackingSettings, source: LandmarkSource) -> None:
         self.settings = settings
         self._source = source
-        self._pose = PoseEstimator()
+        shapes = IctFaces.load()
+        self._pose = PoseEstimator(shapes)
+        self._shape = ShapeReader(self._pose, shapes)
         self._ids = FaceIds(settings.id_seed)
         self._tracks: list[Track] = []
         self._persons: dict[str, str] = {}
@@ -106,12 +108,17 @@ class FaceTracker:
         visible: list[tuple[Track, Observation]] = []
         for index, track in enumerate(self._tracks):
             if index in pairs:
+                self._count(tracks_recovered=int(track.announced and track.misses > BLIND_FRAMES))
                 track.update(seen[pairs[index]], stamp)
-                visible.append((track, seen[pairs[index]]))
+                if track.taken_over:
+                    track.step_back()
+                    matched.discard(pairs[index])
+                else:
+                    visible.append((track, seen[pairs[index]]))
             else:
                 track.misses += 1
         for index, observation in enumerate(seen):
-            if index not in matched and observation.source is None:
+            if index not in matched:
                 track = self._start(stamp)
                 track.update(observation, stamp)
                 visible.append((track, observation))
@@ -172,17 +179,19 @@ class FaceTracker:
         self, image: ImageArray, landmarks: Landmarks | None, seen: list[Observation], track: Track | None
     ) -> bool:
         """Adds landmarks to what is seen unless they are none, poor, or on a head that is already there."""
-        if landmarks is None or landmarks.presence < self.settings.presence_score:
+        if landmarks is None or landmarks.presence < self.settings.keep_score:
             return False
         mesh, (height, width) = landmarks.mesh, image.shape[:2]
         size = mesh_size(mesh)
         inside = ((mesh[:, :2] >= 0) & (mesh[:, :2] < (width, height))).all(axis=1).mean()
         if size < self.settings.min_face_px or inside < 0.4:
             return False
-        if any(same_head(mesh, other.landmarks.mesh) for other in seen):
-            return False
+        for other in seen:
+            if same_head(mesh, other.landmarks.mesh):
+                other.sources.extend([track.face_id] if track else [])
+                return False
         centre = mesh[:, :2].mean(axis=0).astype(np.float64)
-        seen.append(Observation(landmarks, size, centre, track.face_id if track else None))
+        seen.append(Observation(landmarks, size, centre, self._shape, [track.face_id] if track else []))
         return True
 
     def _look_at_new(self, frame: Frame, detections: list[Detection], seen: list[Observation]) -> None:
@@ -223,7 +232,11 @@ class FaceTracker:
     def _announce_and_forget(self, stamp: int) -> None:
         kept = []
         for track in self._tracks:
-            if not track.announced and track.hits >= self.settings.confirm_hits:
+            if (
+                not track.announced
+                and track.hits >= self.settings.confirm_hits
+                and track.presence >= self.settings.announce_score
+            ):
                 track.announced = True
                 self._count(tracks_announced=1)
             unseen = (stamp - track.seen_ns) / 1e9
@@ -257,7 +270,7 @@ class FaceTracker:
 
 def _followed_square(track: Track, square: Square, stamp: int) -> Square:
     """The square of the last landmarks where the box agrees with it, else the box's."""
-    if track.hits and track.seen:
+    if track.hits and not track.misses:
         last = track.region(stamp)
         if np.hypot(last.x - square.x, last.y - square.y) < 0.35 * square.side and 0.5 < last.side / square.side < 2:
             return last

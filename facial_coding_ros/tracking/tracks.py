@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,29 +12,62 @@ from scipy.optimize import linear_sum_assignment
 
 from ..types import FloatArray
 from .regions import Landmarks, Square, mesh_size, mesh_square
+from .shape import Shape, ShapeMemory, ShapeReader
 from .smoothing import OneEuroFilter
 
 SAME_HEAD = 0.3
 """Two meshes closer than this, mean over the points and in face widths, lie on one head."""
 IMPOSSIBLE = 1e6
-ID_LETTERS = 5
 VELOCITY_MEMORY_S = 0.12
-FADE_S = 0.5
+MOTION_FADES_S = 0.5
+"""A face out of sight is expected to come to rest after about this time."""
+SURE_PRESENCE = 0.9
+"""Landmarks with less are not trusted to tell people apart."""
+WIDEST_VIEW_DEG = 40.0
+ANOTHER = 1.3
+"""Shapes that differ by more than this times a person's own variation are of two people."""
+SHAPES_NEEDED = 5
+SHAPE_EVERY = 3
+"""Frames between looks at the shape of a face that is followed without doubt."""
+DOUBTS_NEEDED = 4
+BLIND_FRAMES = 2
+"""Frames in which landmarks are still sought where a face just vanished; then only the detector brings it back."""
+ID_LETTERS = 5
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A face seen in one frame. source: face_id of the track whose region showed it; None from the detector."""
+    """A face seen in one frame. sources: ids of the tracks whose regions showed it; none when the detector did."""
 
     landmarks: Landmarks
     size: float
     centre: NDArray[np.float64]
-    source: str | None = None
+    reader: ShapeReader
+    sources: list[str] = field(default_factory=list)
+
+    @cached_property
+    def shape(self) -> Shape | None:
+        """None when the landmarks are too poor to tell people apart."""
+        if self.landmarks.presence < SURE_PRESENCE:
+            return None
+        shape = self.reader(self.landmarks.mesh)
+        return shape if abs(shape.yaw_deg) < WIDEST_VIEW_DEG and abs(shape.pitch_deg) < WIDEST_VIEW_DEG else None
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where a face was last seen."""
+
+    seen_ns: int
+    size: float
+    centre: NDArray[np.float64]
+    velocity: NDArray[np.float64]
+    square: Square
 
 
 @dataclass
 class Track:
-    """One face over time; the only thing the tracker changes."""
+    """One face over time. Changed by its tracker only."""
 
     face_id: str
     first_ns: int
@@ -42,26 +76,32 @@ class Track:
     hits: int = 0
     misses: int = 0
     announced: bool = False
+    presence: float = 0.0
     size: float = 0.0
     centre: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     velocity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     square: Square = field(default_factory=lambda: Square(0, 0, 1))
-
-    @property
-    def seen(self) -> bool:
-        return self.misses == 0
+    memory: ShapeMemory = field(default_factory=ShapeMemory)
+    doubts: int = 0
+    last_sure: Motion | None = None
 
     def predicted(self, stamp_ns: int) -> NDArray[np.float64]:
-        """Where the centre is expected; motion fades when the face is not seen."""
+        """Where the centre is expected, in pixels."""
         ahead = (stamp_ns - self.seen_ns) / 1e9
-        return self.centre + self.velocity * FADE_S * (1 - np.exp(-ahead / FADE_S))
+        return self.centre + self.velocity * MOTION_FADES_S * (1 - np.exp(-ahead / MOTION_FADES_S))
 
     def region(self, stamp_ns: int) -> Square:
-        """Where to look for its landmarks: the last place, moved where it moves fast."""
+        """Where to look for its landmarks: the last place, ahead of it when it moves fast."""
         shift = self.predicted(stamp_ns) - self.centre
         if np.linalg.norm(shift) < 0.06 * self.size:
             return self.square
         return self.square.moved(float(shift[0]), float(shift[1]))
+
+    def unlikeness(self, seen: Observation) -> float | None:
+        """How far the shapes differ, 1 being a person's own variation; None while that cannot be said."""
+        if self.memory.weight < SHAPES_NEEDED or seen.shape is None:
+            return None
+        return self.memory.unlikeness(seen.shape)
 
     def update(self, seen: Observation, stamp_ns: int) -> None:
         step = (stamp_ns - self.seen_ns) / 1e9
@@ -70,10 +110,36 @@ class Track:
             self.velocity = self.velocity + share * ((seen.centre - self.centre) / step - self.velocity)
         self.centre, self.size, self.square = seen.centre, seen.size, mesh_square(seen.landmarks.mesh)
         self.seen_ns, self.hits, self.misses = stamp_ns, self.hits + 1, 0
+        self.presence += (seen.landmarks.presence - self.presence) / min(self.hits, 10)
+        look = self.doubts or self.hits <= 2 * SHAPES_NEEDED or self.hits % SHAPE_EVERY == 0
+        if look and seen.shape is not None:
+            other = self.unlikeness(seen)
+            if other is not None and other > ANOTHER:
+                self.doubts += 1
+            else:
+                self.doubts = 0
+                self.memory.add(seen.shape)
+                self.last_sure = Motion(self.seen_ns, self.size, self.centre, self.velocity, self.square)
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether somebody else's face is being followed by now."""
+        return self.doubts >= DOUBTS_NEEDED and self.last_sure is not None
+
+    def step_back(self) -> None:
+        """Returns to the last place where it was surely its own face, out of sight since then."""
+        sure = self.last_sure
+        if sure is not None:
+            self.seen_ns, self.size, self.centre = sure.seen_ns, sure.size, sure.centre
+            self.velocity, self.square = sure.velocity, sure.square
+        self.doubts, self.misses = 0, BLIND_FRAMES + 1
 
 
 def same_head(a: FloatArray, b: FloatArray) -> bool:
+    """Whether two meshes lie on one head."""
     size = max(mesh_size(a), mesh_size(b))
+    if np.abs(a[0, :2] - b[0, :2]).max() > 2 * SAME_HEAD * size:
+        return False
     return float(np.linalg.norm(a[:, :2] - b[:, :2], axis=1).mean()) < SAME_HEAD * size
 
 
@@ -81,33 +147,44 @@ def assign(tracks: Sequence[Track], seen: Sequence[Observation], stamp_ns: int) 
     """Index of a track -> index of its observation (Hungarian method); what cannot belong together is left out."""
     if not tracks or not seen:
         return {}
-    cost = np.array([[_cost(track, one, stamp_ns) for one in seen] for track in tracks])
+    cost = np.array([[_motion_cost(track, one, stamp_ns) for one in seen] for track in tracks])
+    possible = cost < IMPOSSIBLE
+    for i, j in np.argwhere(possible):
+        if tracks[i].misses or possible[i].sum() > 1 or possible[:, j].sum() > 1 or not seen[j].sources:
+            cost[i, j] += _shape_cost(tracks[i], seen[j])
     rows, columns = linear_sum_assignment(cost)
     return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if cost[r, c] < IMPOSSIBLE}
 
 
-def _cost(track: Track, seen: Observation, stamp_ns: int) -> float:
+def _motion_cost(track: Track, seen: Observation, stamp_ns: int) -> float:
+    """Distance from where the track is expected and change of size, within what a person can do in the time unseen."""
     unseen = max((stamp_ns - track.seen_ns) / 1e9, 0.0)
     size = max(track.size, 1e-3)
     distance = float(np.linalg.norm(seen.centre - track.predicted(stamp_ns))) / size
     growth = abs(float(np.log(max(seen.size, 1e-3) / size)))
-    gate = 0.8 + 3.0 * unseen
-    if distance > gate or growth > 0.5 + 0.5 * unseen:
+    reach = 0.8 + 3.0 * unseen
+    if distance > reach or growth > 0.4 + 0.5 * unseen:
         return IMPOSSIBLE
-    return distance / gate + growth - (0.2 if seen.source == track.face_id else 0.0)
+    return distance / reach + growth - (0.2 if track.face_id in seen.sources else 0.0)
+
+
+def _shape_cost(track: Track, seen: Observation) -> float:
+    unlike = track.unlikeness(seen)
+    if unlike is None:
+        return 1.0
+    return unlike if unlike <= ANOTHER else 2 * IMPOSSIBLE
 
 
 class FaceIds:
-    """Names for tracks: `f` and five letters, never twice in 11 million, in an order set by the seed."""
+    """Names for tracks: `f` and five letters, none twice in 11 million, in an order set by the seed."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed or None)
         self._count = 26**ID_LETTERS
         self._next = int(rng.integers(self._count))
-        step = int(rng.integers(self._count // 3, self._count // 2))
-        while np.gcd(step, 26) != 1:
-            step += 1
-        self._step = step
+        self._step = int(rng.integers(self._count // 3, self._count // 2))
+        while np.gcd(self._step, 26) != 1:
+            self._step += 1
 
     def new(self) -> str:
         number, letters = self._next, ""
