@@ -1,6 +1,7 @@
-"""FACS action units of a face from its keypoint motion."""
+"""FACS action units of a face from its keypoint motion, or from MediaPipe's blendshapes."""
 
+from .blendshapes import BlendshapeFacs
 from .estimator import FacsEstimator
 from .settings import FacsSettings
 
-__all__ = ["FacsEstimator", "FacsSettings"]
+__all__ = ["BlendshapeFacs", "FacsEstimator", "FacsSettings"]

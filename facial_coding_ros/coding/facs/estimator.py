@@ -11,8 +11,9 @@ import yaml
 
 from ...models import model_path
 from ...types import SURFACE_POINTS, ActionUnits, Face, FloatArray, Motion, Neutral
-from .action_units import ACTION_UNITS, CODES
-from .confidence import circumstances
+from .action_units import CODES
+from .answers import assemble, unknown
+from .confidence import of_neutrals, of_view, while_lips_part
 from .settings import FacsSettings
 
 MODEL = "facs.npz"
@@ -27,7 +28,6 @@ class FacsEstimator:
         self.settings = settings or FacsSettings()
         self._weights = weights.reshape(SURFACE_POINTS * 3, -1)
         self._reliability = reliability
-        self._sided = np.array([unit.sided for unit in ACTION_UNITS])
 
     @classmethod
     def load(cls, path: Path | None = None, settings: FacsSettings | None = None) -> FacsEstimator:
@@ -49,16 +49,10 @@ class FacsEstimator:
             return []
         dense = np.stack([motion.dense for motion in motions]).reshape(len(motions), -1)
         sides = np.clip((dense @ self._weights).reshape(len(motions), 2, -1), 0.0, 1.0)
-        confidence = circumstances(faces, neutrals, self.settings) * self._reliability
-        intensity = np.where(self._sided, sides.max(1), sides.mean(1))
-        sides[:, :, ~self._sided] = np.nan
-        return [
-            ActionUnits(self.codes, intensity[i], confidence[i], left=sides[i, 1], right=sides[i, 0])
-            for i in range(len(motions))
-        ]
+        confidence = of_view(faces, self.settings) * of_neutrals(neutrals, self.settings)[:, None]
+        confidence = confidence * while_lips_part(sides) * self._reliability
+        return assemble(sides, confidence)
 
     def unknown(self, count: int) -> list[ActionUnits]:
         """Of faces without a neutral: intensity 0 and confidence 0."""
-        zeros = np.zeros(len(self.codes), np.float32)
-        sides = np.where(self._sided, np.float32(0.0), np.float32(np.nan)).astype(np.float32)
-        return [ActionUnits(self.codes, zeros, zeros, left=sides, right=sides) for _ in range(count)]
+        return unknown(count)

@@ -1,0 +1,35 @@
+"""Numbers of a model -> types.ActionUnits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...types import ActionUnits, FloatArray
+from .action_units import ACTION_UNITS, CODES
+
+_SIDED = np.array([unit.sided for unit in ACTION_UNITS])
+
+
+def stronger_side(sides: FloatArray) -> FloatArray:
+    """Intensity (n, units) of sides (n, 2, units), as FACS scores it: that of the stronger side."""
+    return np.asarray(np.where(_SIDED, sides.max(1), sides.mean(1)), np.float32)
+
+
+def assemble(sides: FloatArray, confidence: FloatArray, presence: FloatArray | None = None) -> list[ActionUnits]:
+    """One result for each face. sides: (n, 2, units), right first, brought to 0..1 here. confidence and
+    presence: (n, units)."""
+    sides = np.clip(sides, 0.0, 1.0).astype(np.float32)
+    intensity = stronger_side(sides)
+    sides[:, :, ~_SIDED] = np.nan
+    confidence = confidence.astype(np.float32)
+    given = np.empty((len(sides), 0), np.float32) if presence is None else presence
+    return [
+        ActionUnits(CODES, intensity[i], confidence[i], left=sides[i, 1], right=sides[i, 0], presence=given[i])
+        for i in range(len(sides))
+    ]
+
+
+def unknown(count: int) -> list[ActionUnits]:
+    """Nothing is known of `count` faces: intensity 0, confidence 0."""
+    nothing = np.zeros((count, len(CODES)), np.float32)
+    return assemble(np.zeros((count, 2, len(CODES)), np.float32), nothing)
