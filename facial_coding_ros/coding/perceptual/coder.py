@@ -80,16 +80,9 @@ class PerceptualCoder:
         trusted = np.array([_TRUST_OF_STATE[neutral.state] for neutral in neutrals], np.float32)
         if len(trust):
             trusted *= np.clip(np.asarray(trust, np.float32), 0, 1)
-        shares *= (self._lead(shares) * trusted)[:, None]
+        shares *= (lead(shares, self.settings.unsure_margin) * trusted)[:, None]
         doubt = np.maximum(0, 1 - shares.sum(1))
         return latents, expressions_of(shares, doubt, self.settings.unsure_below, affect)
-
-    def _lead(self, shares: FloatArray) -> FloatArray:
-        """0..1 (n,): how clearly the likeliest label leads, 1 from `unsure_margin` on."""
-        if self.settings.unsure_margin <= 0 or not len(shares):
-            return np.ones(len(shares), np.float32)
-        two = np.partition(shares, -2, axis=1)[:, -2:]
-        return np.minimum(1, (two[:, 1] - two[:, 0]) / np.float32(self.settings.unsure_margin))
 
     def _points(self, registered: Sequence[Registered]) -> FloatArray:
         """Keypoints (n, k, 3) of the model's scheme."""
@@ -100,6 +93,14 @@ class PerceptualCoder:
         """Drops what is held of a face."""
         if self._filter is not None:
             self._filter.forget(owner)
+
+
+def lead(shares: FloatArray, margin: float) -> FloatArray:
+    """0..1 (n,): how clearly the likeliest label leads over the second, 1 from `margin` on."""
+    if margin <= 0 or not len(shares):
+        return np.ones(len(shares), np.float32)
+    two = np.partition(shares, -2, axis=1)[:, -2:]
+    return np.minimum(1, (two[:, 1] - two[:, 0]) / np.float32(margin))
 
 
 def _session(path: Path) -> ort.InferenceSession:
