@@ -73,17 +73,28 @@ def paste(canvas: np.ndarray, person: str, place: Place) -> None:
     if scale < 0.5:  # a plain warp would alias
         shrunk = cv2.resize(image, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA)
         image, cx, cy, scale = shrunk, 2 * scale * cx, 2 * scale * cy, 0.5
+    reach = round(1.6 * place.size)
+    x, y = round(place.x), round(place.y)
+    height, width = canvas.shape[:2]
+    box = [max(x - reach, 0), max(y - reach, 0), min(x + reach, width), min(y + reach, height)]
+    if box[2] <= box[0] or box[3] <= box[1]:
+        return
+    to = (box[2] - box[0], box[3] - box[1])
+    move = cv2.getRotationMatrix2D((cx, cy), -place.tilt_deg, scale)
+    move[:, 2] += (place.x - cx - box[0], place.y - cy - box[1])
+    moved = cv2.warpAffine(image, move, to, flags=cv2.INTER_LINEAR)
+    mask = np.zeros(image.shape[:2], np.float32)
     size = place.size / scale
-    height, width = image.shape[:2]
-    mask = np.zeros((height, width), np.float32)
     cv2.ellipse(mask, ((cx, cy - 0.12 * size), (1.35 * size, 1.85 * size), 0), 1.0, -1)
     mask = cv2.GaussianBlur(mask, (0, 0), 0.05 * size)
-    move = cv2.getRotationMatrix2D((cx, cy), -place.tilt_deg, scale)
-    move[:, 2] += (place.x - cx, place.y - cy)
-    to = (canvas.shape[1], canvas.shape[0])
-    moved = cv2.warpAffine(image, move, to, flags=cv2.INTER_LINEAR)
     alpha = cv2.warpAffine(mask, move, to, flags=cv2.INTER_LINEAR)[..., None]
-    canvas[:] = (alpha * moved + (1 - alpha) * canvas).astype(np.uint8)
+    part = canvas[box[1] : box[3], box[0] : box[2]]
+    part[:] = (alpha * moved + (1 - alpha) * part).astype(np.uint8)
+
+
+@lru_cache(maxsize=2)
+def _grain(width: int, height: int, noise: float) -> np.ndarray:
+    return np.random.default_rng(7).normal(0, noise, (height + 64, width + 64, 3)).round().astype(np.int16)
 
 
 def shoot(
@@ -99,7 +110,6 @@ def shoot(
     start_ns: int = 1_000_000_000,
 ) -> Iterator[Shot]:
     """A scene. where, blocks: what is there at a time in seconds. keep: which frames arrive."""
-    rng = np.random.default_rng(7)
     for index in range(round(seconds * fps)):
         time = index / fps
         places = where(time)
@@ -109,8 +119,8 @@ def shoot(
         for block in blocks(time):
             cv2.rectangle(image, (int(block.xmin), int(block.ymin)), (int(block.xmax), int(block.ymax)), (90,) * 3, -1)
         if noise:
-            grain = rng.normal(0, noise, image.shape).astype(np.float32)
-            image = np.clip(image + grain, 0, 255).astype(np.uint8)
+            dx, dy = (index * 37) % 64, (index * 23) % 64
+            image = np.clip(image + _grain(width, height, noise)[dy:, dx:][:height, :width], 0, 255).astype(np.uint8)
         if keep(index):
             yield Shot(Frame(image, start_ns + round(time * 1e9), index), places)
 
@@ -152,12 +162,12 @@ def judge(shots: Iterable[Shot], track: Callable[[Frame], Sequence[Face]], *, sk
             if person is None or near[person] > 0.6:
                 strays += 1
                 continue
-            hidden = [
+            hiding = [
                 other
                 for other, distance in near.items()
-                if other != person and distance < 0.6 and shot.truth[other].nearness > shot.truth[person].nearness
+                if distance < near[person] + 0.3 and shot.truth[other].nearness > shot.truth[person].nearness
             ]
-            person = hidden[0] if hidden else person  # of two that overlap, the nearer one is what the image shows
+            person = hiding[0] if hiding else person  # of two in one place, the nearer one is what the image shows
             taken[person] = taken.get(person, 0) + 1
             known = ids.setdefault(person, [])
             if not known or known[-1] != face.face_id:

@@ -54,10 +54,21 @@ def make_tracker(settings: TrackingSettings) -> Tracker:
     Raises ImportError when MediaPipe cannot be loaded, FileNotFoundError or ValueError with one line for a task file
     that is missing or no good.
     """
+    from ..datasets.ict import IctFaces
     from .mediapipe_graph import MediaPipeGraph
-    from .tracker import FaceTracker
+    from .pose import PoseEstimator
+    from .shape import ShapeReader
+    from .tasks import TaskLandmarker
+    from .tracker import FaceTracker, LandmarkSource
 
+    faces = IctFaces.load()
+    pose = PoseEstimator(faces)
+    source: LandmarkSource
     if settings.backend == "tasks":
-        raise ValueError("backend 'tasks' is not there yet; use 'mediapipe'")
-    lanes = settings.lanes or min(os.cpu_count() or 1, 4, settings.max_faces)
-    return FaceTracker(settings, MediaPipeGraph(detection_score=settings.detection_score, lanes=lanes))
+        source = TaskLandmarker(
+            settings.task_file, pose, faces=settings.max_faces, detection_score=settings.detection_score
+        )
+    else:
+        lanes = settings.lanes or min(os.cpu_count() or 1, 4, settings.max_faces)
+        source = MediaPipeGraph(detection_score=settings.detection_score, lanes=lanes)
+    return FaceTracker(settings, source, pose, ShapeReader(pose, faces))

@@ -102,6 +102,8 @@ class MediaPipeGraph:
     Raises ImportError when MediaPipe is missing or has no Python graphs.
     """
 
+    detects_always = False
+
     def __init__(self, *, detection_score: float = 0.5, lanes: int = 2) -> None:
         # MediaPipe's native log begins when it is loaded; 2 leaves its errors. A value of the user's stays.
         os.environ.setdefault("GLOG_minloglevel", "2")

@@ -53,6 +53,11 @@ class PoseEstimator:
         yaw, pitch, _ = angles(rotation)
         return (mesh - translation) @ rotation / scale, yaw, pitch
 
+    def residual(self, mesh: FloatArray) -> float:
+        """How far a mesh is from the mean face after the best fit: root mean square in eye distances."""
+        frontal, _, _ = self.frontal(mesh[:SURFACE_POINTS])
+        return float(np.sqrt(self._weights @ ((frontal - self.model) ** 2).sum(axis=1)))
+
     def pose(self, mesh: FloatArray, camera: CameraIntrinsics | None = None) -> HeadPose:
         """Pose of a mesh (478, 3) in pixels; metric with the camera's intrinsics, which must be those of its image."""
         rotation, scale, _ = self.fit(mesh)

@@ -8,14 +8,13 @@ from typing import Protocol
 
 import numpy as np
 
-from ..datasets.ict import IctFaces
 from ..types import Face, Frame, ImageArray, Region
 from .pose import PoseEstimator
 from .regions import Detection, Landmarks, Square, mesh_region, mesh_size, region_square
 from .settings import TrackingSettings, TrackingStatistics
 from .shape import ShapeReader
 from .smoothing import OneEuroFilter
-from .tracks import BLIND_FRAMES, FaceIds, Observation, Track, assign, same_head
+from .tracks import BLIND_FRAMES, FaceIds, Observation, Track, assign, returned, same_head
 from .visibility import visibility
 
 SEARCH_RATE_HZ = 10.0
@@ -25,7 +24,9 @@ CLOSER = 1.5
 
 
 class LandmarkSource(Protocol):
-    """A backend: finds landmarks, keeps no identities."""
+    """A backend: finds landmarks, keeps no identities. detects_always: detections cost it nothing."""
+
+    detects_always: bool
 
     def process(
         self, image: ImageArray, squares: list[Square], detect: bool
@@ -39,12 +40,11 @@ class LandmarkSource(Protocol):
 class FaceTracker:
     """The tracker; see docs/tracking.md. One thread at a time."""
 
-    def __init__(self, settings: TrackingSettings, source: LandmarkSource) -> None:
+    def __init__(self, settings: TrackingSettings, source: LandmarkSource, pose: PoseEstimator, shape: ShapeReader):
         self.settings = settings
         self._source = source
-        shapes = IctFaces.load()
-        self._pose = PoseEstimator(shapes)
-        self._shape = ShapeReader(self._pose, shapes)
+        self._pose = pose
+        self._shape = shape
         self._ids = FaceIds(settings.id_seed)
         self._tracks: list[Track] = []
         self._persons: dict[str, str] = {}
@@ -94,7 +94,7 @@ class FaceTracker:
         """The announced faces in sight, sorted by face_id. A stamp before the last one starts anew."""
         stamp = self._begin(frame)
         followed = [track for track in self._tracks if track.misses <= BLIND_FRAMES]
-        detect = self._detection_due(stamp)
+        detect = self._source.detects_always or self._detection_due(stamp)
         found, detections = self._source.process(frame.image, [track.region(stamp) for track in followed], detect)
         self._count(landmarks_run=len(followed))
         seen: list[Observation] = []
@@ -106,9 +106,12 @@ class FaceTracker:
         pairs = assign(self._tracks, seen, stamp)
         matched = set(pairs.values())
         visible: list[tuple[Track, Observation]] = []
+        absorbed: set[str] = set()
         for index, track in enumerate(self._tracks):
             if index in pairs:
                 self._count(tracks_recovered=int(track.announced and track.misses > BLIND_FRAMES))
+                if track.announced and track.misses > BLIND_FRAMES:
+                    absorbed.update(seen[pairs[index]].sources)
                 track.update(seen[pairs[index]], stamp)
                 if track.taken_over:
                     track.step_back()
@@ -122,7 +125,9 @@ class FaceTracker:
                 track = self._start(stamp)
                 track.update(observation, stamp)
                 visible.append((track, observation))
-        self._announce_and_forget(stamp)
+        self._tracks = [track for track in self._tracks if track.face_id not in absorbed]
+        visible = [(self._announce(track, stamp), observation) for track, observation in visible]
+        self._forget(stamp)
         faces = [self._face(frame, track, observation) for track, observation in visible]
         return tuple(sorted((face for face in faces if face is not None), key=lambda face: face.face_id))
 
@@ -229,16 +234,25 @@ class FaceTracker:
         self._count(tracks_started=1)
         return track
 
-    def _announce_and_forget(self, stamp: int) -> None:
+    def _announce(self, track: Track, stamp: int) -> Track:
+        """Announces a new track once it is surely a face, or hands it to the track out of sight whose face it is."""
+        sure = track.hits >= self.settings.confirm_hits and track.presence >= self.settings.announce_score
+        if track.announced or not sure:
+            return track
+        decided, earlier = returned(track, self._tracks, stamp)
+        if earlier is not None:
+            earlier.take_over(track)
+            self._tracks.remove(track)
+            self._count(tracks_recovered=1)
+            return earlier
+        if decided:
+            track.announced = True
+            self._count(tracks_announced=1)
+        return track
+
+    def _forget(self, stamp: int) -> None:
         kept = []
         for track in self._tracks:
-            if (
-                not track.announced
-                and track.hits >= self.settings.confirm_hits
-                and track.presence >= self.settings.announce_score
-            ):
-                track.announced = True
-                self._count(tracks_announced=1)
             unseen = (stamp - track.seen_ns) / 1e9
             if track.announced and unseen > self.settings.max_lost_s and track.misses > BLIND_FRAMES:
                 self._count(tracks_lost=1)

@@ -32,6 +32,10 @@ SHAPE_EVERY = 3
 DOUBTS_NEEDED = 4
 BLIND_FRAMES = 2
 """Frames in which landmarks are still sought where a face just vanished; then only the detector brings it back."""
+REACH, REACH_PER_S = 0.8, 3.0
+"""How far from where it is expected a face may be, in face widths, at once and for each second out of sight."""
+LONGEST_WAIT = 15
+"""Hits after which a new face is announced even when it cannot be told whether it is one that was here before."""
 ID_LETTERS = 5
 
 
@@ -126,6 +130,12 @@ class Track:
         """Whether somebody else's face is being followed by now."""
         return self.doubts >= DOUBTS_NEEDED and self.last_sure is not None
 
+    def take_over(self, fresh: Track) -> None:
+        """Goes on where a track of the same face has got to."""
+        self.seen_ns, self.size, self.centre = fresh.seen_ns, fresh.size, fresh.centre
+        self.velocity, self.square, self.smoother = fresh.velocity, fresh.square, fresh.smoother
+        self.hits, self.misses, self.doubts = self.hits + fresh.hits, fresh.misses, 0
+
     def step_back(self) -> None:
         """Returns to the last place where it was surely its own face, out of sight since then."""
         sure = self.last_sure
@@ -147,7 +157,11 @@ def assign(tracks: Sequence[Track], seen: Sequence[Observation], stamp_ns: int) 
     """Index of a track -> index of its observation (Hungarian method); what cannot belong together is left out."""
     if not tracks or not seen:
         return {}
+    known = {track.face_id for track in tracks if track.announced}
     cost = np.array([[_motion_cost(track, one, stamp_ns) for one in seen] for track in tracks])
+    for i, track in enumerate(tracks):
+        if track.misses > BLIND_FRAMES:  # one who comes back takes nobody's face who is known by now
+            cost[i, [j for j, one in enumerate(seen) if known.intersection(one.sources)]] = IMPOSSIBLE
     possible = cost < IMPOSSIBLE
     for i, j in np.argwhere(possible):
         if tracks[i].misses or possible[i].sum() > 1 or possible[:, j].sum() > 1 or not seen[j].sources:
@@ -162,7 +176,7 @@ def _motion_cost(track: Track, seen: Observation, stamp_ns: int) -> float:
     size = max(track.size, 1e-3)
     distance = float(np.linalg.norm(seen.centre - track.predicted(stamp_ns))) / size
     growth = abs(float(np.log(max(seen.size, 1e-3) / size)))
-    reach = 0.8 + 3.0 * unseen
+    reach = REACH + REACH_PER_S * unseen
     if distance > reach or growth > 0.4 + 0.5 * unseen:
         return IMPOSSIBLE
     return distance / reach + growth - (0.2 if track.face_id in seen.sources else 0.0)
@@ -173,6 +187,36 @@ def _shape_cost(track: Track, seen: Observation) -> float:
     if unlike is None:
         return 1.0
     return unlike if unlike <= ANOTHER else 2 * IMPOSSIBLE
+
+
+def returned(fresh: Track, tracks: Sequence[Track], stamp_ns: int) -> tuple[bool, Track | None]:
+    """Whether it can be said who a new track is, and the track out of sight whose face it is, None for a new one.
+
+    At first sight a face is often half hidden and its shape wrong, so this looks at the mean of several frames.
+    """
+    near = [
+        track
+        for track in tracks
+        if track.announced and track.misses and _reach(track, fresh.first_ns) >= _distance(track, fresh, stamp_ns)
+    ]
+    if near and fresh.memory.weight < SHAPES_NEEDED and fresh.hits < LONGEST_WAIT:
+        return False, None
+    alike = [
+        (track.memory.unlikeness(fresh.memory.mean), track)
+        for track in near
+        if min(track.memory.weight, fresh.memory.weight) >= SHAPES_NEEDED
+    ]
+    least, track = min(alike, key=lambda pair: pair[0], default=(np.inf, None))
+    return True, track if least <= ANOTHER else None
+
+
+def _reach(track: Track, stamp_ns: int) -> float:
+    """How far a person out of sight can have got, in face widths."""
+    return REACH + REACH_PER_S * max(stamp_ns - track.seen_ns, 0) / 1e9
+
+
+def _distance(track: Track, fresh: Track, stamp_ns: int) -> float:
+    return float(np.linalg.norm(fresh.centre - track.predicted(stamp_ns))) / max(track.size, 1e-3)
 
 
 class FaceIds:
