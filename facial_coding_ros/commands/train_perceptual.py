@@ -73,7 +73,7 @@ def load_data(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  #
     from ..datasets.bp4d_3d import load_bp4d_3d
     from ..datasets.bu3dfe import load_bu3dfe
     from ..datasets.posed import PosedSettings, posed_set
-    from ..datasets.rendered import live_split
+    from ..datasets.rendered import live_parts
 
     seed = arguments.set_seed
     if arguments.data != "posed" and arguments.root is None:
@@ -83,7 +83,7 @@ def load_data(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  #
             settings = PosedSettings(people=arguments.people or 100, keypoints=arguments.keypoints)
             return posed_set(settings, seed).split(seed)
         if arguments.data == "live":
-            return live_split(arguments.root, arguments.keypoints, arguments.people or 300, seed)
+            return live_parts(arguments.root, arguments.keypoints, arguments.people or 300, seed).split
         if arguments.data == "bu3dfe":
             return load_bu3dfe(arguments.root).split(seed)
         return load_bp4d_3d(arguments.root).split(seed, (25, 8, 8))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,11 @@ CLASS_OF_KIND = {
 }
 NEUTRAL_PICTURES = 2
 """Of each person's resting pictures, how many make the neutral face; the others are faces of the set."""
+
+AT_REST, AT_FULL = (0.25, 0.6), 0.8
+"""Share of a picture's leftover in a video: a rendered person's pictures differ in camera, light and pose, a video's
+frames hardly. Resting faces in two clips moved by 0.006 to 0.008 eye distances a coordinate, in rendered pictures by
+0.029; in a full expression most of the leftover is the person's own manner, which stays."""
 
 RESPONSE_CODES = tuple(code for code in CODES if code not in (25, 26, 43))
 """AU25 and AU26 follow from the jaw and the lips here, AU43 is AU45."""
@@ -97,29 +103,29 @@ class TrackerResponse:
     @classmethod
     def fit(cls, rendered: RenderedSet, ridge: float = 3.0) -> TrackerResponse:
         """Ridge of the seen motion on the true action units, over the pictures and their mirror images."""
-        faces = rendered.faces
-        scheme = SCHEMES[faces.keypoints]
-        columns = [CODES.index(code) for code in RESPONSE_CODES]
-        right, left = rendered.right[:, columns], rendered.left[:, columns]
-        seen = faces.points - faces.neutrals[faces.person]
-        units = np.concatenate([np.hstack([right, left]), np.hstack([left, right])])
-        seen = np.concatenate([seen, scheme.mirrored(seen)])
+        units, seen, neutrals = _units_and_motion(rendered)
         flat = seen.reshape(len(seen), -1)
         gram = units.T @ units + ridge * np.eye(units.shape[1], dtype=np.float32)
         motion = np.linalg.solve(gram, units.T @ flat)
         return cls(
-            keypoints=faces.keypoints,
+            keypoints=rendered.faces.keypoints,
             motion=motion.reshape(-1, *seen.shape[1:]).astype(np.float32),
             leftover=(flat - units @ motion).reshape(seen.shape).astype(np.float32),
             strength=units.max(1),
-            neutrals=np.concatenate([faces.neutrals, scheme.mirrored(faces.neutrals)]),
+            neutrals=neutrals,
         )
+
+    def of_others(self, rendered: RenderedSet) -> TrackerResponse:
+        """The same motion, with the leftovers and neutrals of other people: what a model was not fitted to."""
+        units, seen, neutrals = _units_and_motion(rendered)
+        leftover = seen - np.tensordot(units, self.motion, 1)
+        return replace(self, leftover=leftover, strength=units.max(1), neutrals=neutrals)
 
     def seen(self, poses: list[Pose], people: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Faces (n, k, 3) of the poses and the people's neutrals (people, k, 3).
 
         A person's neutral lies between those of two rendered people; a pose's leftover is that of a picture whose
-        expression is about as strong.
+        expression is about as strong, times what a video leaves of it (AT_REST, AT_FULL).
         """
         pairs = rng.integers(len(self.neutrals), size=(people, 2))
         share = rng.uniform(-0.2, 1.2, size=(people, 1, 1)).astype(np.float32)
@@ -131,10 +137,28 @@ class TrackerResponse:
         near = np.searchsorted(self.strength[order], units.max(1)) + rng.integers(-60, 61, size=len(poses))
         leftover = self.leftover[order[np.clip(near, 0, len(order) - 1)]]
         person = np.array([pose.person for pose in poses])
-        faces = neutrals[person] + np.tensordot(units.astype(np.float32), self.motion, 1) + leftover
+        at_rest = rng.uniform(*AT_REST, size=people)[person]
+        share = at_rest + (AT_FULL - at_rest) * np.minimum(units.max(1), 1)
+        faces = neutrals[person] + np.tensordot(units.astype(np.float32), self.motion, 1)
+        faces = faces + share[:, None, None].astype(np.float32) * leftover
         scheme = SCHEMES[self.keypoints]
         lids = lower_lids(self.neutrals, scheme)
         return centred_and_scaled(faces, lids), centred_and_scaled(neutrals, lids)
+
+
+def _units_and_motion(rendered: RenderedSet) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Intensities (2 n, 2 units), seen motion (2 n, k, 3) and neutrals of the pictures and their mirror images."""
+    faces = rendered.faces
+    scheme = SCHEMES[faces.keypoints]
+    columns = [CODES.index(code) for code in RESPONSE_CODES]
+    right, left = rendered.right[:, columns], rendered.left[:, columns]
+    seen = faces.points - faces.neutrals[faces.person]
+    used = faces.neutrals[np.unique(faces.person)]
+    return (
+        np.concatenate([np.hstack([right, left]), np.hstack([left, right])]),
+        np.concatenate([seen, scheme.mirrored(seen)]),
+        np.concatenate([used, scheme.mirrored(used)]),
+    )
 
 
 def posed_as_seen(response: TrackerResponse, settings: PosedSettings, seed: int) -> ExpressionSet:
@@ -172,24 +196,36 @@ def joined(name: str, first: ExpressionSet, second: ExpressionSet) -> Expression
     )
 
 
-def live_split(folder: Path, keypoints: str = "68", people: int = 300, seed: int = 0) -> Split:
-    """What the live model learns from: rendered people split 70/15/15; poses as the tracker shows them, from the
-    response of the training people alone, added to training and, a tenth as many, to validation. Test: pictures only.
+class LiveParts(NamedTuple):
+    """split: test holds pictures only. posed_test: poses with the leftovers of the test people. test_response: for
+    sequences of them."""
+
+    split: Split
+    posed_test: ExpressionSet
+    test_response: TrackerResponse
+
+
+def live_parts(folder: Path, keypoints: str = "68", people: int = 300, seed: int = 0) -> LiveParts:
+    """What the live model learns from: rendered people split 70/15/15, and poses as the tracker shows them.
+
+    The response's motion is that of the training people; its leftovers and neutrals are each part's own.
     """
     rendered = load_rendered(folder, keypoints)
     parts = rendered.faces.split(seed, (0.7, 0.15, 0.15))
-    mine = np.isin(rendered.faces.person, np.unique(parts.training.person))
-    training = RenderedSet(parts.training, rendered.right[mine], rendered.left[mine], rendered.kind[mine])
-    # Neutrals are kept for all people; the response must not see those of the others.
-    used, person = np.unique(parts.training.person, return_inverse=True)
-    own = replace(parts.training, neutrals=parts.training.neutrals[used], person=person)
-    response = TrackerResponse.fit(replace(training, faces=own))
+    own = []
+    for part in parts:
+        rows = np.isin(rendered.faces.person, np.unique(part.person))
+        own.append(RenderedSet(part, rendered.right[rows], rendered.left[rows], rendered.kind[rows]))
+    response = TrackerResponse.fit(own[0])
+    responses = (response, response.of_others(own[1]), response.of_others(own[2]))
+    counts = (people, max(10, people // 6), max(10, people // 6))
     posed = [
-        posed_as_seen(response, PosedSettings(people=n, contempt=True), 2 * seed + i)
-        for i, n in enumerate((people, max(10, people // 10)))
+        posed_as_seen(one, PosedSettings(people=n, contempt=True), 3 * seed + i)
+        for i, (one, n) in enumerate(zip(responses, counts, strict=True))
     ]
-    return Split(
+    split = Split(
         joined("live-training", posed[0], parts.training),
         joined("live-validation", posed[1], parts.validation),
         parts.test,
     )
+    return LiveParts(split, posed[2], responses[2])

@@ -97,11 +97,19 @@ def calibrated(
     return replace(classifier, scale=float(np.exp(best[0])), shift=best[1:].astype(np.float32))
 
 
-def reliability(probability: FloatArray, label: NDArray[np.int64], bins: int = 10) -> tuple[FloatArray, float]:
+def reliability(
+    probability: FloatArray, label: NDArray[np.int64], weight: FloatArray | None = None, bins: int = 10
+) -> tuple[FloatArray, float]:
     """Rows (mean confidence, accuracy, faces) of the bins of confidence that hold faces, and the expected calibration
-    error: the mean gap between the first two, weighted by the third."""
+    error: the mean gap between the first two, over the faces. weight: (n,) of each face in these means."""
     confidence, right = probability.max(1), probability.argmax(1) == label
+    own = np.ones(len(label)) if weight is None else np.asarray(weight, np.float64)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    rows = [(confidence[place == b].mean(), right[place == b].mean(), (place == b).sum()) for b in np.unique(place)]
-    table = np.array(rows, np.float32)
-    return table, float((abs(table[:, 0] - table[:, 1]) * table[:, 2]).sum() / len(label))
+    rows, error = [], 0.0
+    for b in np.unique(place):
+        inside = place == b
+        share = own[inside] / own[inside].sum()
+        sure, true = float(share @ confidence[inside]), float(share @ right[inside])
+        rows.append((sure, true, inside.sum()))
+        error += abs(sure - true) * own[inside].sum() / own.sum()
+    return np.array(rows, np.float32), float(error)

@@ -24,14 +24,17 @@ SVM_COSTS = (0.001, 0.01, 0.1, 1.0)
 NEUTRAL_SHARE = 0.4
 """How often a robot is taken to see a neutral face, for the probabilities; the other labels are equally likely."""
 
+LEAST_DEGREE = 2
+"""Expressions of degree 1 are traces that a neutral face shows as well: the classifier is not fitted to them."""
+
 _LICENCE = (
     "as the package; trained on faces made with ICT-FaceKit (MIT, (c) 2020 USC Institute for Creative Technologies)"
 )
 
 
-def labelled(faces: ExpressionSet) -> ExpressionSet:
-    """The faces that have a label."""
-    return faces.chosen(faces.label >= 0)
+def labelled(faces: ExpressionSet, least_degree: int = 1) -> ExpressionSet:
+    """The faces that have a label, their expressions of this degree at least."""
+    return faces.chosen((faces.label >= 0) & ((faces.label == 0) | (faces.degree >= least_degree)))
 
 
 def prior_weights(label: NDArray[np.int64]) -> FloatArray:
@@ -44,7 +47,7 @@ def prior_weights(label: NDArray[np.int64]) -> FloatArray:
 
 def fit_live_classifier(run: Run, split: Split) -> ExpressionClassifier:
     """Linear SVMs of the training people's latents; cost and calibration from the validation people."""
-    training, validation = labelled(split.training), labelled(split.validation)
+    training, validation = labelled(split.training, LEAST_DEGREE), labelled(split.validation, LEAST_DEGREE)
     latents, held_out = encode(run.model, training), encode(run.model, validation)
     weights = prior_weights(validation.label)
     best: tuple[float, ExpressionClassifier] | None = None
@@ -62,7 +65,7 @@ def fit_live_classifier(run: Run, split: Split) -> ExpressionClassifier:
 
 def classifier_measures(run: Run, classifier: ExpressionClassifier, faces: ExpressionSet) -> dict[str, float]:
     """Accuracy, mean recall of the classes, and calibration error on faces of people nothing was fitted to."""
-    known = labelled(faces)
+    known = labelled(faces, LEAST_DEGREE)
     probability = classifier.probability(encode(run.model, known))
     chosen = probability.argmax(1)
     recall = [(chosen == i)[known.label == i].mean() for i in np.unique(known.label)]
@@ -70,8 +73,9 @@ def classifier_measures(run: Run, classifier: ExpressionClassifier, faces: Expre
         "faces": len(known),
         "people": len(np.unique(known.person)),
         "accuracy": float((chosen == known.label).mean()),
+        "neutral_recall": float((chosen == 0)[known.label == 0].mean()),
         "mean_recall": float(np.mean(recall)),
-        "expected_calibration_error": reliability(probability, known.label)[1],
+        "expected_calibration_error": reliability(probability, known.label, prior_weights(known.label))[1],
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.expression_set import ExpressionSet, Split
-from ...datasets.rendered import NEUTRAL_PICTURES, TrackerResponse
+from ...datasets.rendered import NEUTRAL_PICTURES, LiveParts, TrackerResponse
 from ...keypoints import Registration, motion
 from ...synthesis.dataset import load_set
 from ...synthesis.expressions import KINDS
@@ -21,7 +21,7 @@ from ..facs.action_units import ACTION_UNITS, CODES
 from .classifier import ExpressionClassifier, fit_classifier, reliability
 from .coder import lead
 from .drawing import draw_confusion, draw_courses, draw_reliability
-from .live_models import labelled
+from .live_models import LEAST_DEGREE, labelled, prior_weights
 from .runs import Run
 from .sequences import FRAME_NS, course_measures, made_sequences, steadied
 from .smoothing import OneEuro
@@ -44,16 +44,17 @@ def said(shares: FloatArray) -> NDArray[np.int64]:
     return np.array([e.labels.index(e.label) if e.label in e.labels else -1 for e in expressions])
 
 
-def calibration_study(run: Run, classifier: ExpressionClassifier, split: Split, out: Path) -> dict[str, float]:
-    """Reliability of the decision values as they are and calibrated, on the test people; draws reliability.png."""
-    test = labelled(split.test)
-    latents = encode(run.model, test)
-    training = labelled(split.training)
+def calibration_study(run: Run, classifier: ExpressionClassifier, parts: LiveParts, out: Path) -> dict[str, float]:
+    """Calibration error of the decision values as they are and calibrated, on people nothing was fitted to; draws
+    reliability.png."""
+    training = labelled(parts.split.training, LEAST_DEGREE)
     plain = fit_classifier(encode(run.model, training), training.label, training.degree)
-    tables = {
-        "not calibrated, test people": reliability(plain.probability(latents), test.label),
-        "calibrated, test people": reliability(classifier.probability(latents), test.label),
-    }
+    tables = {}
+    for name, faces in (("posed as seen", parts.posed_test), ("pictures", parts.split.test)):
+        test = labelled(faces, LEAST_DEGREE)
+        latents = encode(run.model, test)
+        for kind, one in (("as they are", plain), ("calibrated", classifier)):
+            tables[f"{name}, {kind}"] = reliability(one.probability(latents), test.label, prior_weights(test.label))
     draw_reliability(tables, out / "reliability.png")
     return {name: error for name, (_, error) in tables.items()}
 
@@ -63,7 +64,7 @@ def opinions_study(
 ) -> dict[str, dict[str, float]]:
     """The latent's labels, and the rules' from true and from estimated action units, on the same pictures of the test
     people; draws opinions.png."""
-    test = labelled(split.test)
+    test = labelled(split.test, LEAST_DEGREE)
     true_units, seen_units = rendered_action_units(root, test)
     rules = AuExpression()
     by_rules = {
