@@ -13,6 +13,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "camera, node and dialogue manager as three processes; leaves a report"),
     "replay": ("replay", "face codes of a video, a folder of images or a ROS 2 bag, as CSV"),
     "synthesize": ("synthesize", "rendered people whose action units are known, seen through the tracker"),
+    "train perceptual": ("train_perceptual", "a perceptual latent model: VAE, M1 or M2, and the robot's files from it"),
+    "evaluate perceptual": ("evaluate_perceptual", "perceptual models compared, drawn and reported"),
+    "similar": ("similar", "moments of a recording that look like a given one"),
 }
 
 
