@@ -32,7 +32,7 @@ SECONDS = 18.0
 WIDTH, HEIGHT = 480, 540  # of each person's half
 CODES = (1, 2, 4, 5, 6, 7, 9, 10, 12, 15, 17, 18, 25, 26, 27, 45)
 STEADY = [33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 127, 356, 234, 454]
-ENCODER = ["-c:v", "libx264", "-preset", "slow", "-crf", "25", "-pix_fmt", "yuv420p", "-threads", "1"]
+ENCODER = ["-c:v", "libx264", "-preset", "slow", "-crf", "21", "-pix_fmt", "yuv420p", "-threads", "1"]
 
 # Grace Hopper's cap and spectacles, in pixels of the portrait.
 # fmt: off
@@ -157,14 +157,14 @@ def performances(seed: int) -> tuple[Performance, Performance]:
             *(blink(t) for t in (1.3, 4.7, 8.55, 11.0, 13.55, 16.6)),
             Action(2.2, 0.6, 1.7, 0.9, {6: 0.6, 12: 0.9, 25: 0.8}),
             Action(6.1, 0.4, 1.1, 0.5, {1: 0.9, 2: 0.9}),
-            Action(8.8, 0.5, 1.1, 0.5, {4: 0.8, 7: 0.6}),
+            Action(8.8, 0.5, 1.1, 0.5, {4: 0.95, 7: 0.5}),
             Action(11.4, 0.3, 1.2, 0.6, {1: 0.9, 2: 0.9, 5: 0.8, 25: 0.3, 26: 0.8}),
             Action(14.1, 0.5, 1.3, 0.6, {}, {12: 0.9}),
         ),
         (
             Gesture(4.3, 0.9, 0.6, 0.9, yaw=10, roll=2),
             Gesture(7.6, 0.3, 0.05, 0.35, pitch=-6),
-            Gesture(9.2, 0.6, 0.7, 0.7, pitch=-4, roll=-4),
+            Gesture(9.2, 0.6, 0.7, 0.7, roll=-4),
             Gesture(15.4, 0.8, 0.6, 0.8, yaw=-9),
         ),
         seed,

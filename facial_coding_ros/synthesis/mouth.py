@@ -15,7 +15,7 @@ _PIXELS = 240
 # Widths and heights of one side's teeth from the middle outwards, as seen from the front, in eye distances (63 mm).
 _UPPER_TEETH = ((0.128, 0.150), (0.098, 0.138), (0.090, 0.146), (0.066, 0.122), (0.050, 0.108), (0.036, 0.095))
 _LOWER_TEETH = ((0.078, 0.125), (0.082, 0.125), (0.084, 0.130), (0.066, 0.115), (0.052, 0.105), (0.036, 0.095))
-_ENAMEL = np.array([0.94, 0.82, 0.66], np.float32)
+_ENAMEL = np.array([1.0, 0.86, 0.70], np.float32)
 _GUM = np.array([0.56, 0.27, 0.25], np.float32)
 _TONGUE = np.array([0.55, 0.25, 0.24], np.float32)
 _CAVITY = np.array([0.17, 0.05, 0.045], np.float32)
@@ -104,7 +104,7 @@ class MouthInterior:
         self._lower = teeth(upper=False)
         self._tongue = tongue()
         self._upper_edge, self._lower_edge = upper_edge, lower_edge
-        self._light = 0.0 if own_teeth else min(brightness * 1.1, 1.0)
+        self._light = 0.0 if own_teeth else min(brightness * 1.15, 1.0)
         self._brightness = brightness
 
     def draw(self, hole: np.ndarray, linear: FloatArray, origin: FloatArray, jaw_drop: FloatArray) -> FloatArray:
@@ -127,5 +127,5 @@ class MouthInterior:
         put(self._lower, self._lower_edge + jaw_drop, self._brightness * 1.1)
         put(self._upper, self._upper_edge, self._light or 1.0)
         # The lips shade what lies behind them, the corners most.
-        shadow = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), max(0.045 * unit, 0.5))
-        return np.asarray(result * np.clip(0.3 + 1.1 * (shadow - 0.3), 0.25, 1)[..., None], np.float32)
+        shadow = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), max(0.035 * unit, 0.5))
+        return np.asarray(result * np.clip(0.45 + 1.1 * (shadow - 0.3), 0.3, 1)[..., None], np.float32)
