@@ -49,16 +49,49 @@ AU_NAMES = {
 }
 _SHOWN_AUS = 5
 _LEAST_SHOWN = 0.1
+Box = tuple[int, int, int, int]
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw(image: ImageArray, faces: Iterable[tuple[FaceCode, FloatArray]]) -> ImageArray:
     """A copy of the RGB image with every face drawn; each comes with its 70 landmarks (70, 2) in pixels."""
     canvas = image.copy()
-    for code, points in faces:
+    seen = list(faces)
+    boxes = [_box(code, canvas) for code, _ in seen]
+    taken = list(boxes)
+    for (code, points), box in zip(seen, boxes, strict=True):
         _keypoints(canvas, points)
-        _panel(canvas, code)
+        cv2.rectangle(canvas, box[:2], box[2:], NEUTRAL_COLOURS[code.neutral_state], 1, cv2.LINE_AA)
+        taken.append(_panel(canvas, code, box, taken))
     return canvas
+
+
+def _box(code: FaceCode, canvas: ImageArray) -> Box:
+    height, width = canvas.shape[:2]
+    region = code.face.region
+    return (
+        round(region.xmin * width),
+        round(region.ymin * height),
+        round(region.xmax * width),
+        round(region.ymax * height),
+    )
+
+
+def _overlap(a: Box, b: Box) -> int:
+    return max(min(a[2], b[2]) - max(a[0], b[0]), 0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0)
+
+
+def _place(box: Box, wide: int, tall: int, canvas: ImageArray, taken: list[Box]) -> Box:
+    """Right of the face, left of it, below or above: where it covers least of faces and other panels."""
+    height, width = canvas.shape[:2]
+    x0, y0, x1, y1 = box
+    middle_x, middle_y = (x0 + x1 - wide) // 2, (y0 + y1 - tall) // 2
+    corners = [(x1 + 6, middle_y), (x0 - 6 - wide, middle_y), (middle_x, y1 + 6), (middle_x, y0 - 6 - tall)]
+    inside = [
+        (int(np.clip(x, 0, max(width - wide, 0))), int(np.clip(y, 0, max(height - tall, 0)))) for x, y in corners
+    ]
+    places = [(x, y, x + wide, y + tall) for x, y in inside]
+    return min(places, key=lambda place: sum(_overlap(place, other) for other in taken))
 
 
 def _keypoints(canvas: ImageArray, points: FloatArray) -> None:
@@ -68,29 +101,23 @@ def _keypoints(canvas: ImageArray, points: FloatArray) -> None:
         cv2.circle(canvas, (x, y), radius * 8, _POINT, -1, cv2.LINE_AA, 3)
 
 
-def _panel(canvas: ImageArray, code: FaceCode) -> None:
-    """Box around the face; beside it, where there is room, a panel with what it does."""
-    height, width = canvas.shape[:2]
-    region = code.face.region
-    x0, x1 = round(region.xmin * width), round(region.xmax * width)
-    y0, y1 = round(region.ymin * height), round(region.ymax * height)
+def _panel(canvas: ImageArray, code: FaceCode, face_box: Box, taken: list[Box]) -> Box:
+    """A panel with what the face does; where it was put."""
     colour = NEUTRAL_COLOURS[code.neutral_state]
-    cv2.rectangle(canvas, (x0, y0), (x1, y1), colour, 1, cv2.LINE_AA)
-
-    scale = float(np.clip(height / 720, 0.55, 1.6))
+    scale = float(np.clip(canvas.shape[0] / 720, 0.62, 1.6))
     line = round(22 * scale)
     wide = round(232 * scale)
     active = sorted(zip(code.aus.intensity, code.aus.codes, code.aus.confidence, strict=True), reverse=True)
     shown = [entry for entry in active[:_SHOWN_AUS] if entry[0] >= _LEAST_SHOWN and entry[2] > 0]
     tall = line * (3 + _SHOWN_AUS) + line // 2
-    left = x1 + 6 if x1 + 6 + wide <= width else max(x0 - 6 - wide, 0)
-    top = int(np.clip((y0 + y1 - tall) // 2, 0, max(height - tall, 0)))
+    place = _place(face_box, wide, tall, canvas, taken)
+    left, top = place[:2]
     box = canvas[top : top + tall, left : left + wide]
     box[:] = (box * 0.25 + np.array(_PANEL) * 0.75).astype(np.uint8)
 
     def text(row: float, content: str, tint: tuple[int, int, int] = _TEXT, size: float = 0.5) -> None:
-        place = (left + round(8 * scale), top + round(line * (row + 0.75)))
-        cv2.putText(canvas, content, place, _FONT, size * scale, tint, 1, cv2.LINE_AA)
+        origin = (left + round(8 * scale), top + round(line * (row + 0.75)))
+        cv2.putText(canvas, content, origin, _FONT, size * scale, tint, 1, cv2.LINE_AA)
 
     estimate = code.expression
     text(0, f"{code.face.person_id or code.face.face_id}  neutral: {code.neutral_state.name.lower()}", colour, 0.45)
@@ -105,3 +132,4 @@ def _panel(canvas: ImageArray, code: FaceCode) -> None:
         tint = tuple(round(c * (0.35 + 0.65 * float(confidence))) for c in _BAR)
         cv2.rectangle(canvas, (start, y), (start + round(full * min(float(intensity), 1.0)), y + line - 5), tint, -1)
         text(row - 0.08, f"AU{au} {AU_NAMES.get(au, '')}", _TEXT, 0.4)
+    return place
