@@ -61,7 +61,7 @@ def draw(image: ImageArray, faces: Iterable[tuple[FaceCode, FloatArray]]) -> Ima
     taken = list(boxes)
     for (code, points), box in zip(seen, boxes, strict=True):
         _keypoints(canvas, points)
-        cv2.rectangle(canvas, box[:2], box[2:], NEUTRAL_COLOURS[code.neutral_state], 1, cv2.LINE_AA)
+        cv2.rectangle(canvas, box[:2], box[2:], NEUTRAL_COLOURS[code.neutral_state], 1)
         taken.append(_panel(canvas, code, box, taken))
     return canvas
 
