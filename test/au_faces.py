@@ -65,7 +65,7 @@ def prepared_faces(root: Path, people: int, pictures: int, aus: tuple[int, ...],
     """A prepared folder of drawn people S00, S01, ...: each action unit present with probability 0.4."""
     rng = np.random.default_rng(seed)
     drawer = FaceDrawer()
-    shapes = {25: {"mouthLowerDown_R": 0.7, "mouthLowerDown_L": 0.7, "jawOpen": 0.15}, 26: {"jawOpen": 0.5}}
+    shapes = {25: {"mouthLowerDown_R": 0.7, "mouthLowerDown_L": 0.7, "jawOpen": 0.15}, 26: {"jawOpen": 0.7}}
     neutrals = drawer.faces.people(people, rng)
     (root / FACES).mkdir(parents=True)
     rows = []
@@ -74,10 +74,10 @@ def prepared_faces(root: Path, people: int, pictures: int, aus: tuple[int, ...],
             present = rng.random(len(aus)) < 0.4
             mesh = neutral.copy()
             for au in np.array(aus)[present]:
-                strength = rng.uniform(0.7, 1.1)
+                strength = rng.uniform(0.9, 1.3)
                 offsets = drawer.faces.offsets(shapes[au]) if au in shapes else drawer.faces.au_offsets({au: 1.0})
                 mesh = mesh + strength * offsets
-            mesh = turned(mesh, *rng.normal(0, 5, 3))
+            mesh = turned(mesh, *rng.normal(0, 3, 3))
             picture, landmarks = drawer.draw(mesh, rng)
             name = f"S{person:02d}_{number:03d}.jpg"
             cv2.imwrite(str(root / FACES / name), picture[:, :, ::-1])

@@ -90,7 +90,7 @@ def jaa_attention(landmarks: Tensor, aus: Sequence[int], crop: int) -> Tensor:
     """JAA-Net's initial maps (B, n, 52, 52), one for each action unit, from landmarks (B, 68, 2) in pixels of the
     crop.
     """
-    centres = torch.round(au_centres(landmarks.detach(), centres_of(aus)) * (JAA_SIDE / crop))
+    centres = torch.round(au_centres(landmarks.detach().float(), centres_of(aus)) * (JAA_SIDE / crop))
     return _windows(centres, JAA_SIDE, JAA_SLOPE, JAA_HALF_WINDOW)
 
 
@@ -99,7 +99,7 @@ def eac_attention(landmarks: Tensor, crop: int) -> Tensor:
 
     w = 1 - 0.095 d in windows of 11 x 11, d the Manhattan distance (Li et al. 2017, section III A).
     """
-    centres = torch.floor(au_centres(landmarks.detach(), EAC_CENTRES) * (EAC_SIDE / crop))
+    centres = torch.floor(au_centres(landmarks.detach().float(), EAC_CENTRES) * (EAC_SIDE / crop))
     return _windows(centres, EAC_SIDE, EAC_SLOPE, EAC_HALF_WINDOW).amax(dim=1, keepdim=True)
 
 

@@ -124,7 +124,7 @@ class CroppingHead(nn.Module):
 
 def normalise_response(x: Tensor) -> Tensor:
     """Local response normalisation over five channels: x (2 + 0.002 sum x^2)^-0.75, as the authors' code has it."""
-    channels = x.shape[1]
+    x, channels = x.float(), x.shape[1]  # squares of activations leave half precision's range
     padded = F.pad(x * x, (0, 0, 0, 0, 2, 2))
     total = sum(padded[:, i : i + channels] for i in range(5))
     return x * (2 + 0.002 * total) ** -0.75

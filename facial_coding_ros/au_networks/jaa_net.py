@@ -226,6 +226,16 @@ class JaaNet(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
+    def start_landmarks(self, mean: Tensor) -> None:
+        """Before training: landmarks begin at those of the mean training face (49, 2), pixels of the crop, rather than
+        in the corner, where the attention maps would be empty and the first steps large.
+        """
+        last = self.align_net.align_output[-1]
+        assert isinstance(last, nn.Linear)
+        with torch.no_grad():
+            last.weight.mul_(0.1)
+            last.bias.copy_(mean.flatten())
+
     def forward(self, images: Tensor) -> JaaOutputs:
         region = self.region_learning(images)
         align_features, flat = self.align_net(region)

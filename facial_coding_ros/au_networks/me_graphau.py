@@ -71,7 +71,7 @@ def facial_graph(nodes: Tensor, neighbours: int) -> Tensor:
 
     A = D^-1/2 adjacency D^-1/2 with D the row sums; no gradient passes.
     """
-    nodes = nodes.detach()
+    nodes = nodes.detach().float()
     likeness = torch.matmul(nodes, nodes.transpose(1, 2))
     threshold = likeness.topk(neighbours, dim=-1).values[..., -1:]
     adjacency = (likeness >= threshold).to(nodes.dtype)
