@@ -8,7 +8,7 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
 
-from facial_coding_msgs.msg import FaceCode, FaceCodeArray  # noqa: E402
+from facial_coding_msgs.msg import FaceCode, FaceCodeArray, FaceEvent  # noqa: E402
 from facial_coding_msgs.srv import CalibrateNeutral, ForgetPerson, ListNeutrals, ResetNeutral  # noqa: E402
 from hri_msgs.msg import FacialActionUnits, IdsList, IdsMatch, NormalizedRegionOfInterest2D  # noqa: E402
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue  # noqa: E402
@@ -36,6 +36,7 @@ def images(people: list[ImageArray]) -> Iterator[ImageArray]:
 def test_neutral_by_hand(client: Client, people: list[ImageArray], images: Iterator[ImageArray]) -> None:
     with node() as process:
         codes = client.collect(FaceCodeArray, "/facial_coding/face_codes")
+        events = client.collect(FaceEvent, "/facial_coding/events")
         camera, tracked = see_people(client, process, images)
         first, _ = sorted(last_ids(tracked))
 
@@ -66,6 +67,8 @@ def test_neutral_by_hand(client: Client, people: list[ImageArray], images: Itera
             process,
             "a ready neutral",
         )
+        client.wait(lambda: first in [event.face_id for event in events], "the event", process)
+        assert {event.kind for event in events} == {FaceEvent.NEUTRAL_READY}
         listed = client.call(ListNeutrals, "/facial_coding/list_neutrals", ListNeutrals.Request())
         assert first in listed.id
         assert listed.state[listed.id.index(first)] == FaceCode.NEUTRAL_READY

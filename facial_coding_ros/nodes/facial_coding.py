@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from facial_coding_msgs.msg import FaceCodeArray
+from facial_coding_msgs.msg import FaceCodeArray, FaceEvent
 from rcl_interfaces.msg import ParameterDescriptor, ParameterType, SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -23,6 +23,7 @@ from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from ..codes.events import BecameReady
 from ..image.conversion import ImageError, to_rgb
 from ..image.sources import fitting, intrinsics
 from ..pipeline import Pipeline
@@ -87,6 +88,7 @@ class FacialCodingNode(LifecycleNode):
             self.get_logger().error(f"not configured: {error}")
             return TransitionCallbackReturn.FAILURE
         self._codes = self.create_publisher(FaceCodeArray, "~/face_codes", RELIABLE)
+        self._events = self.create_publisher(FaceEvent, "~/events", RELIABLE)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         return super().on_configure(state)
 
@@ -98,6 +100,7 @@ class FacialCodingNode(LifecycleNode):
         self._elsewhere = TrackedElsewhere(self) if add_on else None
         self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined)
         self._neutral_services = NeutralServices(self, self._pipeline, self._lock)
+        self._became_ready = BecameReady()
         self._watch, self._stalled, self._camera = InputWatch(), False, None
         self._last_warning = time.monotonic()
         self._worker = LatestWorker(self._work, "facial_coding")
@@ -145,6 +148,7 @@ class FacialCodingNode(LifecycleNode):
             self._pipeline.close()
             self._pipeline = None
             self.destroy_publisher(self._codes)
+            self.destroy_publisher(self._events)
             self.destroy_publisher(self._diagnostics)
 
     # -- parameters
@@ -229,6 +233,9 @@ class FacialCodingNode(LifecycleNode):
                 if self._codes.get_subscription_count():
                     latency_s = time.perf_counter() - arrival
                     self._codes.publish(messages.face_codes(frame, codes, latency_s))
+                header = messages.header_of(frame.stamp_ns, frame.frame_id)
+                for face in self._became_ready.update(codes):
+                    self._events.publish(messages.event(header, face, FaceEvent.NEUTRAL_READY))
             self._neutral_services.frame_done(frame.stamp_ns)
         self._processed += 1
         self._faces = len(codes)

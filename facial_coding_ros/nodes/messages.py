@@ -207,6 +207,7 @@ def face_code(code: FaceCode, height: int, width: int) -> codes.FaceCode:
         au=list(code.aus.codes),
         au_intensity=code.aus.intensity.tolist(),
         au_confidence=code.aus.confidence.tolist(),
+        au_presence=code.aus.presence.tolist(),
         au_intensity_left=code.aus.left.tolist(),
         au_intensity_right=code.aus.right.tolist(),
         dfecs=code.dfecs.tolist(),
@@ -219,6 +220,10 @@ def face_code(code: FaceCode, height: int, width: int) -> codes.FaceCode:
         valence=estimate.valence,
         arousal=estimate.arousal,
     )
+
+
+def event(header: Header, face: Face, kind: str) -> codes.FaceEvent:
+    return codes.FaceEvent(header=header, face_id=face.face_id, person_id=face.person_id, kind=kind)
 
 
 def face_code_of(message: codes.FaceCode) -> FaceCode:
@@ -245,6 +250,7 @@ def face_code_of(message: codes.FaceCode) -> FaceCode:
         floats(message.au_confidence),
         floats(message.au_intensity_left),
         floats(message.au_intensity_right),
+        floats(message.au_presence),
     )
     estimate = Expression(
         tuple(message.expression_label),
