@@ -71,7 +71,7 @@ def au_centres(landmarks: Tensor, centres: Sequence[tuple[int, int, float]]) -> 
     return torch.stack([pairs[..., 0], pairs[..., 1] - up[:, :, None]], dim=-1)
 
 
-def _windows(centres: Tensor, side: int, slope: float, half_window: int) -> Tensor:
+def windows(centres: Tensor, side: int, slope: float, half_window: int) -> Tensor:
     """Maps (B, n, side, side) with 1 at whole-numbered centres (B, n, 2, 2), falling by `slope` a pixel of Manhattan
     distance, 0 outside the square windows; the larger where two windows overlap.
 
@@ -91,7 +91,7 @@ def jaa_attention(landmarks: Tensor, aus: Sequence[int], crop: int) -> Tensor:
     crop.
     """
     centres = torch.round(au_centres(landmarks.detach().float(), centres_of(aus)) * (JAA_SIDE / crop))
-    return _windows(centres, JAA_SIDE, JAA_SLOPE, JAA_HALF_WINDOW)
+    return windows(centres, JAA_SIDE, JAA_SLOPE, JAA_HALF_WINDOW)
 
 
 def eac_attention(landmarks: Tensor, crop: int) -> Tensor:
@@ -100,7 +100,7 @@ def eac_attention(landmarks: Tensor, crop: int) -> Tensor:
     w = 1 - 0.095 d in windows of 11 x 11, d the Manhattan distance (Li et al. 2017, section III A).
     """
     centres = torch.floor(au_centres(landmarks.detach().float(), EAC_CENTRES) * (EAC_SIDE / crop))
-    return _windows(centres, EAC_SIDE, EAC_SLOPE, EAC_HALF_WINDOW).amax(dim=1, keepdim=True)
+    return windows(centres, EAC_SIDE, EAC_SLOPE, EAC_HALF_WINDOW).amax(dim=1, keepdim=True)
 
 
 def inner_to_68(inner: Tensor) -> Tensor:

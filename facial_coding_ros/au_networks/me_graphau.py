@@ -204,7 +204,7 @@ class Head(nn.Module):
             self.edge_fc = nn.Linear(features, 4)
             nn.init.xavier_uniform_(self.edge_fc.weight)
 
-    def _nodes(self, face: Tensor) -> Tensor:
+    def per_place(self, face: Tensor) -> Tensor:
         """(B, N, D, C): the linear blocks of all action units."""
         blocks = [block for block in self.get_submodule(self.linears_name).children() if isinstance(block, LinearBlock)]
         if self.training:
@@ -215,13 +215,13 @@ class Head(nn.Module):
         return torch.relu(F.linear(face, weight, bias)).view(batch, places, len(blocks), features).transpose(1, 2)
 
     def forward(self, face: Tensor) -> tuple[Tensor, ...]:
-        per_place = self._nodes(face)
-        nodes = per_place.mean(2)
+        features = self.per_place(face)
+        nodes = features.mean(2)
         pairs = None
         if self.stage == 1:
             nodes = self.gnn(nodes)
         else:
-            nodes, edges = self.gnn(nodes, self.edge_extractor(per_place, face))
+            nodes, edges = self.gnn(nodes, self.edge_extractor(features, face))
             pairs = self.edge_fc(edges)
         directions = F.normalize(nodes, dim=-1)
         centres = F.normalize(torch.relu(self.get_parameter(self.centres_name)), dim=-1)
