@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+
 from ..types import CodeForm, FaceCode
 
 FIXED_COLUMNS = (
@@ -62,7 +64,8 @@ def row(index: int, stamp_ns: int, code: FaceCode) -> list[object]:
 
 
 def _text(value: float) -> str:
-    return f"{value:.9g}"
+    # As float32, as the messages carry it, so that live and replayed codes read the same.
+    return f"{np.float32(value):.9g}"
 
 
 class TableWriter:
