@@ -6,49 +6,216 @@ import math
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..types import FloatArray
+from .prior import FacePrior
+from .vectors import DENSE_SIZE
 
 
 class Estimator(Protocol):
     """What the keeper asks of an estimator; vectors as in `vectors`."""
 
-    support_s: float
+    @property
+    def support_s(self) -> float:
+        """Seconds of frames behind the estimate, each counted by its weight."""
 
     def observe(self, vector: FloatArray, weight: float, seconds: float) -> None:
         """One frame. weight: 0..1, how far it can be trusted. seconds: image time since the frame before."""
 
-    def set(self, vector: FloatArray) -> None:
-        """A neutral given from outside takes the place of all that was learnt."""
+    def set(self, vector: FloatArray, seconds: float) -> None:
+        """A neutral that is known takes the place of all that was learnt; it counts as `seconds` of frames."""
 
     def estimate(self) -> FloatArray:
-        """The neutral now; only after a first frame."""
+        """The neutral now; only after a first frame or `set`."""
 
     def uncertainty(self) -> float:
-        """Standard error in eye distances."""
+        """Standard error in eye distances, root mean square over the dense points."""
 
 
-class RunningMean:
-    """Weighted mean of all frames."""
+LOOKS = 32
+_EARLY_BINS_S = (0.0, 0.05, 0.1)  # so that a face has a neutral from its first frame
+_EARLY_S, _EARLY_BIN_S, _BIN_S = 4.0, 0.25, 0.5  # frames of this time are averaged before they are compared
+_SHORTEST_S = 0.02
+_INDEPENDENT_S = 0.5  # neighbouring frames share their noise for about this long
+_SAME_LOOK = 4.0  # squared distance per coordinate below which two looks are one; noise alone gives up to 2
+_MISFIT = 0.3  # share of an expression that its shapes do not describe
+_LOOK_S = 1.0  # the weight of a look, while expressions are being told from the neutral, stops growing here
+_COST = 15.0  # of a full-strength expression in a look, in units of the noise; as if full strength were rare
+_UNDERSTATED = 1.5  # how far the model's standard error falls short of the error found in docs/neutral.md
 
-    def __init__(self) -> None:
-        self.support_s = 0.0
-        self._total: FloatArray | None = None
-        self._weight = 0.0
+
+class PriorEstimator:
+    """Most probable neutral, given how faces differ and that expressions act one way.
+
+    Every frame is neutral + expression shapes with weights >= 0 + noise. The frames are kept as at most 32 looks, each a
+    mean of similar frames. The neutral n and the weights e of all looks minimise
+
+        1/2 n' S^-1 n + sum_m w_m (1/2 |c_m - n - E e_m|^2 + cost 1' e_m),   e_m >= 0,
+
+    in the coordinates of the prior, where S is the spread of neutral faces over people. Each new look, and one old look
+    in turn, is solved exactly together with n while the others rest. w_m saturates with the time of a look, so that an
+    expression held for long counts little more than one shown for a moment, and falls with the expression in the look,
+    whose shapes never fit quite. Because weights cannot be negative, a look with less expression pulls the neutral down
+    at once, while one with more is explained away. For the answer, looks count by their whole time; what the coordinates
+    do not hold is a mean over looks with the same weights.
+    """
+
+    def __init__(self, prior: FacePrior | None = None, memory_s: float = 300.0) -> None:
+        """memory_s: a look that is not seen again loses weight by this time constant."""
+        self._prior = prior or FacePrior.load()
+        self._memory_s = memory_s
+        self._begin()
+
+    def _begin(self) -> None:
+        k, m = len(self._prior.spread), len(self._prior.expressions)
+        self._centres = np.zeros((LOOKS, k), np.float32)
+        self._expressed = np.zeros((LOOKS, k), np.float32)
+        self._left_out = np.zeros((LOOKS, len(self._prior.mean)), np.float32)
+        self._weights = np.zeros((LOOKS, m), np.float32)
+        self._seconds = np.zeros(LOOKS)
+        self._spoilt = np.ones(LOOKS)
+        self._used = 0
+        self._known = 0  # 1 when look 0 is a given neutral, which is neither explained nor replaced, and does not fade
+        self._turn = 0
+        self._total_s = 0.0
+        self._bins = 0
+        self._bin: FloatArray | None = None
+        self._bin_weight = self._bin_s = 0.0
+        self._neutral: FloatArray | None = None
+        self._uncertainty = math.nan
+
+    @property
+    def support_s(self) -> float:
+        return self._total_s
 
     def observe(self, vector: FloatArray, weight: float, seconds: float) -> None:
-        weight = weight * max(seconds, 0.01)
-        self._total = vector * np.float32(weight) if self._total is None else self._total + vector * np.float32(weight)
-        self._weight += weight
-        self.support_s += weight
+        self._bin = vector * np.float32(weight) if self._bin is None else self._bin + vector * np.float32(weight)
+        self._bin_weight += weight
+        self._bin_s += seconds * weight
+        if self._bins < len(_EARLY_BINS_S):
+            due = _EARLY_BINS_S[self._bins]
+        else:
+            due = _EARLY_BIN_S if self._total_s < _EARLY_S else _BIN_S
+        if self._bin_s >= due and self._bin_weight > 0:
+            mean = self._bin / np.float32(self._bin_weight)
+            self._take(mean, max(self._bin_s, _SHORTEST_S))
+            self._bin, self._bin_weight, self._bin_s = None, 0.0, 0.0
+            self._bins += 1
 
-    def set(self, vector: FloatArray) -> None:
-        self._total, self._weight, self.support_s = vector * np.float32(60), 60.0, 60.0
+    def set(self, vector: FloatArray, seconds: float) -> None:
+        self._begin()
+        offset = vector - self._prior.mean
+        self._centres[0] = offset @ self._prior.coordinates
+        self._left_out[0] = offset - self._centres[0] @ self._prior.faces
+        self._seconds[0] = self._total_s = seconds
+        self._used = self._known = 1
+        self._bins = len(_EARLY_BINS_S)
+        self._solve()
 
     def estimate(self) -> FloatArray:
-        if self._total is None:
+        if self._neutral is None:
             raise ValueError("no frame has been observed")
-        return self._total / np.float32(self._weight)
+        return self._neutral
 
     def uncertainty(self) -> float:
-        return 0.05 / math.sqrt(1 + 4 * self.support_s)
+        return self._uncertainty
+
+    def _take(self, vector: FloatArray, seconds: float) -> None:
+        """One bin: into the nearest look or a new one; then the estimate again."""
+        prior = self._prior
+        offset = vector - prior.mean
+        centre = offset @ prior.coordinates
+        left_out = offset - centre @ prior.faces
+        self._total_s += seconds
+        self._seconds[self._known : self._used] *= math.exp(-seconds / self._memory_s)
+        look = self._place(centre, left_out, seconds)
+        self._explain(look)
+        if self._used <= 4:
+            for other in range(self._known, self._used):
+                self._explain(other)
+        else:
+            self._turn = self._turn + 1 if self._turn + 1 < self._used else self._known
+            self._explain(self._turn)
+        self._solve()
+
+    def _place(self, centre: FloatArray, left_out: FloatArray, seconds: float) -> int:
+        """Puts a bin into the look that it resembles, or makes a new look; returns its index."""
+        used, nearest = self._used, 0
+        if used > self._known:
+            apart = ((self._centres[self._known : used] - centre) ** 2).sum(1)
+            nearest = int(apart.argmin()) + self._known
+            if apart[nearest - self._known] < _SAME_LOOK * len(centre):
+                self._seconds[nearest] += seconds
+                share = np.float32(seconds / self._seconds[nearest])
+                self._centres[nearest] += share * (centre - self._centres[nearest])
+                self._left_out[nearest] += share * (left_out - self._left_out[nearest])
+                return nearest
+        if used < LOOKS:
+            look = used
+            self._used += 1
+        else:  # in place of the one that says least about the neutral
+            look = int((self._seconds / self._spoilt)[self._known :].argmin()) + self._known
+        self._centres[look], self._left_out[look], self._seconds[look] = centre, left_out, seconds
+        # First guess: the expression of the nearest look.
+        self._weights[look], self._expressed[look] = self._weights[nearest], self._expressed[nearest]
+        self._spoilt[look] = self._spoilt[nearest]
+        return look
+
+    def _explain(self, look: int) -> None:
+        """The neutral and the expression of one look together, the expressions of the others as they are."""
+        prior, used = self._prior, self._used
+        worth = (np.minimum(self._seconds[:used], _LOOK_S) / _INDEPENDENT_S + 0.2).astype(np.float32)
+        worth[: self._known] = self._seconds[: self._known] / _INDEPENDENT_S
+        own = worth[look]
+        worth /= self._spoilt[:used]
+        worth[look] = 0
+        pull = worth @ (self._centres[:used] - self._expressed[:used])
+        shrink = prior.spread / (1 + worth.sum() * prior.spread)
+        # Variance of this look, seen from the others: its own noise and what they leave open of the neutral.
+        scaled = prior.expressions / (1 / own + shrink)
+        goal = scaled @ (self._centres[look] - shrink * pull) - own * np.float32(_COST)
+        weights = nonnegative(scaled @ prior.expressions.T, goal, self._weights[look] > 0)
+        expressed = weights @ prior.expressions
+        self._weights[look], self._expressed[look] = weights, expressed
+        self._spoilt[look] = 1 + _MISFIT**2 * float(expressed @ expressed)
+
+    def _solve(self) -> None:
+        prior, used = self._prior, self._used
+        weight = ((self._seconds[:used] / _INDEPENDENT_S + 0.2) / self._spoilt[:used]).astype(np.float32)
+        total = float(weight.sum())
+        shrink = prior.spread / (1 + total * prior.spread)
+        coordinates = shrink * (weight @ (self._centres[:used] - self._expressed[:used]))
+        share = weight / np.float32(total + 0.5)
+        self._neutral = prior.mean + coordinates @ prior.faces + share @ self._left_out[:used]
+        variance = float(shrink @ prior.face_sizes) + prior.rest * DENSE_SIZE / (1 + total)
+        self._uncertainty = _UNDERSTATED * math.sqrt(variance / (DENSE_SIZE / 3))
+
+
+def nonnegative(gram: FloatArray, goal: FloatArray, support: NDArray[np.bool_], rounds: int = 12) -> FloatArray:
+    """x >= 0 that minimises x'Gx / 2 - g'x, by block principal pivoting (Kim and Park 2011) from a support.
+
+    gram: (m, m) positive definite. goal: (m,). The answer after `rounds` is feasible, if not always the best.
+    """
+    chosen = support
+    fewest, spare = len(goal) + 1, 3
+    x = np.zeros_like(goal)
+    for _ in range(rounds):
+        x = np.zeros_like(goal)
+        index = chosen.nonzero()[0]
+        if len(index):
+            x[index] = np.linalg.solve(gram[index[:, None], index], goal[index])
+        wrong = np.where(chosen, x < 0, gram @ x - goal < -1e-4)
+        count = int(np.count_nonzero(wrong))
+        if not count:
+            return x
+        if count < fewest:
+            fewest, spare = count, 3
+        elif spare:
+            spare -= 1
+        else:  # one at a time, which cannot cycle
+            last = int(wrong.nonzero()[0][-1])
+            wrong = np.zeros_like(wrong)
+            wrong[last] = True
+        chosen = chosen ^ wrong
+    return np.maximum(x, 0)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..types import Face, FloatArray, Neutral, NeutralState, Registered
 from .calibration import Calibration, CalibrationRun
-from .estimator import Estimator, RunningMean
+from .estimator import Estimator, PriorEstimator
 from .settings import NeutralSettings
+from .store import NeutralStore, StoredNeutral, StoreError
 from .vectors import from_vector, to_vector
 
 _LONGEST_STEP_S = 0.2  # what one frame counts at most, however long the gap before it
-_POSE_SCALE_DEG = 15.0
-_LEAST_WEIGHT = 0.05
+_POSE_SCALE_DEG, _LEAST_WEIGHT = 6.0, 0.02
+_BY_HAND_S, _STORED_S = 120.0, 60.0  # seconds of frames that a given neutral counts for
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,58 +34,84 @@ class Listed:
 
 @dataclass
 class _Entry:
-    """What is held about one owner."""
+    """What is held about one owner. saved_ns: time of the last write; None before the first."""
 
     estimator: Estimator
     last_ns: int
     usable_ns: int
+    person: bool = False
     was_ready: bool = False
+    known: bool = False
     by_hand: bool = False
+    saved_ns: int | None = None
+    registered: Registered | None = None
+    of: FloatArray | None = None
 
 
-def frame_weight(face: Face) -> float:
-    """Trust 0..1 in a frame as a view of the neutral: falls with yaw, pitch and hidden points."""
-    turned = math.hypot(face.pose.yaw_deg, face.pose.pitch_deg) / _POSE_SCALE_DEG
-    return math.exp(-0.5 * turned * turned) * face.visibility.face
+def pose_weight(yaw_deg: float, pitch_deg: float) -> float:
+    """Trust 0..1 in a frame as a view of the neutral; a head that stays turned is learnt too, slowly."""
+    turned = math.hypot(yaw_deg, pitch_deg) / _POSE_SCALE_DEG
+    return min(math.exp(-0.5 * turned * turned) + _LEAST_WEIGHT, 1.0)
 
 
 class NeutralKeeper:
-    """Neutrals of all faces and persons in view, and of a bounded number of others. Not thread-safe."""
+    """Neutrals of all faces and persons in view, and of a bounded number of others. Not thread-safe.
+
+    Raises StoreError when the settings name a store that cannot be used.
+    """
 
     def __init__(self, settings: NeutralSettings | None = None) -> None:
         self.settings = settings or NeutralSettings()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._runs: dict[str, CalibrationRun] = {}
+        self._store = NeutralStore(Path(self.settings.store)) if self.settings.store else None
+        self._problem = ""
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a person should know of the store: files and rows set aside, and why it does not write now."""
+        aside = tuple(self._store.notices) if self._store else ()
+        return (*aside, self._problem) if self._problem else aside
 
     def update(self, owner: str, registered: Registered, face: Face, stamp_ns: int) -> Neutral:
         """Learns from one face of one frame and returns its neutral as known now."""
         vector = to_vector(registered)
-        entry = self._entry(owner, stamp_ns)
+        entry = self._entry(owner, stamp_ns, bool(face.person_id))
+        entry.person = bool(face.person_id)
         seconds = min(max(stamp_ns - entry.last_ns, 0) / 1e9, _LONGEST_STEP_S)
         entry.last_ns = stamp_ns
-        weight = frame_weight(face)
-        if weight >= _LEAST_WEIGHT:
+        weight = pose_weight(face.pose.yaw_deg, face.pose.pitch_deg) * face.visibility.face
+        if weight > 0:
             entry.estimator.observe(vector, weight, seconds)
             entry.usable_ns = stamp_ns
         run = self._runs.get(owner)
         if run is not None:
             given = run.add(vector, face, stamp_ns)
             if given is not None:
-                self._give(owner, given, stamp_ns)
-        return self.neutral(owner, stamp_ns)
+                self._give(entry, given)
+        known = self._neutral(entry, stamp_ns)
+        if self._store is not None and entry.person:
+            self._save_when_due(owner, entry, known, stamp_ns)
+        return known
 
     def neutral(self, owner: str, stamp_ns: int) -> Neutral:
         """The neutral of an owner; state NONE when nothing is known."""
         entry = self._entries.get(owner)
-        if entry is None or (entry.estimator.support_s <= 0 and not entry.by_hand):
+        return Neutral(NeutralState.NONE, None, math.nan) if entry is None else self._neutral(entry, stamp_ns)
+
+    def _neutral(self, entry: _Entry, stamp_ns: int) -> Neutral:
+        if entry.estimator.support_s <= 0:
             return Neutral(NeutralState.NONE, None, math.nan)
+        vector = entry.estimator.estimate()
+        if entry.of is not vector:
+            entry.of, entry.registered = vector, from_vector(vector)
         uncertainty = entry.estimator.uncertainty()
-        return Neutral(self._state(entry, uncertainty, stamp_ns), from_vector(entry.estimator.estimate()), uncertainty)
+        return Neutral(self._state(entry, uncertainty, stamp_ns), entry.registered, uncertainty)
 
     def _state(self, entry: _Entry, uncertainty: float, stamp_ns: int) -> NeutralState:
         if entry.was_ready and stamp_ns - entry.usable_ns > self.settings.stale_after_s * 1e9:
             return NeutralState.STALE
-        enough = entry.by_hand or entry.estimator.support_s >= self.settings.ready_after_s
+        enough = entry.known or entry.estimator.support_s >= self.settings.ready_after_s
         if enough and uncertainty <= self.settings.ready_uncertainty:
             entry.was_ready = True
             return NeutralState.READY
@@ -110,50 +141,126 @@ class NeutralKeeper:
             run.check(stamp_ns)
         return run.state()
 
-    def set_neutral(self, owner: str, registered: Registered, stamp_ns: int = 0) -> None:
-        """A neutral from frames or a file; ready at once."""
-        self._give(owner, to_vector(registered), stamp_ns)
+    def set_neutral(self, owner: str, registered: Registered, stamp_ns: int = 0, person: bool = False) -> None:
+        """A neutral from frames or a file; ready at once. person: the owner is a person_id."""
+        self._give(self._entry(owner, stamp_ns, person), to_vector(registered))
 
     def reset(self, owner: str) -> bool:
-        """Forgets the neutral and learns it again; False when nothing was known."""
+        """Forgets the neutral, on disk too, and learns it again; False when nothing was known."""
         self._runs.pop(owner, None)
-        return self._entries.pop(owner, None) is not None
+        known = self._entries.pop(owner, None) is not None
+        return self._delete(owner) or known
 
     def forget(self, person_id: str) -> bool:
-        """Deletes all that is kept about a person, in memory and on disk; False when nothing was."""
-        return self.reset(person_id)
+        """Deletes all that is kept about a person, in memory and on disk; False when nothing was.
+
+        Raises StoreError when the disk cannot be written, so that nobody believes it done.
+        """
+        self._runs.pop(person_id, None)
+        known = self._entries.pop(person_id, None) is not None
+        stored = self._store.forget(person_id) if self._store else False
+        return known or stored
 
     def adopt(self, face_id: str, person_id: str) -> None:
-        """A face turns out to be a person: what was learnt from the face goes over to the person."""
-        entry = self._entries.pop(face_id, None)
-        run = self._runs.pop(face_id, None)
+        """A face turns out to be a person. A neutral that the person already has stays; else the face's becomes it."""
+        entry, run = self._entries.pop(face_id, None), self._runs.pop(face_id, None)
         if run is not None:
+            run.owner = person_id
             self._runs[person_id] = run
-        if entry is not None and person_id not in self._entries:
+        if entry is None:
+            return
+        if person_id not in self._entries and self._load(person_id) is None:
+            entry.person, entry.saved_ns = True, None
             self._entries[person_id] = entry
+            return
+        own = self._entry(person_id, entry.last_ns, True)
+        if entry.by_hand and not own.by_hand:
+            self._give(own, entry.estimator.estimate())
 
     def listing(self, stamp_ns: int | None = None) -> tuple[Listed, ...]:
-        """All owners whose neutral is held, sorted. `stamp_ns`: now; without it, each owner's last frame."""
-        rows = []
-        for owner in sorted(self._entries):
-            known = self.neutral(owner, self._entries[owner].last_ns if stamp_ns is None else stamp_ns)
-            rows.append(Listed(owner, known.state, known.uncertainty, False))
-        return tuple(rows)
+        """All owners with a neutral in memory or on disk, sorted. `stamp_ns`: now; else each owner's last frame."""
+        stored: dict[str, float] = {}
+        if self._store is not None:
+            try:
+                stored = self._store.persons()
+            except StoreError as error:
+                self._report(error)
+        rows = {owner: Listed(owner, NeutralState.READY, value, True) for owner, value in stored.items()}
+        for owner, entry in self._entries.items():
+            known = self._neutral(entry, entry.last_ns if stamp_ns is None else stamp_ns)
+            rows[owner] = Listed(owner, known.state, known.uncertainty, owner in stored)
+        return tuple(rows[owner] for owner in sorted(rows))
 
     def close(self) -> None:
         """Writes what the store lacks and closes it."""
+        if self._store is not None:
+            for owner, entry in self._entries.items():
+                if entry.person and entry.was_ready:
+                    self._save(owner, entry, entry.last_ns)
+            self._store.close()
+            self._store = None
 
-    def _entry(self, owner: str, stamp_ns: int) -> _Entry:
+    def _entry(self, owner: str, stamp_ns: int, person: bool) -> _Entry:
         entry = self._entries.get(owner)
         if entry is None:
-            entry = _Entry(RunningMean(), stamp_ns, stamp_ns)
+            entry = _Entry(PriorEstimator(memory_s=self.settings.memory_s), stamp_ns, stamp_ns, person)
+            stored = self._load(owner) if person else None
+            if stored is not None:
+                entry.estimator.set(stored.vector, _BY_HAND_S if stored.by_hand else _STORED_S)
+                entry.known, entry.by_hand, entry.saved_ns = True, stored.by_hand, stamp_ns
             self._entries[owner] = entry
             while len(self._entries) > self.settings.max_owners:
-                self._entries.popitem(last=False)
+                gone, old = self._entries.popitem(last=False)
+                if old.person and old.was_ready:
+                    self._save(gone, old, old.last_ns)
         self._entries.move_to_end(owner)
         return entry
 
-    def _give(self, owner: str, vector: FloatArray, stamp_ns: int) -> None:
-        entry = self._entry(owner, stamp_ns)
-        entry.estimator.set(vector)
-        entry.by_hand, entry.usable_ns = True, max(entry.usable_ns, stamp_ns)
+    def _give(self, entry: _Entry, vector: FloatArray) -> None:
+        entry.estimator.set(vector, _BY_HAND_S)
+        entry.known = entry.by_hand = True
+        entry.saved_ns = None
+
+    def _save_when_due(self, owner: str, entry: _Entry, known: Neutral, stamp_ns: int) -> None:
+        if known.state is NeutralState.READY and (
+            entry.saved_ns is None or abs(stamp_ns - entry.saved_ns) >= self.settings.save_every_s * 1e9
+        ):
+            self._save(owner, entry, stamp_ns)
+
+    def _save(self, owner: str, entry: _Entry, stamp_ns: int) -> None:
+        if self._store is None:
+            return
+        estimator = entry.estimator
+        row = StoredNeutral(
+            estimator.estimate(), estimator.uncertainty(), estimator.support_s, entry.by_hand, entry.usable_ns
+        )
+        entry.saved_ns = stamp_ns  # a failed write is tried again when the next one is due
+        try:
+            self._store.save(owner, row)
+            self._problem = ""
+        except StoreError as error:
+            self._report(error)
+
+    def _load(self, person_id: str) -> StoredNeutral | None:
+        if self._store is None:
+            return None
+        try:
+            return self._store.load(person_id)
+        except StoreError as error:
+            self._report(error)
+            return None
+
+    def _delete(self, owner: str) -> bool:
+        if self._store is None:
+            return False
+        try:
+            return self._store.forget(owner)
+        except StoreError as error:
+            self._report(error)
+            return False
+
+    def _report(self, error: StoreError) -> None:
+        """A store that fails stops no coding; it is said once, and stays in `notices` until a write succeeds."""
+        if not self._problem:
+            logger.warning("%s", error)
+        self._problem = str(error)
