@@ -42,7 +42,7 @@ _SAME_LOOK = 4.0  # squared distance per coordinate below which two looks are on
 _MISFIT = 0.3  # share of an expression that its shapes do not describe
 _LOOK_S = 1.0  # the weight of a look, while expressions are being told from the neutral, stops growing here
 _COST = 15.0  # of a full-strength expression in a look, in units of the noise; as if full strength were rare
-_UNDERSTATED = 1.5  # how far the model's standard error falls short of the error found in docs/neutral.md
+_UNDERSTATED = 1.1  # how far the model's standard error falls short of the error found in docs/neutral.md
 
 
 class PriorEstimator:

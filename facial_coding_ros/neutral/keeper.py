@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..types import Face, FloatArray, Neutral, NeutralState, Registered
@@ -16,7 +16,7 @@ from .store import NeutralStore, StoredNeutral, StoreError
 from .vectors import from_vector, to_vector
 
 _LONGEST_STEP_S = 0.2  # what one frame counts at most, however long the gap before it
-_POSE_SCALE_DEG, _LEAST_WEIGHT = 6.0, 0.02
+_USUAL_POSE_S, _AWAY_DEG, _TURNED_DEG, _LEAST_WEIGHT = 10.0, 6.0, 20.0, 0.02
 _BY_HAND_S, _STORED_S = 120.0, 60.0  # seconds of frames that a given neutral counts for
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,28 @@ class Listed:
 
 
 @dataclass
+class UsualPose:
+    """Where a head usually points, as a running mean of yaw and pitch, and how far a frame can be trusted for it.
+
+    A neutral is worth most in the pose in which its owner is mostly seen, be it because the camera hangs high.
+    """
+
+    yaw_deg: float = math.nan
+    pitch_deg: float = math.nan
+
+    def weight(self, yaw_deg: float, pitch_deg: float, seconds: float) -> float:
+        """Takes one frame in; 0..1. A head that stays turned is learnt too, slowly."""
+        if math.isnan(self.yaw_deg):
+            self.yaw_deg, self.pitch_deg = yaw_deg, pitch_deg
+        share = min(seconds / _USUAL_POSE_S, 1.0)
+        self.yaw_deg += share * (yaw_deg - self.yaw_deg)
+        self.pitch_deg += share * (pitch_deg - self.pitch_deg)
+        away = math.hypot(yaw_deg - self.yaw_deg, pitch_deg - self.pitch_deg) / _AWAY_DEG
+        turned = math.hypot(yaw_deg, pitch_deg) / _TURNED_DEG
+        return min(math.exp(-0.5 * (away * away + turned * turned)) + _LEAST_WEIGHT, 1.0)
+
+
+@dataclass
 class _Entry:
     """What is held about one owner. saved_ns: time of the last write; None before the first."""
 
@@ -44,14 +66,9 @@ class _Entry:
     known: bool = False
     by_hand: bool = False
     saved_ns: int | None = None
+    usual_pose: UsualPose = field(default_factory=UsualPose)
     registered: Registered | None = None
     of: FloatArray | None = None
-
-
-def pose_weight(yaw_deg: float, pitch_deg: float) -> float:
-    """Trust 0..1 in a frame as a view of the neutral; a head that stays turned is learnt too, slowly."""
-    turned = math.hypot(yaw_deg, pitch_deg) / _POSE_SCALE_DEG
-    return min(math.exp(-0.5 * turned * turned) + _LEAST_WEIGHT, 1.0)
 
 
 class NeutralKeeper:
@@ -80,7 +97,7 @@ class NeutralKeeper:
         entry.person = bool(face.person_id)
         seconds = min(max(stamp_ns - entry.last_ns, 0) / 1e9, _LONGEST_STEP_S)
         entry.last_ns = stamp_ns
-        weight = pose_weight(face.pose.yaw_deg, face.pose.pitch_deg) * face.visibility.face
+        weight = entry.usual_pose.weight(face.pose.yaw_deg, face.pose.pitch_deg, seconds) * face.visibility.face
         if weight > 0:
             entry.estimator.observe(vector, weight, seconds)
             entry.usable_ns = stamp_ns

@@ -14,7 +14,7 @@ class NeutralSettings(Settings):
     )
     max_owners: int = option(64, "faces and persons whose neutral is held in memory; the longest unseen goes", low=1)
     ready_uncertainty: float = option(
-        0.025, "standard error, in eye distances, below which a neutral is ready", low=1e-3, high=0.2, live=True
+        0.035, "standard error, in eye distances, below which a neutral is ready", low=1e-3, high=0.2, live=True
     )
     ready_after_s: float = option(
         1.0, "seconds of usable frames before a neutral is ready", low=0.0, high=60.0, live=True
