@@ -69,7 +69,7 @@ def test_signs_of_valence_and_arousal():
 
 def test_low_confidence_is_unsure_but_filled():
     sure, doubtful, blind = AuExpression().estimate(
-        [units(confidence=c, **PROTOTYPES["happy"]) for c in (1.0, 0.3, 0.0)]
+        [units(confidence=c, **PROTOTYPES["happy"]) for c in (1.0, 0.15, 0.0)]
     )
     assert sure.unsure < doubtful.unsure < blind.unsure == 1.0
     assert doubtful.label == blind.label == "unsure"

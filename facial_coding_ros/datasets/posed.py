@@ -83,6 +83,9 @@ class PosedSettings(Settings):
     asymmetry: float = option(0.15, "spread of the difference between the sides, as a share", low=0.0)
     strays: float = option(0.6, "mean number of action units that do not belong to the expression", low=0.0)
     stray_strength: float = option(0.25, "strongest stray action unit", low=0.0, high=1.0)
+    neutral_error: float = option(
+        0.0, "mean strength of action units that a person's neutral wrongly lacks; most people have less", low=0.0
+    )
     noise: float = option(0.006, "standard deviation of each point's noise, eye distances", low=0.0)
     turn_deg: float = option(8.0, "spread of the head's yaw and pitch before registration, degrees", low=0.0)
 
@@ -104,6 +107,7 @@ def draw_poses(settings: PosedSettings, rng: np.random.Generator) -> list[Pose]:
     poses = []
     for person in range(settings.people):
         expressive = max(0.5, 1 + settings.person_spread * rng.standard_normal())
+        first = len(poses)
         for _ in range(settings.repeats):
             poses.append(_strayed(Pose(person, 0, 0, {}, {}), settings, rng))
             for label, emotion in enumerate(classes[1:], 1):
@@ -121,7 +125,24 @@ def draw_poses(settings: PosedSettings, rng: np.random.Generator) -> list[Pose]:
                         factor = strength * min(1.0, 1 + side * lean)
                         sides.append({code: float(np.clip(factor * v, 0, 1.1)) for code, v in own.items()})
                     poses.append(_strayed(Pose(person, label, degree, sides[0], sides[1]), settings, rng))
+        if settings.neutral_error > 0:
+            poses[first:] = _with_neutral_error(poses[first:], settings, rng)
     return poses
+
+
+def _with_neutral_error(poses: list[Pose], settings: PosedSettings, rng: np.random.Generator) -> list[Pose]:
+    """The same action units added to all poses of a person: what an estimated neutral took for an expression."""
+    units = [code for code in AU_SHAPES if code not in (45, 27)]
+    strength = settings.neutral_error * 2 * rng.random()
+    lacking = {units[rng.integers(len(units))]: float(rng.exponential(strength)) for _ in range(rng.poisson(2.5))}
+    shifted = []
+    for pose in poses:
+        right, left = (
+            {code: min(1.1, side.get(code, 0.0) + lacking.get(code, 0.0)) for code in {**side, **lacking}}
+            for side in (pose.right, pose.left)
+        )
+        shifted.append(Pose(pose.person, pose.label, pose.degree, right, left))
+    return shifted
 
 
 def _strayed(pose: Pose, settings: PosedSettings, rng: np.random.Generator) -> Pose:

@@ -43,6 +43,9 @@ AT_REST, AT_FULL = (0.25, 0.6), 0.8
 frames hardly. Resting faces in two clips moved by 0.006 to 0.008 eye distances a coordinate, in rendered pictures by
 0.029; in a full expression most of the leftover is the person's own manner, which stays."""
 
+NEUTRAL_ERROR = 0.12
+"""Mean strength of what an early estimate of the neutral takes for an expression: about FACS's trace."""
+
 RESPONSE_CODES = tuple(code for code in CODES if code not in (25, 26, 43))
 """AU25 and AU26 follow from the jaw and the lips here, AU43 is AU45."""
 
@@ -220,7 +223,7 @@ def live_parts(folder: Path, keypoints: str = "68", people: int = 300, seed: int
     responses = (response, response.of_others(own[1]), response.of_others(own[2]))
     counts = (people, max(10, people // 6), max(10, people // 6))
     posed = [
-        posed_as_seen(one, PosedSettings(people=n, contempt=True), 3 * seed + i)
+        posed_as_seen(one, PosedSettings(people=n, contempt=True, neutral_error=NEUTRAL_ERROR), 3 * seed + i)
         for i, (one, n) in enumerate(zip(responses, counts, strict=True))
     ]
     split = Split(

@@ -89,7 +89,10 @@ class AuExpression:
         return expressions_of(shares, np.maximum(0, 1 - shares.sum(axis=1)), self.settings.unsure_below)
 
     def _columns(self, aus: Sequence[ActionUnits]) -> tuple[FloatArray, FloatArray]:
-        """Strength 0..1 between FLOOR and FULL, and confidence, both (n, codes of the rules)."""
+        """Strength 0..1 between FLOOR and FULL, and trust, both (n, codes of the rules).
+
+        Trust is the root of the confidence: a label rests on several action units, and is surer than one of them.
+        """
         intensity = np.zeros((len(aus), len(self._codes)), np.float32)
         trust = np.zeros_like(intensity)
         layouts: dict[tuple[int, ...], NDArray[np.intp]] = {}
@@ -104,7 +107,7 @@ class AuExpression:
             intensity[row] = both
             trust[row] = np.where(np.isnan(both), 0, np.append(face.confidence, 0)[columns])
         intensity = np.nan_to_num(intensity)
-        return np.clip((intensity - FLOOR) / (FULL - FLOOR), 0, 1), np.clip(np.nan_to_num(trust), 0, 1)
+        return np.clip((intensity - FLOOR) / (FULL - FLOOR), 0, 1), np.sqrt(np.clip(np.nan_to_num(trust), 0, 1))
 
 
 def shares_of(expressions: Sequence[Expression]) -> NDArray[np.float32]:

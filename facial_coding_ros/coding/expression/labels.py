@@ -36,10 +36,10 @@ class ExpressionSettings(Settings):
         choices=("latent", "aus"),
     )
     unsure_below: float = option(
-        0.45, "share under which the likeliest label is not taken and the face is unsure", low=0.0, high=1.0, live=True
+        0.4, "share under which the likeliest label is not taken and the face is unsure", low=0.0, high=1.0, live=True
     )
     unsure_margin: float = option(
-        0.4,
+        0.3,
         "lead of the likeliest label of the latent over the second from which nothing is unsure; without a lead all is",
         low=0.0,
         high=1.0,
@@ -61,13 +61,14 @@ def expressions_of(
     """Expressions of shares (n, 8) of EXPRESSION_LABELS and of `unsure` (n,); each row adds up to 1 with its unsure.
 
     What is unsure pulls valence and arousal towards 0, so both are always filled. affect: (n, 2), a second reading of
-    them, taken to the half in what is not unsure.
+    them, taken to the half, as far as the face is neither unsure nor neutral.
     """
     shares = np.asarray(probability, np.float32)
     doubt = np.asarray(unsure, np.float32)
     circumplex = shares @ CIRCUMPLEX
     if affect is not None:
-        circumplex = (circumplex + (1 - doubt)[:, None] * np.asarray(affect, np.float32)) / 2
+        moved = (1 - doubt - shares[:, 0])[:, None]
+        circumplex = (circumplex + moved * np.asarray(affect, np.float32)) / 2
     best = shares.argmax(1)
     most = shares.max(1)
     sure = most >= np.maximum(doubt, unsure_below)

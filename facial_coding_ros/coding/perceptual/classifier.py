@@ -50,24 +50,29 @@ def softmax(values: FloatArray) -> FloatArray:
 
 
 def fit_classifier(
-    latents: FloatArray, label: NDArray[np.int64], degree: NDArray[np.int64], cost: float = 1.0, seed: int = 0
+    latents: FloatArray,
+    label: NDArray[np.int64],
+    degree: NDArray[np.int64],
+    cost: float = 1.0,
+    weight: FloatArray | None = None,
+    seed: int = 0,
 ) -> ExpressionClassifier:
     """Not calibrated yet (scale 1, shift 0). Classes weigh the same, however many faces they have.
 
-    degree: 0..4; the affect learnt is that of the label, times degree / 4.
+    degree: 0..4; the affect learnt is that of the label, times degree / 4. weight: (n,) of each face in that.
     """
     # The solver wants features of unit size; the scaling is folded into the weights.
     centre, spread = latents.mean(0), latents.std(0) + 1e-6
     svm = LinearSVC(C=cost, class_weight="balanced", dual=False, max_iter=1000, random_state=seed)
     svm.fit((latents - centre) / spread, label)
-    weight = svm.coef_.T / spread[:, None]
+    slopes = svm.coef_.T / spread[:, None]
     target = CIRCUMPLEX[label] * (degree[:, None] / 4)
-    ridge = Ridge(alpha=1.0).fit(latents, target)
+    ridge = Ridge(alpha=1.0).fit(latents, target, sample_weight=weight)
     return ExpressionClassifier(
-        weight=weight.astype(np.float32),
-        bias=(svm.intercept_ - centre @ weight).astype(np.float32),
+        weight=slopes.astype(np.float32),
+        bias=(svm.intercept_ - centre @ slopes).astype(np.float32),
         scale=1.0,
-        shift=np.zeros(weight.shape[1], np.float32),
+        shift=np.zeros(slopes.shape[1], np.float32),
         affect_weight=ridge.coef_.T.astype(np.float32),
         affect_bias=ridge.intercept_.astype(np.float32),
     )

@@ -19,9 +19,9 @@ ENCODER, CLASSIFIER = "perceptual_m2.onnx", "perceptual_expression.onnx"
 
 _TRUST_OF_STATE = {
     NeutralState.NONE: 0.0,
-    NeutralState.LEARNING: 0.7,
+    NeutralState.LEARNING: 0.8,
     NeutralState.READY: 1.0,
-    NeutralState.STALE: 0.8,
+    NeutralState.STALE: 0.9,
 }
 
 

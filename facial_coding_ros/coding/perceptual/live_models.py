@@ -53,7 +53,10 @@ def fit_live_classifier(run: Run, split: Split) -> ExpressionClassifier:
     best: tuple[float, ExpressionClassifier] | None = None
     for cost in SVM_COSTS:
         one = calibrated(
-            fit_classifier(latents, training.label, training.degree, cost), held_out, validation.label, weights
+            fit_classifier(latents, training.label, training.degree, cost, prior_weights(training.label)),
+            held_out,
+            validation.label,
+            weights,
         )
         p = one.probability(held_out)[np.arange(len(validation)), validation.label]
         likelihood = float((weights * np.log(p + 1e-12)).mean())
