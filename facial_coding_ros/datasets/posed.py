@@ -104,7 +104,7 @@ class Pose:
 def draw_poses(settings: PosedSettings, rng: np.random.Generator) -> list[Pose]:
     """One neutral and, for each emotion, four degrees a person, times `repeats`."""
     classes = WITH_CONTEMPT if settings.contempt else CLASSES
-    poses = []
+    poses: list[Pose] = []
     for person in range(settings.people):
         expressive = max(0.5, 1 + settings.person_spread * rng.standard_normal())
         first = len(poses)
