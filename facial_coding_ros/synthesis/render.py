@@ -277,19 +277,19 @@ def _draw_strokes(
     canvas: _Canvas, person: Person, posed: FloatArray, facing: NDArray[np.bool_], brightness: float
 ) -> None:
     look, t = person.look, person.geometry.head.triangles
-    groups: list[tuple[Strokes, float, float]] = [
-        (brow, 0.05, 0.25 + 0.6 * look.brow_strength) for brow in person.brows
+    groups: list[tuple[Strokes, float, float, Values]] = [
+        (brow, 0.05, 0.35 + 0.6 * look.brow_strength, look.brow_colour) for brow in person.brows
     ]
     if person.beard:
-        groups.append((person.beard, 0.035, 0.5))
-    for strokes, thickness, strength in groups:
+        groups.append((person.beard, 0.035, 0.5, 0.85 * look.hair))
+    for strokes, thickness, strength, shade in groups:
         shown = facing[strokes.triangle]
         corners = posed[t[strokes.triangle[shown]]]
         root = (corners * strokes.place[shown][:, :, None]).sum(1)
         tip = root + ((corners[:, 1:] - corners[:, :1]) * strokes.along[shown][:, :, None]).sum(1)
         lines = np.stack([canvas.project(root), canvas.project(tip)], 1)
         layer = canvas.image.copy()
-        colour = (look.hair * 255 * min(brightness, 1) * 0.85).tolist()
+        colour = (shade * 255 * min(brightness, 1)).tolist()
         cv2.polylines(layer, list(canvas.fixed(lines)), False, colour, canvas.cm(thickness), cv2.LINE_AA, _SHIFT)
         canvas.image = np.asarray(cv2.addWeighted(layer, strength, canvas.image, 1 - strength, 0), np.uint8)
 

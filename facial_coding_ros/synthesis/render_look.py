@@ -36,6 +36,11 @@ class PersonLook:
     redness: float
     seed: int
 
+    @property
+    def brow_colour(self) -> np.ndarray:
+        """As the hair, but darker than the skin."""
+        return np.minimum(0.85 * self.hair, 0.4 * self.skin)
+
     @classmethod
     def sample(cls, rng: np.random.Generator, style: str) -> PersonLook:
         """A person; Fitzpatrick types I to VI about equally often."""
@@ -63,8 +68,8 @@ class PersonLook:
             lips=np.clip(skin * rng.uniform([0.85, 0.5, 0.5], [1.1, 0.85, 0.9]), 0, 1),
             hair=hair * rng.uniform(0.8, 1.2),
             iris=iris,
-            brow_strength=float(rng.uniform(0.25, 1.0)),
-            brow_thickness_cm=float(rng.uniform(0.3, 0.85)),
+            brow_strength=float(rng.uniform(0.5, 1.0)),
+            brow_thickness_cm=float(rng.uniform(0.4, 0.95)),
             brow_height_cm=float(rng.normal(0.0, 0.2)),
             beard=float(rng.uniform(0.2, 1.0)) if bearded and not flat else 0.0,
             moustache=float(rng.uniform(0.2, 1.0)) if bearded and not flat and rng.random() < 0.7 else 0.0,
@@ -158,7 +163,7 @@ class PictureLook:
 
     def next_picture(self, rng: np.random.Generator, pose_deg: float = 8.0) -> PictureLook:
         """Another picture of the same sitting: the head turns and comes nearer or goes, the light changes a little."""
-        nearer = float(np.exp(rng.normal(0, 0.1)))
+        nearer = float(np.exp(rng.normal(0, 0.07)))
         turned = []
         for light in self.lights:
             direction = light.direction + rng.normal(0, 0.12, 3)

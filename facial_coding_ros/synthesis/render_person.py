@@ -62,6 +62,7 @@ class Geometry:
         jaw_edge = -1.5 - 0.09 * np.maximum(5.5 - np.abs(x), 0) ** 2
         below = (y < np.minimum(jaw_edge, mouth_y + 1.2)) | ((y < eye_y - 2.0) & (np.abs(x) > 6.0))
         self.beard = self._soft(below & (y > chin[1] - 2.5) & (z > 1) & (self.lips < 0.1) & ~self.ears, 3)
+        self.brows = self._soft(self._along_brows() & front, 1)
         self.cheeks = np.exp(-((np.abs(x) - 4.3) ** 2 / 3 + (y - 0.3) ** 2 / 4)) * front
         self.nose = np.exp(-(x**2 / 2 + (y - nose_y - 0.8) ** 2 / 2)) * front
         self.under_eyes = np.exp(-((np.abs(x) - 3.2) ** 2 / 2 + (y - 2.4) ** 2 / 0.3)) * front
@@ -78,6 +79,14 @@ class Geometry:
         for _ in range(times):
             values = self.smooth @ values
         return values
+
+    def _along_brows(self) -> NDArray[np.bool_]:
+        """Vertices within 0.3 cm of the lines of both brows, seen from the front."""
+        lines = [self._landmarks[17:22, :2], self._landmarks[22:27, :2]]
+        points = np.concatenate([
+            np.stack([np.interp(np.linspace(0, 4, 40), range(5), line[:, k]) for k in (0, 1)], 1) for line in lines
+        ])  # fmt: skip
+        return np.asarray(cKDTree(points).query(self.head.neutral[:, :2])[0] < 0.3)
 
     def _inside(self, polygon: FloatArray) -> NDArray[np.bool_]:
         contour = polygon[:, None].astype(np.float32)
@@ -142,6 +151,7 @@ class Person:
         moles = rng.choice(len(self.neutral), int(12 * look.blemishes), replace=False)
         albedo[moles] *= 0.5
         albedo += g.lips[:, None] * (look.lips - albedo)
+        albedo += (0.6 * look.brow_strength * g.brows)[:, None] * (look.brow_colour - albedo)
         shade = np.clip(0.45 * look.beard * g.beard + 0.45 * look.moustache * g.moustache, 0, 0.8)[:, None]
         return albedo + shade * (0.6 * look.hair + 0.15 * look.skin - albedo)
 
