@@ -40,7 +40,9 @@ def test_neutral_by_hand(client: Client, people: list[ImageArray], images: Itera
         camera, tracked = see_people(client, process, images)
         first, _ = sorted(last_ids(tracked))
 
-        def calibrate(face_id: str, pictures: Iterator[ImageArray], duration_s: float = 1) -> CalibrateNeutral.Response:
+        def calibrate(
+            face_id: str, pictures: Iterator[ImageArray], duration_s: float = 1.0
+        ) -> CalibrateNeutral.Response:
             request = CalibrateNeutral.Request(face_id=face_id, duration_s=duration_s)
 
             def send() -> None:

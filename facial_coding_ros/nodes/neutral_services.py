@@ -47,6 +47,7 @@ class NeutralServices:
 
     def input_stalled(self) -> None:
         """Without images there is no image time, so nothing else would end a calibration."""
+        self._stamp_ns = None
         for waiting in list(self._waiting):
             self._end(waiting, Calibration(waiting.owner, CalibrationState.REFUSED, "the camera sends no images", 0.0))
 
@@ -75,10 +76,11 @@ class NeutralServices:
     ) -> CalibrateNeutral.Response:
         try:
             with self._lock:
+                if self._stamp_ns is None:
+                    raise ValueError("the camera sends no images")
                 owner = self._owner(request.face_id, request.person_id)
                 if any(waiting.owner == owner for waiting in self._waiting):
                     raise ValueError(f"a calibration of {owner} is under way")
-                assert self._stamp_ns is not None  # a face in view has come with an image
                 self._pipeline.neutral.calibrate(owner, request.duration_s, self._stamp_ns)
                 waiting = _Waiting(owner, Future())
                 self._waiting.append(waiting)
