@@ -1,0 +1,99 @@
+"""A model file and its card: NAME.onnx with NAME.yaml beside it, checked before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ..types import FloatArray
+
+TOLERANCE = 1e-3
+"""Largest difference between two backends' answers to the same inputs, where the card names none: in the unit of the
+output, for outputs whose size is about 1; in proportion for outputs that are larger.
+"""
+
+
+class ModelError(ValueError):
+    """A model that cannot be used; one line that says which file, what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """An ONNX file that is the one its card describes. graph: the bytes of the file; sha256: of them."""
+
+    path: Path
+    card: dict[str, Any]
+    graph: bytes
+    sha256: str
+
+    @classmethod
+    def read(cls, path: Path | str) -> ModelFile:
+        """Raises FileNotFoundError when the file or its card is missing, ModelError when they do not fit each other."""
+        path = Path(path).expanduser()
+        card_path = path.with_suffix(".yaml")
+        for needed in (path, card_path):
+            if not needed.is_file():
+                raise FileNotFoundError(f"No file {needed}; a model is NAME.onnx with its card NAME.yaml beside it.")
+        try:
+            card = yaml.safe_load(card_path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ModelError(f"{card_path} is not a readable model card: {one_line(error)}") from None
+        if not isinstance(card, dict):
+            raise ModelError(f"{card_path} is no model card: a YAML mapping is expected.")
+        graph = path.read_bytes()
+        found = hashlib.sha256(graph).hexdigest()
+        # A card of several files names the hash of this one `onnx_sha256`.
+        expected = card.get("onnx_sha256", card.get("sha256"))
+        if found != expected:
+            raise ModelError(
+                f"{path} is damaged or not the file that {card_path.name} describes: its sha256 is {found[:12]}..., "
+                f"the card says {str(expected)[:12]}... ({len(graph)} bytes)."
+            )
+        return cls(path, card, graph, found)
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    def names(self, key: str) -> tuple[str, ...] | None:
+        """The card's `inputs` or `outputs`, where it lists them by name."""
+        listed = self.card.get(key)
+        return tuple(listed) if isinstance(listed, dict) else None
+
+    @property
+    def tolerance(self) -> float:
+        """Largest allowed difference between backends. Raises ModelError when the card's is no positive number."""
+        value = self.card.get("tolerance", TOLERANCE)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < np.inf:
+            raise ModelError(f"{self.path.with_suffix('.yaml')}: tolerance is {value!r}; a number above 0 is expected.")
+        return float(value)
+
+    def check_inputs(self, shapes: dict[str, tuple[int, ...]], batch: int) -> dict[str, FloatArray]:
+        """Inputs on which backends are compared, `batch` of them.
+
+        From NAME_check.npz beside the model; without that file smooth noise between 0 and 1, the same every time.
+        shapes: of one element, by input name. Raises ModelError when the file does not fit.
+        """
+        path = self.path.with_name(self.name + "_check.npz")
+        if not path.is_file():
+            rng = np.random.default_rng(int(self.sha256[:12], 16))
+            return {name: rng.random((batch, *shape), np.float32) for name, shape in shapes.items()}
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                stored = {name: np.asarray(file[name], np.float32) for name in shapes}
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise ModelError(f"{path} does not hold the inputs {', '.join(shapes)}: {one_line(error)}") from None
+        for name, shape in shapes.items():
+            if stored[name].shape[1:] != shape or not len(stored[name]):
+                raise ModelError(f"{path}: {name} has shape {stored[name].shape}; (n, {str(shape)[1:]} is expected.")
+        return {name: np.resize(value, (batch, *value.shape[1:])) for name, value in stored.items()}
+
+
+def one_line(error: object) -> str:
+    """A library's message as one line without its repetitions."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,109 @@
+"""ONNX Runtime on the CPU: the default, and the reference that other backends are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from ..types import FloatArray
+from .model_files import ModelError, ModelFile, one_line
+from .session import Binding, Tensor, check_form, run_bound
+
+# They share no base class.
+ERRORS = (
+    ort_errors.EPFail,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoModel,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+
+class OnnxRuntimeSession:
+    """Session of ONNX Runtime. Raises ModelError when it refuses the graph or the graph is not its card's."""
+
+    def __init__(self, model: ModelFile, threads: int = 1, why: str = "") -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Waiting threads sleep: a robot's cores have other work between two frames.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session: ort.InferenceSession | None = ort.InferenceSession(
+                model.graph, options, providers=["CPUExecutionProvider"]
+            )
+        except ERRORS as error:
+            raise ModelError(
+                f"{model.path} cannot be opened by ONNX Runtime {ort.__version__}: {one_line(error)}"
+            ) from None
+        self.model = model
+        self.inputs = tuple(_tensor(node, model) for node in self._session.get_inputs())
+        self.outputs = self._output_tensors(self._session)
+        check_form(model, self.inputs, self.outputs)
+        self.backend = f"ONNX Runtime {ort.__version__} on the CPU, {threads} thread{'s' if threads > 1 else ''}"
+        if why:
+            self.backend += f" ({why})"
+        self._bindings: dict[int, _CpuBinding] = {}
+
+    def bind(self, batch: int) -> Binding:
+        if self._session is None:
+            raise ValueError(f"The session of {self.model.name} is closed.")
+        if batch not in self._bindings:
+            if batch < 1 or any(t.batch not in (None, batch) for t in self.inputs):
+                raise ValueError(f"{self.model.name} takes {', '.join(map(str, self.inputs))}; not a batch of {batch}.")
+            self._bindings[batch] = _CpuBinding(self._session, self.inputs, self.outputs, batch)
+        return self._bindings[batch]
+
+    def run(self, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        return run_bound(self, inputs)
+
+    def warm_up(self, *batches: int) -> None:
+        for batch in batches or (1,):
+            self.bind(batch).run()
+
+    def close(self) -> None:
+        self._bindings.clear()
+        self._session = None
+
+    def _output_tensors(self, session: ort.InferenceSession) -> tuple[Tensor, ...]:
+        nodes = session.get_outputs()
+        if all(isinstance(n, int) for node in nodes for n in node.shape[1:]):
+            return tuple(_tensor(node, self.model) for node in nodes)
+        # Some exporters leave sizes open that the operations fix.
+        zeros = {t.name: np.zeros((t.batch or 1, *t.shape), np.float32) for t in self.inputs}
+        answers = session.run(None, zeros)
+        return tuple(Tensor(node.name, answer.shape[1:]) for node, answer in zip(nodes, answers, strict=True))
+
+
+class _CpuBinding:
+    def __init__(
+        self, session: ort.InferenceSession, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], batch: int
+    ) -> None:
+        self._session = session
+        self._io = session.io_binding()
+        self.inputs = {t.name: np.zeros((batch, *t.shape), np.float32) for t in inputs}
+        self.outputs = {t.name: np.zeros((batch, *t.shape), np.float32) for t in outputs}
+        for name, array in self.inputs.items():
+            self._io.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        for name, array in self.outputs.items():
+            self._io.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+
+    def run(self) -> None:
+        self._session.run_with_iobinding(self._io)
+
+
+def _tensor(node: Any, model: ModelFile) -> Tensor:
+    if node.type != "tensor(float)":
+        raise ModelError(f"{model.path}: {node.name} is a {node.type}; inputs and outputs are float32, tensor(float).")
+    if not node.shape or not all(isinstance(n, int) for n in node.shape[1:]):
+        raise ModelError(f"{model.path}: {node.name} has shape {node.shape}; only the size of the batch may be open.")
+    first = node.shape[0]
+    return Tensor(node.name, tuple(node.shape[1:]), first if isinstance(first, int) else None)

@@ -1,0 +1,120 @@
+"""What a model is to those who call it, whatever computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ..options import Settings, option
+from ..types import FloatArray
+from .model_files import ModelError, ModelFile
+
+
+@dataclass(frozen=True)
+class InferenceSettings(Settings):
+    """What computes the models."""
+
+    backend: str = option(
+        "auto",
+        "auto: TensorRT where it and a GPU are there, else ONNX Runtime; by name: that one or an error",
+        choices=("auto", "onnxruntime", "tensorrt"),
+    )
+    threads: int = option(1, "threads of ONNX Runtime for each model", low=1, high=64)
+    precision: str = option(
+        "fp32",
+        "of TensorRT; fp16 is used only where its answers stay within the model's tolerance",
+        choices=("fp32", "fp16"),
+    )
+    max_batch: int = option(8, "most faces in one batch, for TensorRT's engines", low=1, high=64)
+    cache: str = option("", "folder of TensorRT's engines; empty: facial_coding/engines in the user's cache folder")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A named float32 input or output. shape: of one element of the batch. batch: fixed size of it, or None."""
+
+    name: str
+    shape: tuple[int, ...]
+    batch: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(str(n) for n in (self.batch or 'n', *self.shape))})"
+
+
+class Binding(Protocol):
+    """A session's own arrays for one size of batch: fill `inputs`, `run`, read `outputs`; nothing is allocated.
+
+    The next `run` overwrites the outputs: copy what is to be kept.
+    """
+
+    inputs: dict[str, FloatArray]
+    outputs: dict[str, FloatArray]
+
+    def run(self) -> None: ...
+
+
+class Session(Protocol):
+    """A model ready to run; one thread at a time. backend: what computes it and why, in words."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    backend: str
+    model: ModelFile
+
+    def bind(self, batch: int) -> Binding:
+        """The arrays for this size of batch, made at the first call. Raises ValueError for a size it cannot take."""
+
+    def run(self, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        """Answers (n, ...) by name, in arrays of their own; n may be 0."""
+
+    def warm_up(self, *batches: int) -> None:
+        """Makes everything ready for these sizes of batch, so that the first frame is as fast as the others."""
+
+    def close(self) -> None:
+        """Frees memory and threads; a second call does nothing."""
+
+
+def run_bound(session: Session, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """`Session.run` by way of `Session.bind`. Raises ValueError when names, shapes or sizes do not fit."""
+    if set(inputs) != {tensor.name for tensor in session.inputs}:
+        raise ValueError(
+            f"{session.model.name} takes {_words(session.inputs)}; given: {', '.join(inputs) or 'nothing'}."
+        )
+    for tensor in session.inputs:
+        given = inputs[tensor.name]
+        if given.shape[1:] != tensor.shape:
+            raise ValueError(f"{session.model.name} takes {tensor}; given: {given.shape}.")
+    sizes = {len(array) for array in inputs.values()}
+    if len(sizes) != 1:
+        raise ValueError(f"{session.model.name}: the inputs have different sizes of batch, {sorted(sizes)}.")
+    batch = sizes.pop()
+    if batch == 0:
+        return {tensor.name: np.empty((0, *tensor.shape), np.float32) for tensor in session.outputs}
+    binding = session.bind(batch)
+    for name, array in inputs.items():
+        binding.inputs[name][...] = array
+    binding.run()
+    return {name: array.copy() for name, array in binding.outputs.items()}
+
+
+def check_form(model: ModelFile, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> None:
+    """Raises ModelError when a graph's inputs and outputs are not those that its card lists."""
+    for key, tensors in (("inputs", inputs), ("outputs", outputs)):
+        listed = model.names(key)
+        if listed is not None and set(listed) != {tensor.name for tensor in tensors}:
+            raise ModelError(f"{model.path} has the {key} {_words(tensors)}; its card lists {', '.join(listed)}.")
+
+
+def expect(session: Session, inputs: Mapping[str, tuple[int, ...]], outputs: Mapping[str, tuple[int, ...]]) -> None:
+    """What a caller needs of a model: shapes of one element by name. Raises ModelError saying what differs."""
+    for key, wanted, found in (("takes", inputs, session.inputs), ("gives", outputs, session.outputs)):
+        if dict(wanted) != {tensor.name: tensor.shape for tensor in found}:
+            asked = tuple(Tensor(name, tuple(shape)) for name, shape in wanted.items())
+            raise ModelError(f"{session.model.path} {key} {_words(found)}; expected: {_words(asked)}.")
+
+
+def _words(tensors: tuple[Tensor, ...]) -> str:
+    return ", ".join(str(tensor) for tensor in tensors) or "nothing"
