@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from facial_coding_msgs.srv import CalibrateNeutral, ForgetPerson, ListNeutrals, ResetNeutral
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future
 
@@ -28,8 +29,12 @@ class NeutralServices:
         self._node, self._pipeline, self._lock = node, pipeline, lock
         self._stamp_ns: int | None = None
         self._waiting: list[_Waiting] = []
+        # A calibration waits for images: in the node's own group it would keep them out.
+        waiting = ReentrantCallbackGroup()
         self._services = [
-            node.create_service(CalibrateNeutral, "~/calibrate_neutral", self._on_calibrate),
+            node.create_service(
+                CalibrateNeutral, "~/calibrate_neutral", self._on_calibrate, callback_group=waiting
+            ),
             node.create_service(ResetNeutral, "~/reset_neutral", self._on_reset),
             node.create_service(ForgetPerson, "~/forget_person", self._on_forget),
             node.create_service(ListNeutrals, "~/list_neutrals", self._on_list),
