@@ -44,10 +44,10 @@ class PerceptualCoder:
         card, classifier_card = read_card(encoder), read_card(classifier)
         scheme = check_encoder(encoder, card, registration or RegistrationSettings())
         check_classifier(classifier, classifier_card, card, EXPRESSION_LABELS)
-        # Points are means of mesh points: each the same number of times, so that one gather and mean give all.
+        # Points are means of mesh points: the same number of each, so that gathering and adding gives all.
         rows = [np.flatnonzero(row) for row in scheme.mesh_weights]
         repeats = int(np.lcm.reduce([len(row) for row in rows]))
-        self._gather = np.stack([np.tile(row, repeats // len(row)) for row in rows])
+        self._gather = np.stack([np.tile(row, repeats // len(row)) for row in rows], 1)
         self._encoder, self._classifier = _session(encoder), _session(classifier)
         self.dimensions = int(card["latent_dimensions"])
         self._filter = OneEuro() if self.settings.latent_filter == "one_euro" else None
@@ -71,12 +71,13 @@ class PerceptualCoder:
         shares = np.zeros((len(registered), len(EXPRESSION_LABELS)), np.float32)
         affect = np.zeros((len(registered), 2), np.float32)
         if known:
-            faces = self._points([registered[i] for i in known])
-            resting = self._points([neutrals[i].registered for i in known])  # type: ignore[misc]
-            latents[known] = self._encoder.run([LATENT], dict(zip(INPUTS, (faces, resting), strict=True)))[0]
+            resting = [neutrals[i].registered for i in known]
+            points = self._points([registered[i] for i in known] + resting)  # type: ignore[operator]
+            pairs = dict(zip(INPUTS, (points[: len(known)], points[len(known) :]), strict=True))
+            latents[known] = self._encoder.run([LATENT], pairs)[0]
             if self._filter is not None and owners:
                 latents = self._filter.update(owners, latents, stamp_ns)
-            shares[known], affect[known] = self._classifier.run(list(OUTPUTS), {LATENT: latents[known]})
+            shares[known], affect[known] = self._classifier.run(OUTPUTS, {LATENT: latents[known]})
         trusted = np.array([_TRUST_OF_STATE[neutral.state] for neutral in neutrals], np.float32)
         if len(trust):
             trusted *= np.clip(np.asarray(trust, np.float32), 0, 1)
@@ -86,8 +87,10 @@ class PerceptualCoder:
 
     def _points(self, registered: Sequence[Registered]) -> FloatArray:
         """Keypoints (n, k, 3) of the model's scheme."""
-        meshes = np.stack([face.dense for face in registered])
-        return meshes[:, self._gather].mean(2)
+        points = np.array([face.dense[self._gather[0]] for face in registered])
+        for indices in self._gather[1:]:
+            points += np.array([face.dense[indices] for face in registered])
+        return points / np.float32(len(self._gather))
 
     def forget(self, owner: str) -> None:
         """Drops what is held of a face."""

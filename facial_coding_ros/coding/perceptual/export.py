@@ -12,7 +12,6 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from ...datasets.expression_set import Lids
-from ...types import FloatArray
 from .classifier import ExpressionClassifier
 from .model_files import INPUTS, LATENT, OUTPUTS
 from .networks import PerceptualVae
@@ -53,29 +52,40 @@ class _Graph:
 
 
 def export_encoder(model: PerceptualVae, lids: Lids, path: Path) -> None:
-    """Frontal keypoints and neutral (n, k, 3) in any unit -> latent (n, d): the paper's preprocessing and mu(x, y)."""
+    """Frontal keypoints and neutral (n, k, 3) in any unit -> latent (n, d): the paper's preprocessing and mu(x, y).
+
+    Preprocessing is (x - between the eyes) / eye distance - mean, so its linear parts are put into the first layer:
+    only the division by the eye distance is left to do.
+    """
     count = model.size // 3
     graph = _Graph()
-    shape = graph.constant("flat", np.array([-1, model.size], np.int64))
+    graph.constant("flat", np.array([-1, model.size], np.int64))
     right, left = (_mean_matrix(lid, count) for lid in lids)
-    centring = np.eye(model.size, dtype=np.float32) - np.tile((right + left) / 2, (1, count))
-    graph.constant("centring", centring)
-    graph.constant("eye_axis", left - right)
-    centred = []
-    for name, mean in zip(INPUTS, (model.mean_x, model.mean_y), strict=True):
-        flat = graph.add("Reshape", [name, shape], f"{name}.flat")
+    graph.constant("eye_axis", (left - right).astype(np.float32))
+    centring = np.eye(model.size) - np.tile((right + left) / 2, (1, count))
+    hidden = [layer for layer in model.encoder if isinstance(layer, nn.Linear)] or [model.mu]
+    weight = hidden[0].weight.detach().cpu().numpy().T.astype(np.float64)
+    bias = hidden[0].bias.detach().cpu().numpy().astype(np.float64)
+    parts = []
+    for place, (name, mean) in enumerate(zip(INPUTS, (model.mean_x, model.mean_y), strict=True)):
+        if name == INPUTS[1] and not model.with_neutral:
+            break
+        own = weight[place * model.size : (place + 1) * model.size]
+        bias = bias - mean.detach().cpu().numpy().astype(np.float64) @ own
+        graph.constant(f"{name}.weight", (centring @ own).astype(np.float32))
+        flat = graph.add("Reshape", [name, "flat"], f"{name}.flat")
         size = graph.add(
             "ReduceL2", [graph.add("MatMul", [flat, "eye_axis"], f"{name}.axis")], f"{name}.size", axes=[1]
         )
-        middle = graph.add("MatMul", [flat, "centring"], f"{name}.middle")
-        scaled = graph.add("Div", [middle, size], f"{name}.scaled")
-        graph.constant(f"{name}.mean", mean.detach().cpu().numpy().astype(np.float32))
-        centred.append(graph.add("Sub", [scaled, f"{name}.mean"], f"{name}.centred"))
-    value = graph.add("Concat", centred, "faces", axis=1) if model.with_neutral else centred[0]
-    hidden = [layer for layer in model.encoder if isinstance(layer, nn.Linear)]
-    for number, layer in enumerate(hidden):
-        value = graph.add("Elu", [graph.linear(value, layer, f"hidden{number}")], f"hidden{number}.elu")
-    graph.linear(value, model.mu, LATENT)
+        product = graph.add("MatMul", [flat, f"{name}.weight"], f"{name}.product")
+        parts.append(graph.add("Div", [product, size], f"{name}.scaled"))
+    graph.constant("first.bias", bias.astype(np.float32))
+    value = parts[0] if len(parts) == 1 else graph.add("Add", parts, "faces")
+    value = graph.add("Add", [value, "first.bias"], LATENT if hidden[0] is model.mu else "hidden0")
+    for number, layer in enumerate(hidden[1:], 1):
+        value = graph.linear(graph.add("Elu", [value], f"{value}.elu"), layer, f"hidden{number}")
+    if hidden[0] is not model.mu:
+        graph.linear(graph.add("Elu", [value], f"{value}.elu"), model.mu, LATENT)
     inputs: Shapes = {name: ["faces_n", count, 3] for name in INPUTS}
     graph.save(path, "perceptual encoder", inputs, {LATENT: ["faces_n", model.latent]})
 
@@ -98,8 +108,8 @@ def export_classifier(classifier: ExpressionClassifier, path: Path) -> None:
     graph.save(path, "expression classifier", {LATENT: ["faces_n", len(weight)]}, outputs)
 
 
-def _mean_matrix(points: tuple[int, ...], count: int) -> FloatArray:
+def _mean_matrix(points: tuple[int, ...], count: int) -> NDArray[np.float64]:
     """(3 k, 3): flat face @ matrix = mean of these points."""
-    matrix = np.zeros((count, 3, 3), np.float32)
-    matrix[list(points)] = np.eye(3, dtype=np.float32) / len(points)
+    matrix = np.zeros((count, 3, 3))
+    matrix[list(points)] = np.eye(3) / len(points)
     return matrix.reshape(3 * count, 3)
