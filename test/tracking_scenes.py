@@ -165,7 +165,7 @@ def judge(shots: Iterable[Shot], track: Callable[[Frame], Sequence[Face]], *, sk
             hiding = [
                 other
                 for other, distance in near.items()
-                if distance < near[person] + 0.3 and shot.truth[other].nearness > shot.truth[person].nearness
+                if distance < near[person] + 0.12 and shot.truth[other].nearness > shot.truth[person].nearness
             ]
             person = hiding[0] if hiding else person  # of two in one place, the nearer one is what the image shows
             taken[person] = taken.get(person, 0) + 1

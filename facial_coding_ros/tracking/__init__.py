@@ -12,8 +12,9 @@ from typing import Protocol
 
 from ..types import Face, Frame, Region
 from .settings import TrackingSettings, TrackingStatistics
+from .visibility import visibility_codes
 
-__all__ = ["Tracker", "TrackingSettings", "TrackingStatistics", "make_tracker"]
+__all__ = ["Tracker", "TrackingSettings", "TrackingStatistics", "make_tracker", "visibility_codes"]
 
 
 class Tracker(Protocol):

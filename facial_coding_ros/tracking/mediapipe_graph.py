@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..types import MESH_POINTS, SURFACE_POINTS, FloatArray, ImageArray
-from .regions import Detection, Landmarks, Square, mesh_size
+from .regions import Detection, Landmarks, Square
 
 INPUT_SIDE = 192
 PARTS = ("mesh", "lips", "left_eye", "right_eye", "left_iris", "right_iris")
@@ -62,12 +62,15 @@ node {{
 }}
 """
 _FLOATS = """
-output_stream: "{name}_{lane}"
 node {{
   calculator: "TensorsToFloatsCalculator"
   input_stream: "TENSORS:tensor_{name}_{lane}"
   output_stream: "FLOATS:{name}_{lane}"
 }}
+"""
+_TOGETHER = """
+output_stream: "all_{lane}"
+node {{ calculator: "ConcatenateFloatVectorCalculator" {inputs} output_stream: "all_{lane}" }}
 """
 _REFINEMENT = """
 input_stream: "image"
@@ -92,6 +95,8 @@ def _graph_text(lanes: int, detection_score: float) -> str:
         ranges = " ".join(f"ranges {{ begin: {i} end: {i + 1} }}" for i in range(len(names)))
         text += _LANE.format(lane=lane, tensors=tensors, ranges=ranges)
         text += "".join(_FLOATS.format(name=name, lane=lane) for name in names)
+        # One packet for each face: each goes to Python through a callback that waits for the interpreter.
+        text += _TOGETHER.format(lane=lane, inputs=" ".join(f'input_stream: "{name}_{lane}"' for name in names))
     return text
 
 
@@ -124,6 +129,8 @@ class MediaPipeGraph:
         self._image_format = mediapipe.ImageFormat.SRGB
         resource_util.set_resource_dir(os.path.dirname(os.path.dirname(mediapipe.__file__)))
         self._maps, self._iris_depth = _refinement_maps()
+        sizes = [3 * SURFACE_POINTS, *(2 * len(part) for part in self._maps)]
+        self._ends = np.cumsum(sizes).tolist()
         self._lanes = lanes
         self._time = 0
         self._packets: dict[str, list[Any]] = {}
@@ -219,25 +226,20 @@ class MediaPipeGraph:
         return found
 
     def _landmarks(self, lane: int, turn: int, square: Square) -> Landmarks | None:
-        packets = self._packets.get(f"presence_{lane}", [])
+        packets = self._packets.get(f"all_{lane}", [])
         if turn >= len(packets):
             return None
-        parts = [
-            np.array(self._get.get_float_list(self._packets[f"{name}_{lane}"][turn]), np.float32) for name in PARTS
-        ]
-        logit = float(self._get.get_float_list(packets[turn])[0])
+        values = np.array(self._get.get_float_list(packets[turn]), np.float32)
+        parts = np.split(values, self._ends)
+        logit = float(values[-1])
         surface = parts[0].reshape(SURFACE_POINTS, 3)
         mesh = np.empty((MESH_POINTS, 3), np.float32)
         mesh[:SURFACE_POINTS] = surface
-        for part, indices in zip(parts[1:], self._maps, strict=True):
+        for part, indices in zip(parts[1:-1], self._maps, strict=True):
             mesh[indices, :2] = part.reshape(-1, 2)
         for indices, averaged in zip(self._maps[-2:], self._iris_depth, strict=True):
             mesh[indices, 2] = surface[averaged, 2].mean()
-        size = max(mesh_size(mesh), 1e-3)
-        shift = np.linalg.norm(mesh[:SURFACE_POINTS, :2] - surface[:, :2], axis=1) / size
-        lips, left, right = self._maps[:3]
-        disagreement = (float(shift[np.concatenate([left, right])].mean()), float(shift[lips].mean()))
-        return Landmarks(_to_image(mesh, square), _presence(logit), disagreement)
+        return Landmarks(_to_image(mesh, square), _presence(logit))
 
 
 def _presence(logit: float) -> float:

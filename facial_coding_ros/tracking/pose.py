@@ -29,6 +29,7 @@ class PoseEstimator:
         self.model = turned(faces.neutral, 0, -FRONTAL_PITCH_DEG, 0, pivot_z=0).astype(np.float64)
         self._mean = self._weights @ self.model
         self._centred = self.model - self._mean
+        self._weighted = self._centred * self._weights[:, None]
         self._spread = float(self._weights @ (self._centred**2).sum(axis=1))
         self._metres = faces.eye_distance_cm / 100
 
@@ -40,7 +41,7 @@ class PoseEstimator:
         """Rotation (3, 3), scale (pixels per eye distance) and translation (3,) with mesh = scale R model + t."""
         points = mesh[:SURFACE_POINTS].astype(np.float64)
         mean = self._weights @ points
-        covariance = ((points - mean) * self._weights[:, None]).T @ self._centred
+        covariance = points.T @ self._weighted  # whose columns sum to 0, so the points need no centring
         u, singular, vt = np.linalg.svd(covariance)
         signs = np.array([1.0, 1.0, 1.0 if np.linalg.det(u @ vt) > 0 else -1.0])
         rotation = u @ (signs[:, None] * vt)

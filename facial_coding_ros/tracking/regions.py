@@ -55,14 +55,11 @@ class Detection:
 class Landmarks:
     """Answer of a landmark network for one face.
 
-    mesh: (478, 3), pixels. presence: probability that there is a face. disagreement: how far the network's two answers
-    for eyes (first) and lips (second) lie apart, in face widths; NaN when there is only one answer.
-    blendshapes: (52,) or None.
+    mesh: (478, 3), pixels. presence: probability that there is a face. blendshapes: (52,) or None.
     """
 
     mesh: FloatArray
     presence: float
-    disagreement: tuple[float, float] = (float("nan"), float("nan"))
     blendshapes: FloatArray | None = None
 
 

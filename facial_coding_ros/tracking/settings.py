@@ -21,7 +21,7 @@ class TrackingSettings(Settings):
         8, "faces followed at once; of more, the nearest and longest followed stay", low=1, high=64, live=True
     )
     detection_rate_hz: float = option(
-        3.0, "how often new faces are looked for, in image time", low=0.1, high=120.0, live=True
+        2.0, "how often new faces are looked for, in image time", low=0.1, high=120.0, live=True
     )
     detection_score: float = option(0.5, "least score of a detected face", low=0.1, high=0.99)
     announce_score: float = option(

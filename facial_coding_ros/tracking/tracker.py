@@ -23,6 +23,12 @@ CLOSER = 1.5
 """Beyond max_faces a new face takes the place of a followed one only when it is that much larger."""
 
 
+SURE = 0.5
+"""Landmarks of a new face with less presence are sought once more."""
+TILE = 0.5
+"""Side of the tiles over the shorter side of the image."""
+
+
 class LandmarkSource(Protocol):
     """A backend: finds landmarks, keeps no identities. detects_always: detections cost it nothing."""
 
@@ -50,6 +56,7 @@ class FaceTracker:
         self._persons: dict[str, str] = {}
         self._stamp_ns: int | None = None
         self._detected_ns: int | None = None
+        self._turn = 0
         self._counts = TrackingStatistics()
 
     @property
@@ -84,6 +91,7 @@ class FaceTracker:
         self._tracks = []
         self._persons = {}
         self._stamp_ns = self._detected_ns = None
+        self._turn = 0
         self._count(resets=1)
 
     def close(self) -> None:
@@ -95,14 +103,21 @@ class FaceTracker:
         stamp = self._begin(frame)
         followed = [track for track in self._tracks if track.misses <= BLIND_FRAMES]
         detect = self._source.detects_always or self._detection_due(stamp)
-        found, detections = self._source.process(frame.image, [track.region(stamp) for track in followed], detect)
+        whole, parts = self._views(frame.image.shape[1], frame.image.shape[0]) if detect else (False, [])
+        if self._source.detects_always:
+            whole, parts = True, []
+        found, detections = self._source.process(frame.image, [track.region(stamp) for track in followed], whole)
+        for part in parts:
+            detections += self._source.detect_in(frame.image, *part)
         self._count(landmarks_run=len(followed))
         seen: list[Observation] = []
         for track, landmarks in zip(followed, found, strict=True):
             self._observe(frame.image, landmarks, seen, track)
         if detect:
             self._detected_ns = stamp
+            self._count(detections_run=int(whole) + len(parts))
             self._look_at_new(frame, detections, seen)
+            self._keep_within_budget(seen)
         pairs = assign(self._tracks, seen, stamp)
         matched = set(pairs.values())
         visible: list[tuple[Track, Observation]] = []
@@ -192,7 +207,7 @@ class FaceTracker:
         if size < self.settings.min_face_px or inside < 0.4:
             return False
         for other in seen:
-            if same_head(mesh, other.landmarks.mesh):
+            if same_head(mesh, other.landmarks.mesh, max(size, other.size)):
                 other.sources.extend([track.face_id] if track else [])
                 return False
         centre = mesh[:, :2].mean(axis=0).astype(np.float64)
@@ -201,31 +216,52 @@ class FaceTracker:
 
     def _look_at_new(self, frame: Frame, detections: list[Detection], seen: list[Observation]) -> None:
         """Landmarks on detections that no seen face explains; the nearest first, up to max_faces."""
-        image = frame.image
-        if self.settings.tiles:
-            detections = detections + self._tiles(image)
         fresh: list[Detection] = []
         for detection in sorted(detections, key=lambda d: -d.width):
             if not any(_covers(one, detection) for one in seen) and not any(_same_box(detection, one) for one in fresh):
                 fresh.append(detection)
-        room = self.settings.max_faces - len(seen)
-        left_out = max(len(fresh) - room, 0)
-        fresh = fresh[: max(room, 0)]
-        self._count(detections_run=1, landmarks_run=len(fresh), faces_left_out_total=left_out)
-        self._counts = dataclasses.replace(self._counts, faces_left_out=left_out)
-        found, _ = self._source.process(image, [detection.square for detection in fresh], False)
-        for landmarks in found:
-            self._observe(image, landmarks, seen, None)
+        found = self._landmarks_of(frame.image, fresh)
+        for landmarks in sorted(found, key=lambda one: -mesh_size(one.mesh)):
+            self._observe(frame.image, landmarks, seen, None)
 
-    def _tiles(self, image: ImageArray) -> list[Detection]:
-        """Detections in four overlapping parts, each 5/8 of the image a side: faces of 3/5 of the size."""
-        height, width = image.shape[:2]
-        h, w = height * 5 // 8, width * 5 // 8
-        found = []
-        for y in (0, height - h):
-            for x in (0, width - w):
-                found += self._source.detect_in(image, x, y, x + w, y + h)
-        return found
+    def _landmarks_of(self, image: ImageArray, detections: list[Detection]) -> list[Landmarks]:
+        """Of each detection; where the tilt of the eyes leads nowhere, as it does for small faces, upright."""
+        found, _ = self._source.process(image, [detection.square for detection in detections], False)
+        best = dict(enumerate(found))
+        poor = [i for i, one in best.items() if one is None or one.presence < SURE]
+        upright = [dataclasses.replace(detections[i].square, angle=0.0) for i in poor]
+        if poor:
+            for i, again in zip(poor, self._source.process(image, upright, False)[0], strict=True):
+                earlier = best[i]
+                if again is not None and (earlier is None or again.presence > earlier.presence):
+                    best[i] = again
+        self._count(landmarks_run=len(detections) + len(poor))
+        return [one for one in best.values() if one is not None]
+
+    def _views(self, width: int, height: int) -> tuple[bool, list[tuple[int, int, int, int]]]:
+        """Where to look for new faces: whether at the whole image, and at which parts of it.
+
+        The detector shrinks what it sees to 192 x 192, so a square part of the image shows it smaller faces. At the
+        start it looks at all of the image and at the squares at both its ends, later at one of the three, the whole
+        image every second time.
+        """
+        side = min(height, width)
+        ends = [(0, 0, side, side), (width - side, height - side, width, height)] if height != width else []
+        tiles = _tiles(width, height, round(TILE * side)) if self.settings.tiles else []
+        if self._detected_ns is None or not ends:
+            return True, ends + tiles
+        self._turn += 1
+        whole = self._turn % 2 == 0
+        return whole, ([] if whole else [ends[self._turn // 2 % 2]]) + tiles
+
+    def _keep_within_budget(self, seen: list[Observation]) -> None:
+        """Of too many faces the nearest stay; one that is followed counts as nearer than it is."""
+        announced = {track.face_id for track in self._tracks if track.announced}
+        seen.sort(key=lambda one: -one.size * (CLOSER if announced.intersection(one.sources) else 1.0))
+        left_out = max(len(seen) - self.settings.max_faces, 0)
+        del seen[self.settings.max_faces :]
+        self._count(faces_left_out_total=left_out)
+        self._counts = dataclasses.replace(self._counts, faces_left_out=left_out)
 
     def _start(self, stamp: int, face_id: str = "") -> Track:
         smoother = OneEuroFilter(self.settings.smoothing_min_cutoff_hz, self.settings.smoothing_beta)
@@ -280,6 +316,14 @@ class FaceTracker:
     def _count(self, **more: int) -> None:
         changed = {name: getattr(self._counts, name) + number for name, number in more.items()}
         self._counts = dataclasses.replace(self._counts, **changed)
+
+
+def _tiles(width: int, height: int, side: int) -> list[tuple[int, int, int, int]]:
+    """Squares that cover an image, a quarter overlapping: (xmin, ymin, xmax, ymax) in pixels."""
+    across, down = (max(int(np.ceil((whole - side / 4) / (0.75 * side))), 1) for whole in (width, height))
+    xs = np.linspace(0, width - side, across).round().astype(int)
+    ys = np.linspace(0, height - side, down).round().astype(int)
+    return [(int(x), int(y), int(x) + side, int(y) + side) for y in ys for x in xs]
 
 
 def _followed_square(track: Track, square: Square, stamp: int) -> Square:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from ..types import FloatArray
-from .regions import Landmarks, Square, mesh_size, mesh_square
+from .regions import Landmarks, Square, mesh_square
 from .shape import Shape, ShapeMemory, ShapeReader
 from .smoothing import OneEuroFilter
 
@@ -145,9 +145,8 @@ class Track:
         self.doubts, self.misses = 0, BLIND_FRAMES + 1
 
 
-def same_head(a: FloatArray, b: FloatArray) -> bool:
-    """Whether two meshes lie on one head."""
-    size = max(mesh_size(a), mesh_size(b))
+def same_head(a: FloatArray, b: FloatArray, size: float) -> bool:
+    """Whether two meshes lie on one head; size: of the larger face, in pixels."""
     if np.abs(a[0, :2] - b[0, :2]).max() > 2 * SAME_HEAD * size:
         return False
     return float(np.linalg.norm(a[:, :2] - b[:, :2], axis=1).mean()) < SAME_HEAD * size

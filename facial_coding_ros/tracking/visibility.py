@@ -1,28 +1,91 @@
-"""How far the landmarks of a face can be trusted."""
+"""How far the landmarks of a face can be trusted.
+
+The landmark network draws a whole face also where a hand or a block hides half of it, and its own score hardly drops.
+So each part is looked at: brows, eyes and lips are darker and lighter than skin, and a part without that contrast is
+not there. A patterned thing in front of a face is not noticed this way.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
-from ..types import HeadPose, ImageArray, Visibility
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import FloatArray, HeadPose, ImageArray, Visibility
 from .regions import Landmarks, mesh_size
 
-BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
-EYES = (33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380)
-LOWER_FACE = (61, 39, 0, 269, 291, 405, 17, 181, 172, 136, 150, 176, 152, 400, 379, 365, 397)
+BROWS_NOT_VISIBLE, EYES_NOT_VISIBLE, LOWER_FACE_NOT_VISIBLE, FACE_NOT_VISIBLE = 70, 71, 72, 73
+NOT_VISIBLE_BELOW = 0.3
+"""Visibility under which FACS's codes say "not visible"."""
+
+# Mesh points of each part on the person's right and left, from above the part's upper to below its lower edge.
+_BROWS = (
+    (70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 27, 28, 29, 30, 69, 104, 108),
+    (300, 293, 334, 296, 336, 285, 295, 282, 283, 276, 257, 258, 259, 260, 337, 333, 299),
+)
+_EYES = (
+    (33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173, 468, 469, 470, 471, 472),
+    (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398, 473, 474, 475, 476, 477),
+)
+_LIPS = (
+    (61, 146, 91, 181, 84, 17, 185, 40, 39, 37, 0, 78, 95, 88, 178, 87, 14, 191, 80, 81, 82, 13, 57, 43, 106, 182),
+    (291, 375, 321, 405, 314, 17, 409, 270, 269, 267, 0, 308, 324, 318, 402, 317, 14, 415, 310, 311, 312, 13, 287, 273,
+     335, 406),
+)  # fmt: skip
+_SKIN = (50, 280, 205, 425, 117, 346, 123, 352, 151, 9, 195, 5, 187, 411)
+_LIGHT = np.full(3, 1 / 3)
+# Contrast (standard deviation over the brightness of the skin) at which a part counts as hidden and as seen. Six people
+# at 45 to 270 px have at least 0.13, 0.05 and 0.085; a plain block has 0.03 at most.
+_HIDDEN = np.repeat((0.03, 0.015, 0.03), 2)
+_SEEN = np.repeat((0.09, 0.04, 0.07), 2)
+
+
+def _means(groups: Sequence[Sequence[int]]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The points of all groups, and the matrix (groups, points) that takes the mean over each."""
+    points = sorted({point for group in groups for point in group})
+    matrix = np.array([[1 / len(group) if point in group else 0.0 for point in points] for group in groups])
+    return np.array(points), matrix
+
+
+_POINTS, _MEANS = _means((*_BROWS, *_EYES, *_LIPS, _SKIN))
 
 
 def visibility(image: ImageArray, found: Landmarks, pose: HeadPose) -> Visibility:
-    """Visibility of one face; `image` is (height, width, 3) RGB."""
-    height, width = image.shape[:2]
+    """Visibility of one face; `image` is (height, width, 3) RGB.
+
+    The face's value falls with the landmark network's score, below 48 px, beyond 40 degrees of yaw and 30 of pitch,
+    outside the image, and with each part that is hidden; a part's value with all of these but the other parts.
+    """
     mesh = found.mesh
     size = np.clip((mesh_size(mesh) - 16) / 32, 0, 1)
     turn = np.clip((75 - abs(pose.yaw_deg)) / 35, 0, 1) * np.clip((65 - abs(pose.pitch_deg)) / 35, 0, 1)
     common = float(found.presence * size * turn)
+    brows, eyes, lips = (common * share for share in _parts_seen(image, mesh))
+    return Visibility((brows + eyes + lips) / 3, brows, eyes, lips)
 
-    def share(points: tuple[int, ...]) -> float:
-        x, y = mesh[list(points), 0], mesh[list(points), 1]
-        return float(((x >= 0) & (x < width) & (y >= 0) & (y < height)).mean())
 
-    brows, eyes, lower = (common * share(points) for points in (BROWS, EYES, LOWER_FACE))
-    return Visibility((brows + eyes + lower) / 3, brows, eyes, lower)
+def _parts_seen(image: ImageArray, mesh: FloatArray) -> list[float]:
+    """Share of brows, eyes and lips that is seen, each the mean of its two sides."""
+    height, width = image.shape[:2]
+    places = np.rint(mesh[_POINTS, :2]).astype(np.intp)
+    x, y = np.clip(places[:, 0], 0, width - 1), np.clip(places[:, 1], 0, height - 1)
+    inside = (x == places[:, 0]) & (y == places[:, 1])
+    light = image[y, x] @ _LIGHT
+    values = _MEANS @ np.column_stack((light, light * light, inside))
+    mean, there = values[:-1, 0], values[:-1, 2]
+    contrast = np.sqrt(np.maximum(values[:-1, 1] - mean * mean, 0)) / (values[-1, 0] + 10)
+    shares = np.clip((contrast - _HIDDEN) / (_SEEN - _HIDDEN), 0, 1) * there
+    return [float(share) for share in (shares[::2] + shares[1::2]) / 2]
+
+
+def visibility_codes(seen: Visibility) -> tuple[int, ...]:
+    """FACS's codes 70 to 73 for what is not visible."""
+    if seen.face < NOT_VISIBLE_BELOW:
+        return (FACE_NOT_VISIBLE,)
+    parts = (
+        (seen.brows, BROWS_NOT_VISIBLE),
+        (seen.eyes, EYES_NOT_VISIBLE),
+        (seen.lower_face, LOWER_FACE_NOT_VISIBLE),
+    )
+    return tuple(code for share, code in parts if share < NOT_VISIBLE_BELOW)
