@@ -41,17 +41,17 @@ _INDEPENDENT_S = 0.5  # neighbouring frames share their noise for about this lon
 _SAME_LOOK = 4.0  # squared distance per coordinate below which two looks are one; noise alone gives up to 2
 _MISFIT = 0.3  # share of an expression that its shapes do not describe
 _LOOK_S = 1.0  # the weight of a look, while expressions are being told from the neutral, stops growing here
-_COST = 15.0  # of a full-strength expression in a look, in units of the noise; as if full strength were rare
+_COST = 12.0  # of a full-strength expression in a look, in units of the noise
 _UNDERSTATED = 1.1  # how far the model's standard error falls short of the error found in docs/neutral.md
 
 
 class PriorEstimator:
     """Most probable neutral, given how faces differ and that expressions act one way.
 
-    Every frame is neutral + expression shapes with weights >= 0 + noise. The frames are kept as at most 32 looks, each a
-    mean of similar frames. The neutral n and the weights e of all looks minimise
+    Every frame is neutral + expression shapes with weights >= 0 + noise. The frames are kept as at most 32 looks, each
+    a mean of similar frames. The neutral n and the weights e of all looks minimise
 
-        1/2 n' S^-1 n + sum_m w_m (1/2 |c_m - n - E e_m|^2 + cost 1' e_m),   e_m >= 0,
+        1/2 n' S^-1 n + sum_m (w_m / 2 |c_m - n - E e_m|^2 + cost 1' e_m),   e_m >= 0,
 
     in the coordinates of the prior, where S is the spread of neutral faces over people. Each new look, and one old look
     in turn, is solved exactly together with n while the others rest. w_m saturates with the time of a look, so that an
@@ -174,7 +174,7 @@ class PriorEstimator:
         shrink = prior.spread / (1 + worth.sum() * prior.spread)
         # Variance of this look, seen from the others: its own noise and what they leave open of the neutral.
         scaled = prior.expressions / (1 / own + shrink)
-        goal = scaled @ (self._centres[look] - shrink * pull) - own * np.float32(_COST)
+        goal = scaled @ (self._centres[look] - shrink * pull) - np.float32(_COST)
         weights = nonnegative(scaled @ prior.expressions.T, goal, self._weights[look] > 0)
         expressed = weights @ prior.expressions
         self._weights[look], self._expressed[look] = weights, expressed
