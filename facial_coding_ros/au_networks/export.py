@@ -73,7 +73,7 @@ def export(model: AuModel, path: Path | str, card: Mapping[str, Any]) -> float:
             "largest_difference_to_torch": float(difference),
             "sha256": hashlib.sha256(part.read_bytes()).hexdigest(),
         }
-        card_path.write_text(yaml.safe_dump(full, sort_keys=False, width=110))
+        card_path.write_text(yaml.safe_dump(full, sort_keys=False, default_flow_style=None, width=110))
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -164,7 +164,7 @@ def prepare(
         "without_image_by_sequence": no_image,
         "without_face_by_sequence": no_face,
     }
-    (root / CARD).write_text(yaml.safe_dump(card, sort_keys=False))
+    (root / CARD).write_text(yaml.safe_dump(card, sort_keys=False, default_flow_style=None))
     np.savez_compressed(
         root / INDEX,
         dataset=np.array(dataset),

@@ -77,7 +77,7 @@ def write_result(result: NetworkResult, path: Path) -> None:
     """As YAML."""
     values = dataclasses.asdict(result) | {"spec": result.spec.to_mapping()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(_plain(values), sort_keys=False, width=110))
+    path.write_text(yaml.safe_dump(_plain(values), sort_keys=False, default_flow_style=None, width=110))
 
 
 def _plain(value: Any) -> Any:
