@@ -14,7 +14,8 @@ MAX_DURATION_S = 30.0
 _KEPT_FRAMES = 64
 _FEWEST_FRAMES = 5
 _LONGEST_GAP_S = 1.0
-_MOVED_SHARE = 0.9  # the range of a point is taken over this share of the frames, so that a blink does not count
+_QUARTERS = 4
+_MOVED_SHARE = 0.95  # of the points may move no more than is allowed
 _LEAST_VISIBILITY = 0.5
 
 
@@ -93,8 +94,10 @@ class CalibrationRun:
             return None
         frames = np.stack(self._frames)
         middle = np.median(frames, axis=0)
-        offsets = np.linalg.norm((frames - middle)[:, :DENSE_SIZE].reshape(len(frames), -1, 3), axis=2)
-        moved = float(np.quantile(np.quantile(offsets, _MOVED_SHARE, axis=0), 0.98))
+        # Medians of the quarters: neither jitter nor a blink is motion.
+        quarters = np.stack([np.median(part, axis=0) for part in np.array_split(frames, _QUARTERS)])
+        offsets = np.linalg.norm((quarters - middle)[:, :DENSE_SIZE].reshape(_QUARTERS, -1, 3), axis=2)
+        moved = float(np.quantile(offsets.max(0), _MOVED_SHARE))
         if moved > self._max_motion:
             self._refuse(
                 f"the face moved: points by {moved:.3f} eye distances; at most {self._max_motion:g} is allowed",

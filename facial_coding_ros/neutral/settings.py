@@ -29,6 +29,6 @@ class NeutralSettings(Settings):
         15.0, "a calibration is refused when the head turns further", low=1.0, high=45.0, live=True
     )
     calibration_motion: float = option(
-        0.02, "a calibration is refused when points move more than this, in eye distances", low=1e-3, live=True
+        0.03, "a calibration is refused when points move more than this, in eye distances", low=1e-3, live=True
     )
     save_every_s: float = option(30.0, "seconds between writes of a changing neutral to the store", low=1.0, live=True)
