@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate au": ("evaluate_au", "image networks tested by fold, with heat maps and a comparison page"),
     "import-checkpoint": ("import_checkpoint", "a published ME-GraphAU, OpenGraphAU or JAA-Net checkpoint"),
     "export au": ("export_au", "an image network as ONNX with its card"),
+    "engines": ("engines", "TensorRT's engines of the models: build, list, verify, clear"),
     "similar": ("similar", "moments of a recording that look like a given one"),
 }
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from .gpu import Gpu, GpuError
 from .model_files import ModelError, ModelFile
 from .onnx_runtime import OnnxRuntimeSession
 from .session import Binding, InferenceSettings, Session, Tensor, expect
+from .tensorrt_backend import open_tensorrt
+from .tensorrt_library import TensorRtError, TensorRtLibrary
 
 __all__ = [
     "Binding",
@@ -22,18 +25,47 @@ __all__ = [
     "Tensor",
     "expect",
     "open_session",
+    "what_tensorrt_lacks",
 ]
 
 _log = logging.getLogger(__name__)
 
 
 def open_session(path: Path | str, settings: InferenceSettings | None = None) -> Session:
-    """The model NAME.onnx with its card NAME.yaml, checked and ready.
+    """The model NAME.onnx with its card NAME.yaml, checked and ready; `Session.backend` says what computes it and why.
 
-    Raises FileNotFoundError when a file is missing; ModelError when the file is damaged, foreign or refused.
+    With TensorRT this may build an engine, which takes up to minutes: call it when configuring, never in a frame.
+    Raises FileNotFoundError when a file is missing; ModelError when the file is damaged, foreign or refused, or when
+    TensorRT was asked for by name and cannot be had.
     """
     settings = settings or InferenceSettings()
     model = ModelFile.read(path)
-    session = OnnxRuntimeSession(model, settings.threads)
+    session = _open(model, settings)
     _log.info("%s: %s", model.name, session.backend)
     return session
+
+
+def _open(model: ModelFile, settings: InferenceSettings) -> Session:
+    if settings.backend == "onnxruntime":
+        return OnnxRuntimeSession(model, settings.threads, "as asked for")
+    if settings.backend == "auto" and (missing := what_tensorrt_lacks()):
+        return OnnxRuntimeSession(model, settings.threads, f"no TensorRT: {missing}")
+    # ONNX Runtime is the reference that engines are compared with, and the stand-in when the GPU fails.
+    reference = OnnxRuntimeSession(model, settings.threads)
+    try:
+        return open_tensorrt(model, settings, reference)
+    except (GpuError, TensorRtError) as error:
+        if settings.backend == "tensorrt":
+            raise ModelError(f"{model.path} cannot run with TensorRT, which was asked for: {error}") from None
+        _log.warning("%s: TensorRT cannot be used, ONNX Runtime takes over: %s", model.name, error)
+        reason = str(error)
+    return OnnxRuntimeSession(model, settings.threads, f"TensorRT failed: {reason}")
+
+
+def what_tensorrt_lacks() -> str:
+    """What keeps this machine from running TensorRT; empty when nothing does."""
+    try:
+        TensorRtLibrary.find(Gpu().capability)
+    except (GpuError, TensorRtError) as error:
+        return str(error)
+    return ""

@@ -1,0 +1,22 @@
+"""A graph in half precision: this is FP16 to both TensorRT libraries, as their networks take types from the graph."""
+
+from __future__ import annotations
+
+from .model_files import ModelError, one_line
+
+
+def to_half(graph: bytes, name: str) -> bytes:
+    """The same ONNX graph with float16 inside and float32 inputs and outputs.
+
+    Raises ModelError when the `onnx` package is missing or an operation cannot be converted.
+    """
+    try:
+        import onnx
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+    except ImportError as error:
+        raise ModelError(f"half precision of {name} needs the onnx package: {one_line(error)}") from None
+    try:
+        half = convert_float_to_float16(onnx.load_from_string(graph), keep_io_types=True)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ModelError(f"{name} cannot be converted to half precision: {one_line(error)}") from None
+    return bytes(half.SerializeToString())

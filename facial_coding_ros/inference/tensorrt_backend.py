@@ -1,0 +1,121 @@
+"""From a model to a checked TensorRT session: engine from the cache or built, compared, or refused."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from .engines import Engine, EngineCache, EngineKey
+from .gpu import Gpu
+from .half import to_half
+from .model_files import ModelError, ModelFile
+from .onnx_runtime import OnnxRuntimeSession
+from .session import InferenceSettings, Session
+from .tensorrt_library import TensorRtError, TensorRtLibrary
+from .tensorrt_session import TensorRtSession
+
+_log = logging.getLogger(__name__)
+
+
+def open_tensorrt(model: ModelFile, settings: InferenceSettings, reference: OnnxRuntimeSession) -> TensorRtSession:
+    """A session whose engine answers as ONNX Runtime does; fp16 that does not falls back to fp32.
+
+    Raises GpuError or TensorRtError when there is no GPU or library, or no engine that may be used.
+    """
+    gpu = Gpu()
+    tools = EngineTools(TensorRtLibrary.find(gpu.capability), gpu, EngineCache(settings.cache))
+    refused: list[str] = []
+    for precision in ("fp16", "fp32") if settings.precision == "fp16" else ("fp32",):
+        try:
+            return tools.open(model, precision, settings.max_batch, reference, "; ".join(refused))
+        except (EngineRefusedError, ModelError) as error:
+            refused.append(str(error))
+            _log.warning("%s: %s", model.name, error)
+    raise TensorRtError("; ".join(refused))
+
+
+class EngineRefusedError(TensorRtError):
+    """An engine whose answers differ too much."""
+
+
+@dataclass(frozen=True)
+class EngineTools:
+    """What engines are built with, on, and kept in."""
+
+    library: TensorRtLibrary
+    gpu: Gpu
+    cache: EngineCache
+
+    def key(self, model: ModelFile, precision: str, max_batch: int) -> EngineKey:
+        return EngineKey(model.name, model.sha256, str(self.library), str(self.gpu), precision, max_batch)
+
+    def open(
+        self, model: ModelFile, precision: str, max_batch: int, reference: OnnxRuntimeSession, why: str = ""
+    ) -> TensorRtSession:
+        """Raises EngineRefusedError, TensorRtError, GpuError, or ModelError when there is no half precision of it."""
+        key = self.key(model, precision, max_batch)
+        engine = self.cache.load(key)
+        if engine is None:
+            with self.cache.one_builder():
+                # Another process may have built it meanwhile.
+                engine = self.cache.load(key) or self._build(model, key, reference)
+        if engine.refused:
+            raise EngineRefusedError(engine.refused)
+        session = self.session(model, engine, reference, why)
+        session.warm_up(1)
+        self.cache.store_compiled(key, session.compiled())
+        return session
+
+    def session(
+        self, model: ModelFile, engine: Engine, reference: OnnxRuntimeSession | None = None, why: str = ""
+    ) -> TensorRtSession:
+        """A session of an engine, unchecked."""
+        backend = f"{self.library}, {engine.key.precision}, on {self.gpu}" + (f" ({why})" if why else "")
+        compiled = self.cache.compiled(engine.key)
+        return TensorRtSession(model, self.library, Gpu(), engine.plan, backend, reference, compiled)
+
+    def _build(self, model: ModelFile, key: EngineKey, reference: OnnxRuntimeSession) -> Engine:
+        start = time.monotonic()
+        _log.info("Building the engine of %s; this is done once.", key)
+        graph = to_half(model.graph, model.name) if key.precision == "fp16" else model.graph
+        plan = self.library.build(graph, model.name, key.max_batch)
+        built = Engine(key, plan, 0.0, str(model.path.resolve()))
+        session = self.session(model, built)
+        try:
+            difference = difference_between(session, reference, key.max_batch)
+        finally:
+            session.close()
+        refused = ""
+        if not difference <= 1:
+            refused = (
+                f"the {key.precision} engine of {self.library} differs from ONNX Runtime by {difference:.3g} times "
+                f"what the model allows ({model.tolerance:g})"
+            )
+        engine = Engine(key, b"" if refused else plan, difference, built.source, refused)
+        self.cache.store(engine)
+        _log.info("Engine of %s: %.1f s, %.1f MB.", model.name, time.monotonic() - start, len(plan) / 1e6)
+        return engine
+
+
+def difference_between(session: Session, reference: Session, max_batch: int) -> float:
+    """Largest difference of two sessions' answers to the model's check inputs, over the model's tolerance.
+
+    In the output's unit, in proportion where the output is larger than 1. 1 or less is what may be used; NaN and
+    infinities where the reference has none count as infinite.
+    """
+    model = reference.model
+    shapes = {tensor.name: tensor.shape for tensor in reference.inputs}
+    fixed = [tensor.batch for tensor in reference.inputs if tensor.batch]
+    largest = 0.0
+    for batch in sorted({1, max_batch}) if not fixed else fixed[:1]:
+        inputs = model.check_inputs(shapes, batch)
+        expected, found = reference.run(inputs), session.run(inputs)
+        for name, values in expected.items():
+            size = max(1.0, float(np.nanmax(np.abs(values), initial=0)))
+            if not np.array_equal(np.isfinite(values), np.isfinite(found[name])):
+                return float("inf")
+            largest = max(largest, float(np.nanmax(np.abs(found[name] - values), initial=0)) / size / model.tolerance)
+    return largest
