@@ -21,6 +21,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import-checkpoint": ("import_checkpoint", "a published ME-GraphAU, OpenGraphAU or JAA-Net checkpoint"),
     "export au": ("export_au", "an image network as ONNX with its card"),
     "engines": ("engines", "TensorRT's engines of the models: build, list, verify, clear"),
+    "study schemes": ("study_schemes", "the keypoint schemes on MediaPipe's canonical mesh, as a picture"),
+    "study registration": ("study_registration", "how far a head turn passes for an expression"),
+    "study neutral": ("study_neutral", "estimators of the neutral on people whose neutral is known"),
     "similar": ("similar", "moments of a recording that look like a given one"),
 }
 

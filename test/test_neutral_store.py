@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from facial_coding_ros.neutral import NeutralKeeper, NeutralSettings
 from facial_coding_ros.neutral.store import NeutralStore, StoredNeutral, StoreError
 from facial_coding_ros.neutral.vectors import SIZE

@@ -209,12 +209,12 @@ class Registration:
         Raises ValueError for another shape or for numbers that are not finite.
         """
         meshes = np.asarray(meshes, np.float32)
+        if not len(meshes):
+            return []
         if meshes.ndim != 3 or meshes.shape[1] < SURFACE_POINTS or meshes.shape[2] != 3:
             raise ValueError(f"meshes have shape {meshes.shape}; (n, 468 or 478, 3) is expected")
         if not np.isfinite(meshes).all():
             raise ValueError("a mesh holds numbers that are not finite")
-        if not len(meshes):
-            return []
         surface = at_eyes(meshes[:, :SURFACE_POINTS])
         dense = self._frontal(surface)
         if self.settings.frontalisation == "linear":

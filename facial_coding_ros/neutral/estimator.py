@@ -42,7 +42,7 @@ _SAME_LOOK = 4.0  # squared distance per coordinate below which two looks are on
 _MISFIT = 0.3  # share of an expression that its shapes do not describe
 _LOOK_S = 1.0  # the weight of a look, while expressions are being told from the neutral, stops growing here
 _COST = 12.0  # of a full-strength expression in a look, in units of the noise
-_UNDERSTATED = 1.1  # how far the model's standard error falls short of the error found in docs/neutral.md
+_UNDERSTATED = 1.1  # the error found in docs/neutral.md over the model's own standard error
 
 
 class PriorEstimator:
@@ -57,8 +57,8 @@ class PriorEstimator:
     in turn, is solved exactly together with n while the others rest. w_m saturates with the time of a look, so that an
     expression held for long counts little more than one shown for a moment, and falls with the expression in the look,
     whose shapes never fit quite. Because weights cannot be negative, a look with less expression pulls the neutral down
-    at once, while one with more is explained away. For the answer, looks count by their whole time; what the coordinates
-    do not hold is a mean over looks with the same weights.
+    at once, while one with more is explained away. For the answer, looks count by their whole time; what the
+    coordinates do not hold is a mean over looks with the same weights.
     """
 
     def __init__(self, prior: FacePrior | None = None, memory_s: float = 300.0) -> None:

@@ -163,10 +163,15 @@ class NeutralKeeper:
         self._give(self._entry(owner, stamp_ns, person), to_vector(registered))
 
     def reset(self, owner: str) -> bool:
-        """Forgets the neutral, on disk too, and learns it again; False when nothing was known."""
+        """Forgets the neutral of an owner in memory, on disk too, and learns it again; False when it is not in memory.
+
+        Persons who are only on disk stay there; `forget` deletes them.
+        """
         self._runs.pop(owner, None)
-        known = self._entries.pop(owner, None) is not None
-        return self._delete(owner) or known
+        if self._entries.pop(owner, None) is None:
+            return False
+        self._delete(owner)
+        return True
 
     def forget(self, person_id: str) -> bool:
         """Deletes all that is kept about a person, in memory and on disk; False when nothing was.
@@ -267,14 +272,12 @@ class NeutralKeeper:
             self._report(error)
             return None
 
-    def _delete(self, owner: str) -> bool:
-        if self._store is None:
-            return False
-        try:
-            return self._store.forget(owner)
-        except StoreError as error:
-            self._report(error)
-            return False
+    def _delete(self, owner: str) -> None:
+        if self._store is not None:
+            try:
+                self._store.forget(owner)
+            except StoreError as error:
+                self._report(error)
 
     def _report(self, error: StoreError) -> None:
         """A store that fails stops no coding; it is said once, and stays in `notices` until a write succeeds."""

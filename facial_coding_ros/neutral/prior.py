@@ -11,7 +11,6 @@ from ..keypoints.learnt import load_arrays
 from ..types import FloatArray
 from .vectors import DENSE_SIZE, SIZE
 
-
 # Real faces lie further from the mean than rendered ones, above all where rendered ones hardly differ; see
 # docs/neutral.md.
 _WIDER, _WIDER_BY = 1.3, 5.0

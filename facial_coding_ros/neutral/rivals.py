@@ -47,7 +47,7 @@ class RunningMedian(_History):
 
 
 class QuantileOfMotion(_History):
-    """Mean of the tenth of the frames that are nearest to the mean face: OpenFace's running 10th percentile, for points."""
+    """Mean of the tenth of the frames nearest to the mean face: OpenFace's running 10th percentile, for points."""
 
     def estimate(self) -> FloatArray:
         frames = np.array(self._frames)
