@@ -39,7 +39,8 @@ class Frame:
     """One image of the camera.
 
     image: (height, width, 3) uint8, RGB. stamp_ns: the image's own time. frame_id: the camera's optical frame.
-    index: position in a recording; frames counted since the start when live.
+    index: position in a recording; frames counted since the start when live. recorded_ns: when a bag's recorder got it;
+    None where nobody recorded that.
     """
 
     image: ImageArray
@@ -47,6 +48,7 @@ class Frame:
     index: int = 0
     frame_id: str = ""
     camera: CameraIntrinsics | None = None
+    recorded_ns: int | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +43,7 @@ def columns(form: CodeForm) -> list[str]:
     names += [f"latent_{i:02d}" for i in range(form.latent)]
     for au in form.aus:
         names += [f"au{au:02d}_left", f"au{au:02d}_right"]
+    names += [f"au{au:02d}_presence" for au in form.aus]
     return names
 
 
@@ -60,6 +62,8 @@ def row(index: int, stamp_ns: int, code: FaceCode) -> list[object]:
     values += [_text(v) for v in code.latent]
     for left, right in zip(code.aus.left, code.aus.right, strict=True):
         values += [_text(left), _text(right)]
+    presence = code.aus.presence if len(code.aus.presence) else [math.nan] * len(code.aus.codes)
+    values += [_text(v) for v in presence]
     return values
 
 

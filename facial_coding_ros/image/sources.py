@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import cv2
 
 from ..types import CameraIntrinsics, Frame, ImageArray
+from .bags import Bag, BagError, is_bag, open_bag
 from .conversion import ImageError, natural_key, to_rgb
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -22,10 +24,36 @@ class SourceError(Exception):
 
 
 @dataclass(frozen=True)
+class Span:
+    """Part of a recording, in seconds since its first frame: begin_s is in it, end_s is not."""
+
+    begin_s: float = 0.0
+    end_s: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.begin_s < self.end_s:
+            raise ValueError(f"a range from {self.begin_s:g} to {self.end_s:g} s; 0 <= start < end is expected")
+
+    def before(self, since_first_ns: int) -> bool:
+        return since_first_ns < self.begin_s * 1e9
+
+    def behind(self, since_first_ns: int) -> bool:
+        return since_first_ns >= self.end_s * 1e9
+
+    def share(self, count: int, fps: float) -> int:
+        """Frames of a recording of `count` frames that lie in it, about."""
+        return round(max(min(count, self.end_s * fps) - self.begin_s * fps, 0)) if count else 0
+
+
+WHOLE = Span()
+
+
+@dataclass(frozen=True)
 class Source:
     """A recording that can be read from its start again and again.
 
-    fps: mean rate. count: frames expected, for progress; 0 when not known. `frames` yields them in order.
+    fps: mean rate. count: frames expected, for progress; 0 when not known. `frames` yields them in order, their stamps
+    rising.
     """
 
     name: str
@@ -42,19 +70,25 @@ def _raise(problem: str) -> None:
     raise SourceError(problem)
 
 
-def open_source(path: Path | str, topic: str = "", fps: float = DEFAULT_FPS) -> Source:
+def open_source(path: Path | str, topic: str = "", fps: float = DEFAULT_FPS, span: Span = WHOLE) -> Source:
     """A video file, a folder of images (`fps` gives their rate) or a ROS 2 bag (`topic` chooses the images).
 
-    Raises SourceError when there is nothing to read.
+    Frames keep the number they have in the whole recording, whatever part `span` leaves of it. Raises SourceError when
+    there is nothing to read.
     """
     path = Path(path)
     if not path.exists():
         raise SourceError(f"{path} does not exist")
-    if path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").is_file():
-        return _bag(path, topic)
+    if is_bag(path):
+        return _bag(path, topic, span)
     if path.is_dir():
-        return _folder(path, fps)
-    return _video(path)
+        return _folder(path, fps, span)
+    return _video(path, span)
+
+
+def image_topics(path: Path | str) -> list[str]:
+    """The topics of a bag that hold images. Raises SourceError."""
+    return [topic.name for topic in _opened(Path(path)).topics if topic.type in IMAGE_TYPES]
 
 
 def camera_source(number: int) -> Source:
@@ -89,7 +123,7 @@ def _next(capture: cv2.VideoCapture) -> ImageArray | None:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if good else None  # type: ignore[return-value]
 
 
-def _video(path: Path) -> Source:
+def _video(path: Path, span: Span) -> Source:
     capture = _capture(str(path), str(path))
     fps = capture.get(cv2.CAP_PROP_FPS)
     fps = fps if 0.1 < fps < 1000 else DEFAULT_FPS
@@ -103,79 +137,110 @@ def _video(path: Path) -> Source:
         capture = _capture(str(path), str(path))
         try:
             index, stamp_ns = 0, -1
-            while (image := _next(capture)) is not None:
+            first_ns: int | None = None
+            while capture.grab():
                 # Some containers give no times: then the mean rate.
                 stated_ns = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
                 stamp_ns = stated_ns if stated_ns > stamp_ns else round(index / fps * 1e9)
-                yield Frame(image, stamp_ns, index)
+                first_ns = stamp_ns if first_ns is None else first_ns
+                if span.behind(stamp_ns - first_ns):
+                    break
+                if not span.before(stamp_ns - first_ns):
+                    good, image = capture.retrieve()
+                    if not good:
+                        break
+                    yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), stamp_ns, index)  # type: ignore[arg-type]
                 index += 1
         finally:
             capture.release()
 
-    return Source(str(path), fps, count, frames)
+    return Source(str(path), fps, span.share(count, fps), frames)
 
 
-def _folder(path: Path, fps: float) -> Source:
+def _folder(path: Path, fps: float, span: Span) -> Source:
     files = sorted((f for f in path.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES), key=lambda f: natural_key(f.name))
     if not files:
         raise SourceError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and no bag (metadata.yaml)")
 
     def frames(on_damage: Callable[[str], None]) -> Iterator[Frame]:
         for index, file in enumerate(files):
+            stamp_ns = round(index / fps * 1e9)
+            if span.before(stamp_ns):
+                continue
+            if span.behind(stamp_ns):
+                return
             image = cv2.imread(str(file), cv2.IMREAD_COLOR)
             if image is None:
                 on_damage(f"{file} is not a readable image")
                 continue
-            yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), round(index / fps * 1e9), index)  # type: ignore[arg-type]
+            yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), stamp_ns, index)  # type: ignore[arg-type]
 
-    return Source(str(path), fps, len(files), frames)
+    return Source(str(path), fps, span.share(len(files), fps), frames)
 
 
-def _bag(path: Path, topic: str) -> Source:
-    from rosbags.highlevel import AnyReader, AnyReaderError
-    from rosbags.typesys import Stores, get_typestore
-
-    def reader() -> AnyReader:
-        # Older bags carry no message definitions.
-        return AnyReader([path], default_typestore=get_typestore(Stores.LATEST))
-
+def _opened(path: Path) -> Bag:
     try:
-        with reader() as bag:
-            images = {c.topic: c for c in bag.connections if c.msgtype in IMAGE_TYPES}
-            there = ", ".join(f"{c.topic} ({c.msgtype})" for c in bag.connections) or "nothing"
-            chosen = topic or (next(iter(images)) if len(images) == 1 else "")
-            if chosen not in images:
-                wanted = f"topic {topic} with images" if topic else "one topic with images (choose with --topic)"
-                raise SourceError(f"{path}: {wanted} is expected; the bag holds {there}")
-            count = sum(c.msgcount for c in bag.connections if c.topic == chosen)
-            fps = (count - 1) / (bag.duration / 1e9) if count > 1 and bag.duration > 0 else DEFAULT_FPS
-    except (AnyReaderError, OSError) as error:
+        return open_bag(path)
+    except (BagError, OSError) as error:
         raise SourceError(f"{path} is not a readable ROS 2 bag: {error}") from None
 
+
+def _bag(path: Path, topic: str, span: Span) -> Source:
+    from rosbags.serde import SerdeError
+    from rosbags.typesys import Stores, get_typestore
+
+    bag = _opened(path)
+    images = [t.name for t in bag.topics if t.type in IMAGE_TYPES]
+    chosen = topic or (images[0] if len(images) == 1 else "")
+    if chosen not in images:
+        wanted = f"topic {topic} with images" if topic else "one topic with images (choose with --topic)"
+        there = ", ".join(str(t) for t in bag.topics) or "nothing"
+        raise SourceError(f"{path}: {wanted} is expected; the bag holds {there}")
+    count = sum(t.count for t in bag.topics if t.name == chosen)
+    if not count:
+        raise SourceError(f"{path}: topic {chosen} holds no message")
+    seconds = (bag.end_ns - bag.start_ns) / 1e9
+    fps = (count - 1) / seconds if count > 1 and seconds > 0 else DEFAULT_FPS
+    types = {t.name: t.type for t in bag.topics}
     info_topic = chosen.removesuffix("/compressed").rsplit("/", 1)[0] + "/camera_info"
+    store = get_typestore(Stores.LATEST)  # images and camera_info look the same in every distribution
 
     def frames(on_damage: Callable[[str], None]) -> Iterator[Frame]:
-        with reader() as bag:
-            camera: CameraIntrinsics | None = None
-            index = -1
-            used = [c for c in bag.connections if c.topic in (chosen, info_topic)]
-            for connection, recorded_ns, raw in bag.messages(connections=used):
-                message: Any = bag.deserialize(raw, connection.msgtype)
-                if connection.topic == info_topic:
+        camera: CameraIntrinsics | None = None
+        index = -1
+        first_ns: int | None = None
+        last_ns = -1
+        for name, recorded_ns, raw in bag.messages((chosen, info_topic), on_damage):
+            index += name == chosen
+            where = f"{path}, {name}" + (f", message {index}" if name == chosen else "")
+            try:
+                message: Any = store.deserialize_cdr(raw, types[name])
+                if name == info_topic:
                     camera = intrinsics(message)
                     continue
-                index += 1
-                stamp = message.header.stamp
-                try:
-                    image = to_rgb(message)
-                except ImageError as error:
-                    on_damage(f"{path}, {chosen}, message {index}: {error}")
+                stamp_ns = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec or recorded_ns
+                first_ns = stamp_ns if first_ns is None else first_ns
+                if span.before(stamp_ns - first_ns):
                     continue
-                stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec or recorded_ns
-                frame = Frame(image, stamp_ns, index, message.header.frame_id)
-                yield replace(frame, camera=fitting(camera, frame))
+                if span.behind(stamp_ns - first_ns):
+                    return
+                if stamp_ns <= last_ns:
+                    raise ImageError(_out_of_order(stamp_ns, last_ns))
+                image = to_rgb(message)
+            except (ImageError, SerdeError, KeyError) as error:
+                on_damage(f"{where}: {error}")
+                continue
+            last_ns = stamp_ns
+            frame = Frame(image, stamp_ns, index, message.header.frame_id, recorded_ns=recorded_ns)
+            yield replace(frame, camera=fitting(camera, frame))
 
-    return Source(str(path), fps, count, frames)
+    return Source(str(path), fps, span.share(count, fps), frames)
+
+
+def _out_of_order(stamp_ns: int, last_ns: int) -> str:
+    if stamp_ns == last_ns:
+        return f"its stamp {stamp_ns / 1e9:.3f} s is the one of the image before; left out"
+    return f"its stamp {stamp_ns / 1e9:.3f} s lies {(last_ns - stamp_ns) / 1e9:.3f} s before the last one; left out"
 
 
 def intrinsics(info: Any) -> CameraIntrinsics | None:

@@ -16,6 +16,7 @@ from hri_msgs import msg as hri
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from ..codes.fields import face_code_fields
 from ..codes.landmarks import landmarks_70
 from ..image.conversion import fill_image
 from ..types import (
@@ -182,44 +183,8 @@ def face_codes(frame: Frame, face_codes: tuple[FaceCode, ...], latency_s: float)
 
 
 def face_code(code: FaceCode, height: int, width: int) -> codes.FaceCode:
-    face, pose, seen, estimate = code.face, code.face.pose, code.face.visibility, code.expression
-    points = landmarks_70(face) / (width, height)
-    distance = math.nan if pose.position_m is None else float(np.linalg.norm(pose.position_m))
-    return codes.FaceCode(
-        face_id=face.face_id,
-        person_id=face.person_id,
-        roi_xmin=face.region.xmin,
-        roi_ymin=face.region.ymin,
-        roi_xmax=face.region.xmax,
-        roi_ymax=face.region.ymax,
-        distance_m=distance,
-        landmark_x=points[:, 0].tolist(),
-        landmark_y=points[:, 1].tolist(),
-        yaw_deg=pose.yaw_deg,
-        pitch_deg=pose.pitch_deg,
-        roll_deg=pose.roll_deg,
-        visibility=seen.face,
-        brows_visibility=seen.brows,
-        eyes_visibility=seen.eyes,
-        lower_face_visibility=seen.lower_face,
-        neutral_state=int(code.neutral_state),
-        neutral_uncertainty=code.neutral_uncertainty,
-        au=list(code.aus.codes),
-        au_intensity=code.aus.intensity.tolist(),
-        au_confidence=code.aus.confidence.tolist(),
-        au_presence=code.aus.presence.tolist(),
-        au_intensity_left=code.aus.left.tolist(),
-        au_intensity_right=code.aus.right.tolist(),
-        dfecs=code.dfecs.tolist(),
-        latent=code.latent.tolist(),
-        expression_label=list(estimate.labels),
-        expression_probability=estimate.probability.tolist(),
-        expression_unsure=estimate.unsure,
-        expression=estimate.label,
-        expression_confidence=estimate.confidence,
-        valence=estimate.valence,
-        arousal=estimate.arousal,
-    )
+    fields = face_code_fields(code, height, width)
+    return codes.FaceCode(**{n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in fields.items()})
 
 
 def event(header: Header, face: Face, kind: str) -> codes.FaceEvent:

@@ -1,0 +1,94 @@
+"""Face codes and events as an MCAP bag that needs no ROS to be written: the messages the node would have sent."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ..types import Face, FaceCode, Frame
+from .definitions import typestore
+from .fields import face_code_fields
+
+CODES_TOPIC = "/facial_coding/face_codes"
+EVENTS_TOPIC = "/facial_coding/events"
+CODES_TYPE = "facial_coding_msgs/msg/FaceCodeArray"
+CODE_TYPE = "facial_coding_msgs/msg/FaceCode"
+EVENT_TYPE = "facial_coding_msgs/msg/FaceEvent"
+
+
+class BagWriter:
+    """Writes a bag's folder that appears, whole, when the writer is closed without an error; an earlier one goes.
+
+    Headers carry the images' stamps; each message is filed under the time at which its image was recorded, so that it
+    lies beside the image when both bags are played. Type definitions travel inside. The latency is NaN: a replay has
+    none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._part = path.with_name(path.name + ".part")
+        self._store = typestore()
+
+    def __enter__(self) -> BagWriter:
+        from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+        shutil.rmtree(self._part, ignore_errors=True)
+        # Version 8 is read by every distribution from Humble on.
+        self._writer = Writer(self._part, version=8, storage_plugin=StoragePlugin.MCAP)
+        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._writer.open()
+        self._codes = self._writer.add_connection(CODES_TOPIC, CODES_TYPE, typestore=self._store)
+        self._events = self._writer.add_connection(EVENTS_TOPIC, EVENT_TYPE, typestore=self._store)
+        return self
+
+    def write(self, frame: Frame, codes: Sequence[FaceCode]) -> None:
+        """Adds the codes of one frame, also when there is no face."""
+        height, width = frame.image.shape[:2]
+        make = self._store.types
+        faces = [make[CODE_TYPE](**_packed(face_code_fields(code, height, width))) for code in codes]
+        message = make[CODES_TYPE](header=self._header(frame), faces=faces, processing_latency_s=math.nan)
+        self._add(self._codes, frame, CODES_TYPE, message)
+
+    def write_event(self, frame: Frame, face: Face, **fields: Any) -> None:
+        """Adds an event of a face; `fields`: those of FaceEvent beside header and ids."""
+        kind = self._store.types[EVENT_TYPE]
+        message = kind(header=self._header(frame), face_id=face.face_id, person_id=face.person_id, **fields)
+        self._add(self._events, frame, EVENT_TYPE, message)
+
+    def _header(self, frame: Frame) -> Any:
+        time = self._store.types["builtin_interfaces/msg/Time"](*divmod(frame.stamp_ns, 1_000_000_000))
+        return self._store.types["std_msgs/msg/Header"](time, frame.frame_id)
+
+    def _add(self, connection: Any, frame: Frame, kind: str, message: Any) -> None:
+        recorded_ns = frame.stamp_ns if frame.recorded_ns is None else frame.recorded_ns
+        self._writer.write(connection, recorded_ns, self._store.serialize_cdr(message, kind))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is not None:
+            self._writer.abort()
+            shutil.rmtree(self._part, ignore_errors=True)
+            return
+        self._writer.close()
+        _name_after(self._part, self._path.name)
+        shutil.rmtree(self._path, ignore_errors=True)
+        self._part.replace(self._path)
+
+
+def _packed(fields: dict[str, Any]) -> dict[str, Any]:
+    # rosbags copies arrays as they lie in memory.
+    return {n: np.ascontiguousarray(v) if isinstance(v, np.ndarray) else v for n, v in fields.items()}
+
+
+def _name_after(folder: Path, name: str) -> None:
+    """rosbags names the file after the folder, which still has its working name."""
+    for file in folder.glob("*.mcap"):
+        old, new = file.name, f"{name}_0.mcap"
+        file.rename(file.with_name(new))
+        metadata = folder / "metadata.yaml"
+        metadata.write_text(metadata.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
