@@ -67,11 +67,12 @@ class PoseEstimator:
         if camera is not None:
             x, y = mesh[SELLION, :2].astype(np.float64)
             ray = np.array([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, 1.0])
-            # The image of something across the line of sight grows with 1 / z along it and with |ray| across the image
-            # in one direction only; the mean of both is |ray|^(1/2), near 1 for usual lenses.
-            depth = np.sqrt(camera.fx * camera.fy) * self._metres / scale * np.sqrt(np.linalg.norm(ray))
+            rotation_in_camera = _turn_to(ray) @ rotation
+            # The scale is that of the points' mean; the sellion lies nearer.
+            ahead = (rotation_in_camera @ (self.model[SELLION] - self._mean))[2]
+            depth = self._metres * (np.sqrt(camera.fx * camera.fy) / scale + ahead)
             position = (ray * depth).astype(np.float32)
-            rotation = _turn_to(ray) @ rotation
+            rotation = rotation_in_camera
         return HeadPose(yaw, pitch, roll, (rotation @ _FACE_AXES).astype(np.float32), position)
 
 

@@ -31,7 +31,7 @@ class TrackingSettings(Settings):
         0.05, "least score of landmarks with which a face is still followed", low=0.001, high=0.99, live=True
     )
     min_face_px: float = option(
-        20.0, "faces narrower than this are ignored, in pixels", low=8.0, high=2000.0, live=True
+        16.0, "faces narrower than this are ignored, in pixels", low=8.0, high=2000.0, live=True
     )
     tiles: bool = option(
         False, "also look for faces in overlapping parts of the image, which finds them at half the size", live=True
@@ -44,10 +44,10 @@ class TrackingSettings(Settings):
     )
     smoothing: bool = option(True, "smooth landmarks over time", live=True)
     smoothing_min_cutoff_hz: float = option(
-        3.0, "cut-off of the smoothing for landmarks at rest", low=0.05, high=60.0, live=True
+        1.5, "cut-off of the smoothing for landmarks at rest", low=0.05, high=60.0, live=True
     )
     smoothing_beta: float = option(
-        20.0, "how fast the cut-off rises with speed: Hz per face width a second", low=0.0, high=1000.0, live=True
+        60.0, "how fast the cut-off rises with speed: Hz per face width a second", low=0.0, high=1000.0, live=True
     )
     lanes: int = option(
         0, "landmark networks that run side by side, about 30 MiB each; 0: one per core, at most 4", low=0, high=16

@@ -217,7 +217,7 @@ class FaceTracker:
     def _look_at_new(self, frame: Frame, detections: list[Detection], seen: list[Observation]) -> None:
         """Landmarks on detections that no seen face explains; the nearest first, up to max_faces."""
         fresh: list[Detection] = []
-        for detection in sorted(detections, key=lambda d: -d.width):
+        for detection in sorted(detections, key=lambda d: -d.score):  # views overlap, the best view counts
             if not any(_covers(one, detection) for one in seen) and not any(_same_box(detection, one) for one in fresh):
                 fresh.append(detection)
         found = self._landmarks_of(frame.image, fresh)
