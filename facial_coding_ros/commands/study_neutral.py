@@ -130,9 +130,9 @@ def _write(prior: FacePrior, people: int) -> None:
         what: How neutral faces differ between people, and what expressions look like, as MediaPipe sees them.
         made_by: facial_coding study neutral ICT_FOLDER --write-model
         trained_on: {people} random people of the ICT model, rendered neutral and with one or two expression shapes;
-          the noise also on 48 rendered people in turned poses and on a still photograph (scikit-image's astronaut).
-          All seen through MediaPipe Face Mesh 0.10.21 and registered with the default settings. The spread over people is
-          widened by 1.3 and 5, because real faces lay further from the mean; see docs/neutral.md.
+          the noise also on 48 rendered people in turned poses and on a still photograph (scikit-image's
+          astronaut). All seen through MediaPipe Face Mesh 0.10.21 and registered with the default settings. The
+          spread over people is widened by 1.3 and 5, as real faces lay further from the mean; see docs/neutral.md.
         licence: MIT, as ICT-FaceKit (USC Institute for Creative Technologies), see ict_mesh.yaml
         units: eye distances; a registered face as 1540 numbers, dense x, y, z of 468 points, sparse x, y of 68 / 400
         arrays: see facial_coding_ros/neutral/prior.py

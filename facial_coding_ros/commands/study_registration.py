@@ -84,8 +84,8 @@ def testing_plans() -> list[Plan]:
 def fit_linear(count: int = 6000) -> FloatArray:
     """W (137, 136) from ICT people with expressions, turned by up to 40 degrees, in perspective."""
     rng, faces = np.random.default_rng(0), IctFaces.load()
-    frontal: FloatArray = faces.people(count, rng)
-    posed: FloatArray = np.zeros_like(frontal)
+    frontal = faces.people(count, rng)
+    posed = np.zeros((count, SURFACE_POINTS, 3), np.float32)
     for i in range(count):
         codes = rng.choice(list(AU_SHAPES), rng.integers(0, 4), replace=False)
         frontal[i] += faces.au_offsets({int(code): float(rng.uniform(0.2, 1)) for code in codes})
