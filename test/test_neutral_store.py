@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sqlite3
@@ -73,7 +74,6 @@ def test_killed_200_times_while_writing_loses_no_committed_neutral(tmp_path):
     committed: dict[int, int] = {}
     kills = 0
     for life in range(200):
-        # The start of Python is slow; forked lives share it.
         kills += _one_life(path, life + 1, choice.uniform(0.0, 0.02), committed)
     assert kills == 200
     store = NeutralStore(path)
@@ -86,16 +86,17 @@ def test_killed_200_times_while_writing_loses_no_committed_neutral(tmp_path):
 
 
 def _one_life(path: Path, life: int, delay_s: float, committed: dict[int, int]) -> int:
-    import os
-
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(reading)
-        store = NeutralStore(path)
-        for count in range(1, 100000):
-            store.save(f"person{count % 3}", stored(life * 10000 + count))
-            os.write(writing, b"%d %d\n" % (count % 3, life * 10000 + count))
+        try:
+            os.close(reading)
+            store = NeutralStore(path)
+            for count in range(1, 100000):
+                store.save(f"person{count % 3}", stored(life * 10000 + count))
+                os.write(writing, b"%d %d\n" % (count % 3, life * 10000 + count))
+        finally:
+            os._exit(1)  # never back into the tests
     os.close(writing)
     with os.fdopen(reading) as lines:
         first = lines.readline()

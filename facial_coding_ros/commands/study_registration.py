@@ -74,8 +74,11 @@ def testing_plans() -> list[Plan]:
     rng = np.random.default_rng(70)
     plans: list[Plan] = []
     for _ in range(24):
-        frontal = [({}, tuple(float(v) for v in rng.normal(0, 1, 3))) for _ in range(4)]
-        plan: Plan = [*frontal, (SMILE, (0, 0, 0)), ({"jawOpen": 0.6}, (0, 0, 0))]  # type: ignore[list-item]
+        plan: Plan = []
+        for _ in range(4):
+            yaw, pitch, roll = rng.normal(0, 1, 3)
+            plan.append(({}, (float(yaw), float(pitch), float(roll))))
+        plan += [(SMILE, (0, 0, 0)), ({"jawOpen": 0.6}, (0, 0, 0))]
         plan += [({}, _pose(rng)) for _ in range(12)] + [(SMILE, _pose(rng)) for _ in range(6)]
         plans.append(plan)
     return plans

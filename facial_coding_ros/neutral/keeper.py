@@ -17,6 +17,7 @@ from .vectors import from_vector, to_vector
 
 _LONGEST_STEP_S = 0.2  # what one frame counts at most, however long the gap before it
 _USUAL_POSE_S, _AWAY_DEG, _TURNED_DEG, _LEAST_WEIGHT = 10.0, 6.0, 20.0, 0.02
+_READY_SLACK = 1.5
 _BY_HAND_S, _STORED_S = 120.0, 60.0  # seconds of frames that a given neutral counts for
 
 logger = logging.getLogger(__name__)
@@ -129,7 +130,9 @@ class NeutralKeeper:
         if entry.was_ready and stamp_ns - entry.usable_ns > self.settings.stale_after_s * 1e9:
             return NeutralState.STALE
         enough = entry.known or entry.estimator.support_s >= self.settings.ready_after_s
-        if enough and uncertainty <= self.settings.ready_uncertainty:
+        # Once ready, a little more doubt does not take it back: states that flicker help nobody.
+        slack = _READY_SLACK if entry.was_ready else 1.0
+        if enough and uncertainty <= slack * self.settings.ready_uncertainty:
             entry.was_ready = True
             return NeutralState.READY
         return NeutralState.LEARNING
