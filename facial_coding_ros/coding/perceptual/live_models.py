@@ -21,8 +21,17 @@ from .runs import Run
 from .training import encode
 
 SVM_COSTS = (0.001, 0.01, 0.1, 1.0)
-NEUTRAL_SHARE = 0.4
-"""How often a robot is taken to see a neutral face, for the probabilities; the other labels are equally likely."""
+PRIOR = {
+    "neutral": 0.4,
+    "happy": 0.25,
+    "sad": 0.07,
+    "angry": 0.07,
+    "surprised": 0.07,
+    "disgusted": 0.05,
+    "scared": 0.05,
+    "contempt": 0.04,
+}
+"""How often a robot is taken to see each expression, for the probabilities: mostly none, then smiles. Our guess."""
 
 LEAST_DEGREE = 2
 """Expressions of degree 1 are traces that a neutral face shows as well: the classifier is not fitted to them."""
@@ -38,10 +47,9 @@ def labelled(faces: ExpressionSet, least_degree: int = 1) -> ExpressionSet:
 
 
 def prior_weights(label: NDArray[np.int64]) -> FloatArray:
-    """Weights (n,) under which neutral has its share and the other labels share the rest equally."""
+    """Weights (n,) under which each label has its share of PRIOR."""
     counts = np.maximum(np.bincount(label, minlength=len(EXPRESSION_LABELS)), 1)
-    prior = np.full(len(EXPRESSION_LABELS), (1 - NEUTRAL_SHARE) / (len(EXPRESSION_LABELS) - 1))
-    prior[0] = NEUTRAL_SHARE
+    prior = np.array([PRIOR[name] for name in EXPRESSION_LABELS])
     return (prior / counts)[label].astype(np.float32) * len(label)
 
 
@@ -131,7 +139,7 @@ def write_live_models(run: Run, split: Split, folder: Path, command: str) -> Exp
             "latent_model": encoder.name,
             "latent_model_sha256": hashlib.sha256(encoder.read_bytes()).hexdigest(),
             "labels": list(EXPRESSION_LABELS),
-            "prior": f"neutral {NEUTRAL_SHARE:g}, the other labels equal",
+            "prior": PRIOR,
             "inputs": {LATENT: f"(n, {run.settings.latent}) float32"},
             "outputs": {
                 OUTPUTS[0]: f"(n, {len(EXPRESSION_LABELS)}) float32, sums to 1",
