@@ -171,20 +171,27 @@ class PartSimilarity:
         ((*range(22, 27), *range(42, 48)), (42, 45), ((800, 1000), (1000, 1000))),
         (tuple(range(17)), (0, 16), ((300, 1000), (1100, 1000))),
     )
-    NOSE, NOSE_POINT, NOSE_PLACE = tuple(range(27, 36)), 27, (700, 1000)
+    NOSE, NOSE_POINT, NOSE_PLACE = slice(27, 36), 27, (700, 1000)
+
+    def __init__(self) -> None:
+        part_of = np.concatenate([np.full(len(part), k) for k, (part, _, _) in enumerate(self.PARTS)])
+        self._points = np.concatenate([part for part, _, _ in self.PARTS])
+        self._first, self._second = (np.array([pair[i] for _, pair, _ in self.PARTS]) for i in (0, 1))
+        places = np.array([places for _, _, places in self.PARTS], np.float64) @ [1, 1j]
+        self._start, self._span = places[:, 0], places[:, 1] - places[:, 0]
+        self._part_of = part_of
 
     def __call__(self, points: FloatArray) -> FloatArray:
         """(n, 68, 2) -> (n, 68, 2), both in the registered frame."""
         out = points.copy()
         as_complex = points[..., 0] + 1j * points[..., 1]
-        for part, (first, second), places in self.PARTS:
-            a, b = (complex(*place) for place in places)
-            start, end = as_complex[:, first], as_complex[:, second]
-            turn = (b - a) / np.where(abs(end - start) > 1e-9, end - start, 1)
-            moved = (as_complex[:, part] - start[:, None]) * turn[:, None] + a
-            out[:, part, 0], out[:, part, 1] = moved.real, moved.imag
-        shift = np.array(self.NOSE_PLACE, np.float32) - points[:, self.NOSE_POINT]
-        out[:, self.NOSE] = points[:, self.NOSE] + shift[:, None, :]
+        first = as_complex[:, self._first]
+        length = as_complex[:, self._second] - first
+        turn = self._span / np.where(np.abs(length) > 1e-9, length, 1)
+        offset = self._start - first * turn
+        moved = as_complex[:, self._points] * turn[:, self._part_of] + offset[:, self._part_of]
+        out[:, self._points, 0], out[:, self._points, 1] = moved.real, moved.imag
+        out[:, self.NOSE] += (np.array(self.NOSE_PLACE, np.float32) - points[:, self.NOSE_POINT])[:, None, :]
         return out
 
 
