@@ -1,0 +1,10 @@
+"""DFECS: action units learnt from keypoint motion without labels (arXiv 2406.05434).
+
+Live: DfecsEncoder. Training, which needs scikit-learn: `facial_coding_ros.coding.dfecs.model.DFECS`.
+"""
+
+from .card import ModelError
+from .encoder import DfecsEncoder
+from .settings import DfecsSettings
+
+__all__ = ["DfecsEncoder", "DfecsSettings", "ModelError"]

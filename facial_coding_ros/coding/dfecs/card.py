@@ -1,0 +1,77 @@
+"""The card of a DFECS model: NAME.yaml beside NAME.npz (for training tools) and NAME.onnx (for the node)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...models import model_path
+
+KIND = "dfecs"
+SCHEME = "68"
+
+
+class ModelError(ValueError):
+    """A model that cannot be used; one line that says which file, what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the node needs of a card. names: of the AUs. folder: where the model's files are."""
+
+    path: Path
+    names: tuple[str, ...]
+    content: dict[str, Any]
+
+    @property
+    def graph(self) -> Path:
+        return self.path.with_suffix(".onnx")
+
+    @property
+    def arrays(self) -> Path:
+        return self.path.with_suffix(".npz")
+
+    @classmethod
+    def read(cls, model: str | Path) -> Card:
+        """Of a name in models/ or a path. Raises ModelError when it is no DFECS model, another scheme or damaged."""
+        path = find_card(model)
+        try:
+            content = yaml.safe_load(path.read_text())
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ModelError(f"{path} is not a readable model card: {' '.join(str(error).split())}") from None
+        kind = content.get("kind") if isinstance(content, dict) else None
+        if kind != KIND:
+            raise ModelError(f"{path} is not a DFECS model: its kind is {kind!r}; {KIND!r} is expected")
+        if content.get("scheme") != SCHEME:
+            raise ModelError(
+                f"{path} is for keypoint scheme {content.get('scheme')!r}; the node measures scheme {SCHEME!r}"
+            )
+        names = content.get("names")
+        if not (isinstance(names, list) and names and all(isinstance(n, str) for n in names)):
+            raise ModelError(f"{path} does not name its action units (names: a list)")
+        card = cls(path, tuple(names), content)
+        for file, key in ((card.arrays, "sha256"), (card.graph, "onnx_sha256")):
+            if not file.is_file():
+                raise ModelError(f"{file} is missing; it belongs beside {path.name}")
+            if digest(file) != content.get(key):
+                raise ModelError(f"{file} is not the file that {path.name} describes: the sha256 differs")
+        return card
+
+
+def find_card(model: str | Path) -> Path:
+    """The path of a card: as given, or in models/. Raises FileNotFoundError naming what is there."""
+    path = Path(model).expanduser()
+    path = path.with_suffix(".yaml") if path.suffix in (".npz", ".onnx", "") else path
+    if path.is_file():
+        return path
+    if len(path.parts) == 1:
+        return model_path(path.name)
+    raise FileNotFoundError(f"No DFECS model card {path}.")
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
