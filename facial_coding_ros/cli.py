@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "synthesize": ("synthesize", "rendered people whose action units are known, seen through the tracker"),
     "train perceptual": ("train_perceptual", "a perceptual latent model: VAE, M1 or M2, and the robot's files from it"),
     "evaluate perceptual": ("evaluate_perceptual", "perceptual models compared, drawn and reported"),
+    "train dfecs": ("train_dfecs", "data-driven action units from motions without labels"),
     "prepare au": ("prepare_au", "cuts the faces out of BP4D or DISFA, for the image networks"),
     "train au": ("train_au", "EAC-Net, JAA-Net or ME-GraphAU on BP4D or DISFA"),
     "evaluate au": ("evaluate_au", "image networks tested by fold, with heat maps and a comparison page"),
