@@ -10,7 +10,10 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 @dataclass(frozen=True)
 class Health:
-    """One second of the node's life. stage_s: mean seconds a frame by stage. neutrals: faces by neutral state."""
+    """One second of the node's life. stage_s: mean seconds a frame by stage. neutrals: faces by neutral state.
+
+    notices: what the store of neutrals wants a person to know.
+    """
 
     active: bool
     image_topic: str
@@ -25,6 +28,7 @@ class Health:
     stage_s: dict[str, float] = field(default_factory=dict)
     neutrals: dict[str, int] = field(default_factory=dict)
     backend: str = ""
+    notices: tuple[str, ...] = ()
 
 
 def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
@@ -37,6 +41,8 @@ def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
     elif health.faces_left_out:
         status.level = DiagnosticStatus.WARN
         status.message = f"{health.faces} faces, {health.faces_left_out} left out (tracking.max_faces)"
+    elif health.notices:
+        status.level, status.message = DiagnosticStatus.WARN, health.notices[-1]
     else:
         status.level, status.message = DiagnosticStatus.OK, f"{health.faces} faces"
     values = {
@@ -52,6 +58,7 @@ def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
     }
     values |= {f"{stage} (ms)": f"{seconds * 1e3:.2f}" for stage, seconds in health.stage_s.items()}
     values |= {f"neutral {state}": str(count) for state, count in health.neutrals.items()}
+    values |= {f"neutral store {number}": notice for number, notice in enumerate(health.notices, 1)}
     status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
     array = DiagnosticArray(status=[status])
     array.header.stamp = stamp

@@ -297,6 +297,7 @@ class FacialCodingNode(LifecycleNode):
             stage_s=self._pipeline.times.take(),
             neutrals=self._neutral_states,
             backend=self._pipeline.backend,
+            notices=self._pipeline.neutral.notices,
         )
         stamp = self.get_clock().now().to_msg()  # diagnostics speak of the node, not of an image
         self._diagnostics.publish(diagnostics.message(self.get_name(), stamp, health))
