@@ -97,7 +97,7 @@ def _build_for(models: list[ModelFile], arguments: argparse.Namespace) -> int:
             start = time.monotonic()
             try:
                 graph = to_half(model.graph, model.name) if arguments.precision == "fp16" else model.graph
-                plan = library.build(graph, model.name, arguments.max_batch, target)
+                plan = library.build(graph, model.name, arguments.max_batch, (target,))
             except (TensorRtError, ModelError) as error:
                 failed += 1
                 print(f"{model.name}, {arguments.precision}, {target}: {error}")

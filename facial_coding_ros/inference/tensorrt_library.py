@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,8 +75,8 @@ class TensorRtLibrary:
         known = getattr(self.module, "ComputeCapability", None)
         return tuple(name for name in getattr(known, "__members__", ()) if name.startswith("SM")) if self.rtx else ()
 
-    def build(self, graph: bytes, name: str, max_batch: int, target: str = "") -> bytes:
-        """An engine of an ONNX graph for batches of 1 to max_batch. target: "SM86"; empty: the GPU at hand.
+    def build(self, graph: bytes, name: str, max_batch: int, targets: Sequence[str] = ()) -> bytes:
+        """An engine of an ONNX graph for batches of 1 to max_batch. targets: "SM86" ...; none: the GPU at hand.
 
         Raises TensorRtError naming the refused operation, or what the builder said.
         """
@@ -92,11 +93,13 @@ class TensorRtLibrary:
         config.clear_flag(trt.BuilderFlag.TF32)
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
         config.progress_monitor = _progress(trt, name)
-        if target:
-            if target not in self.targets:
-                raise TensorRtError(f"{self} builds for {', '.join(self.targets) or 'its own GPU'}; not {target}")
-            config.num_compute_capabilities = 1
-            config.set_compute_capability(getattr(trt.ComputeCapability, target), 0)
+        if unknown := [target for target in targets if target not in self.targets]:
+            there = ", ".join(self.targets) or "its own GPU"
+            raise TensorRtError(f"{self} builds for {there}; not for {', '.join(unknown)}")
+        if targets:
+            config.num_compute_capabilities = len(targets)
+        for index, target in enumerate(targets):
+            config.set_compute_capability(getattr(trt.ComputeCapability, target), index)
         self._add_profile(builder, network, config, name, max_batch)
         plan = builder.build_serialized_network(network, config)
         if plan is None:
