@@ -6,6 +6,7 @@ holds pictures of people: the data set's licence holds for it too.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ class PreparedFaces:
                 labels, landmarks = arrays["labels"], arrays["landmarks"]
         except FileNotFoundError:
             raise DatasetError(f"{root} has no {INDEX}: no prepared faces, or their preparation was cut off.") from None
-        except (KeyError, ValueError, OSError) as error:
+        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
             raise DatasetError(f"{root / INDEX} cannot be used: {error}") from None
         count = len(columns["files"])
         if labels.shape != (count, len(aus)) or landmarks.shape != (count, 68, 2):
