@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,21 +75,43 @@ class RenderedPicture:
     landmarks_cm: FloatArray
 
 
-def render_person(geometry: Geometry, rng: np.random.Generator, style: str, pictures: int) -> Iterator[RenderedPicture]:
-    """All pictures of one random person; `group` numbers the expressions, shown again where it repeats."""
-    person = Person(geometry, rng.standard_normal(IDENTITIES).astype(np.float32), PersonLook.sample(rng, style))
+@dataclass(frozen=True)
+class PicturePlan:
+    """What one picture will show. group numbers the expressions of a person, shown again where it repeats."""
+
+    sample: ExpressionSample
+    look: PictureLook
+    group: int
+
+
+@dataclass(frozen=True)
+class PersonPlan:
+    """Everything about a random person but the pictures themselves. identity: (100,) weights of unit variance."""
+
+    identity: FloatArray
+    look: PersonLook
+    manner: Manner
+    pictures: tuple[PicturePlan, ...]
+
+
+def plan_person(options: SetOptions, person: int) -> PersonPlan:
+    """The person of that number of a set: the same numbers for the same seed."""
+    rng, style = np.random.default_rng([options.seed, person]), options.styles[person % len(options.styles)]
+    identity, person_look = rng.standard_normal(IDENTITIES).astype(np.float32), PersonLook.sample(rng, style)
     manner = Manner.sample(rng)
     sitting = PictureLook.sample(rng, style)
     shown: list[ExpressionSample] = []
-    for number in range(pictures):
+    plans = []
+    for number in range(options.pictures):
         resting = number < NEUTRALS + TURNS
+        repeated = number - (options.pictures - REPEATS)
         if resting:
             sample = sample_expression(rng, "neutral")
-        elif number >= pictures - REPEATS:
-            sample = shown[NEUTRALS + TURNS + number - (pictures - REPEATS)]
+        elif repeated >= 0:
+            sample = shown[NEUTRALS + TURNS + repeated]
         else:
             sample = sample_expression(rng)
-        if not (number >= pictures - REPEATS):
+        if repeated < 0:
             shown.append(sample)
         group = next(i for i, other in enumerate(shown) if other is sample)
         pose_deg = 4.0 if resting else 6.0
@@ -97,19 +119,24 @@ def render_person(geometry: Geometry, rng: np.random.Generator, style: str, pict
         look = PictureLook.sample(rng, style, pose_deg) if elsewhere else sitting.next_picture(rng, pose_deg)
         if NEUTRALS <= number < NEUTRALS + TURNS:
             angle, size = rng.uniform(0, 2 * np.pi), rng.uniform(15, 30)
-            look = PictureLook(**{**vars(look), "yaw_deg": size * np.cos(angle), "pitch_deg": size * np.sin(angle)})
-        moved = offsets(sample, manner, geometry.head.expression)
-        vertices = person.neutral + moved
-        gap = (
-            vertices[_UPPER_LIP, 1]
-            - vertices[_LOWER_LIP, 1]
-            - (person.neutral[_UPPER_LIP, 1] - person.neutral[_LOWER_LIP, 1])
-        )
+            look = replace(look, yaw_deg=float(size * np.cos(angle)), pitch_deg=float(size * np.sin(angle)))
+        plans.append(PicturePlan(sample, look, group))
+    return PersonPlan(identity, person_look, manner, tuple(plans))
+
+
+def render_person(geometry: Geometry, plan: PersonPlan) -> Iterator[RenderedPicture]:
+    """All pictures of one person."""
+    person = Person(geometry, plan.identity, plan.look)
+    rest_gap = person.neutral[_UPPER_LIP, 1] - person.neutral[_LOWER_LIP, 1]
+    for picture in plan.pictures:
+        sample = picture.sample
+        vertices = person.neutral + offsets(sample, plan.manner, geometry.head.expression)
+        gap = vertices[_UPPER_LIP, 1] - vertices[_LOWER_LIP, 1] - rest_gap
         right, left = with_lips(sample, float(gap))
         both = np.maximum(right, left)
         wrinkles = {str(code): float(both[CODES.index(code)]) for code in (1, 4, 6, 7, 9, 12)}
-        image = render(person, vertices, look, wrinkles, sample.gaze_deg)
-        yield RenderedPicture(image, sample, right, left, group, look, vertices[list(LANDMARKS)])
+        image = render(person, vertices, picture.look, wrinkles, sample.gaze_deg)
+        yield RenderedPicture(image, sample, right, left, picture.group, picture.look, vertices[list(LANDMARKS)])
 
 
 def make_set(
@@ -173,10 +200,9 @@ def _make_chunk(
     rows: dict[str, list[object]] = {}
     tiles: list[list[ImageArray]] = []
     for person in people:
-        rng = np.random.default_rng([options.seed, person])
         style = options.styles[person % len(options.styles)]
         line: list[ImageArray] = []
-        for number, picture in enumerate(render_person(geometry, rng, style, options.pictures)):
+        for number, picture in enumerate(render_person(geometry, plan_person(options, person))):
             mesh = tracker(picture.image)
             row = {
                 "mesh": np.full((478, 3), np.nan, np.float32) if mesh is None else mesh,
@@ -210,6 +236,12 @@ def _tile(image: ImageArray, mesh: FloatArray | None) -> ImageArray:
     for x, y in [] if mesh is None else (mesh[:468:6, :2] * scale).astype(int).tolist():
         cv2.circle(tile, (x, y), 0, (0, 255, 0), 1)
     return tile
+
+
+def set_options(folder: Path) -> SetOptions:
+    """The options that a set was made with. Raises FileNotFoundError without a manifest."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return SetOptions(manifest["people"], manifest["pictures"], manifest["seed"], tuple(manifest["styles"]))
 
 
 def load_set(folder: Path) -> dict[str, NDArray[Any]]:

@@ -25,6 +25,19 @@ def eye_distance_px(face: Face) -> float:
     return 0.5 * math.sqrt(float(across @ across))
 
 
+def doubt(turn_deg: FloatArray, eye_distance: FloatArray) -> FloatArray:
+    """How much more (>= 1) the tracker's answers stray than for a large frontal face; of turns in degrees and eye
+    distances in pixels, both (n,)."""
+    strayed = 1.0 + (turn_deg / 12.0) ** 2 + (20.0 / np.maximum(eye_distance, 1.0)) ** 2
+    return np.asarray(np.minimum(strayed, 8.0), np.float32)
+
+
+def doubt_of_faces(faces: Sequence[Face]) -> FloatArray:
+    """`doubt` of faces, (n,)."""
+    turns = [math.hypot(face.pose.yaw_deg, face.pose.pitch_deg) for face in faces]
+    return doubt(np.array(turns, np.float32), np.array([eye_distance_px(face) for face in faces], np.float32))
+
+
 def of_view(faces: Sequence[Face], settings: FacsSettings) -> FloatArray:
     """Factor 0..1 of each face and action unit, (faces, units): head pose, size, visibility of the unit's region."""
     pose_span = settings.no_pose_deg - settings.full_pose_deg

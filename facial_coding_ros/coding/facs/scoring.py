@@ -127,7 +127,7 @@ def confusion(
     out = np.full((units, units), np.nan, np.float32)
     for i in range(units):
         others = np.delete(truth, [i, *together.get(i, ())], 1)
-        rows = (truth[:, i] >= strong) & (others.max(1) <= truth[:, i] - 0.2)
+        rows = (truth[:, i] >= strong) & (others.max(1, initial=0) <= truth[:, i] - 0.2)
         if rows.any():
             out[i] = estimate[rows].mean(0)
     return out

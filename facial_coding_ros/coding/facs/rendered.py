@@ -1,0 +1,124 @@
+"""A rendered set (`facial_coding synthesize`) as motions with their truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...keypoints import Registration
+from ...keypoints.mesh_mirror import MESH_PAIRS
+from ...types import SURFACE_POINTS, FloatArray
+from .action_units import CODES
+from .confidence import doubt
+
+NEUTRALS = 3
+"""The first pictures of each person are resting ones, the next is resting with the head turned (synthesis.dataset)."""
+LIPS_APART_CM = 2.2
+"""Gap between the inner lips that is AU25 at E."""
+_UPPER, _LOWER = 62, 66  # of the 68 landmarks
+_MIRROR = np.arange(SURFACE_POINTS)
+for _a, _b in MESH_PAIRS:
+    _MIRROR[_a], _MIRROR[_b] = _b, _a
+
+
+def mirrored(motion: FloatArray) -> FloatArray:
+    """Motions (..., 468, 3) of the mirror image."""
+    return motion[..., _MIRROR, :] * np.array([-1, 1, 1], np.float32)
+
+
+@dataclass(frozen=True)
+class MotionSet:
+    """Motions against the neutral of the same person, as the tracker reports both.
+
+    motion: (n, 468, 3). sides: (n, 2, units) truth, right first. person, number, group, kind, style: (n,), see
+    synthesis.dataset; person differs between sets. turn_deg, eye_distance_px: (n,).
+    """
+
+    motion: FloatArray
+    sides: FloatArray
+    person: NDArray[np.int64]
+    number: NDArray[np.int64]
+    group: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    style: NDArray[np.int64]
+    turn_deg: FloatArray
+    eye_distance_px: FloatArray
+
+    @property
+    def resting(self) -> NDArray[np.bool_]:
+        return self.number < NEUTRALS
+
+    @property
+    def turned(self) -> NDArray[np.bool_]:
+        """Resting, the head turned by 15 to 30 degrees."""
+        return self.number == NEUTRALS
+
+    @property
+    def doubt(self) -> FloatArray:
+        """(n,), see confidence.doubt."""
+        return doubt(self.turn_deg, self.eye_distance_px)
+
+    def take(self, rows: NDArray[Any]) -> MotionSet:
+        return MotionSet(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    def with_mirror_images(self) -> MotionSet:
+        """Twice as many rows: the second half mirrored."""
+        parts = {field.name: np.concatenate([getattr(self, field.name)] * 2) for field in fields(self)}
+        parts["motion"] = np.concatenate([self.motion, mirrored(self.motion)])
+        parts["sides"] = np.concatenate([self.sides, self.sides[:, ::-1]])
+        return MotionSet(**parts)
+
+
+def load_motions(folders: Sequence[Path], registration: Registration, seed: int = 0, draws: int = 1) -> MotionSet:
+    """Motions of rendered sets; each picture `draws` times, against the mean of other resting pictures drawn at random.
+
+    Raises FileNotFoundError for a folder without a set.
+    """
+    from ...synthesis.dataset import load_set
+
+    rng = np.random.default_rng(seed)
+    parts: list[dict[str, NDArray[Any]]] = []
+    for number, folder in enumerate(folders):
+        raw = load_set(folder)
+        raw = {name: values[raw["tracked"]] for name, values in raw.items()}
+        points = np.concatenate([
+            np.stack([face.dense for face in registration.register(raw["mesh"][start : start + 500])])
+            for start in range(0, len(raw["mesh"]), 500)
+        ])  # fmt: skip
+        sides = np.stack([raw["right"], raw["left"]], 1)
+        gap = raw["landmarks_cm"][:, _UPPER, 1] - raw["landmarks_cm"][:, _LOWER, 1]
+        for person in np.unique(raw["person"]):
+            rows = np.flatnonzero(raw["person"] == person)
+            rest = rows[raw["number"][rows] < NEUTRALS]
+            if len(rest) < 2:
+                continue
+            opened = gap[rows] - gap[rest].mean()
+            sides[rows, :, CODES.index(25)] = np.where(opened > 0.1, np.clip(opened / LIPS_APART_CM, 0, 1), 0)[:, None]
+            for _ in range(draws):
+                neutral = np.stack([
+                    points[rng.choice(rest[rest != row], int(rng.integers(1, 1 + (rest != row).sum())), False)].mean(0)
+                    for row in rows
+                ])  # fmt: skip
+                parts.append({
+                    "motion": points[rows] - neutral,
+                    "sides": sides[rows],
+                    "person": raw["person"][rows].astype(np.int64) + 1_000_000 * number,
+                    "number": raw["number"][rows],
+                    "group": raw["group"][rows],
+                    "kind": raw["kind"][rows],
+                    "style": raw["style"][rows],
+                    "turn_deg": np.hypot(raw["pose_deg"][rows, 0], raw["pose_deg"][rows, 1]),
+                    "eye_distance_px": raw["eye_distance_px"][rows],
+                })  # fmt: skip
+    return MotionSet(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+
+def joined(parts: Sequence[MotionSet]) -> MotionSet:
+    """All rows of several."""
+    names = [field.name for field in fields(MotionSet)]
+    return MotionSet(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})

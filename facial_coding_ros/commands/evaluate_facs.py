@@ -1,0 +1,189 @@
+"""How well FACS action units are estimated.
+
+set: on rendered people that the model was not trained on. codes: face codes of a labelled video or bag, as
+`facial_coding replay` writes them, against a CSV of intensities per frame, DISFA's label folder or BP4D's occurrence.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from ..cli import UserError
+from ..coding.facs import FacsEstimator
+from ..coding.facs.action_units import CODES
+from ..coding.facs.answers import stronger_side
+from ..coding.facs.labels import LabelError, matched, read_labels
+from ..coding.facs.rendered import MotionSet, load_motions
+from ..coding.facs.report import agreement_table, draw_calibration, draw_confusion, draw_intensity, percent
+from ..coding.facs.scoring import PRESENT_FROM, agreement, calibration, confusion, share
+from ..coding.facs.study import SMILE_COMPANIONS, Split
+from ..keypoints import Registration
+from ..types import FloatArray
+
+_SHARED = {25: (26, 27), 26: (25, 27), 27: (25, 26), 43: (45,), 45: (43,), 16: (25,), 10: (25,), 22: (25,)}
+TOGETHER = {CODES.index(code): [CODES.index(other) for other in others] for code, others in _SHARED.items()}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    rendered = kinds.add_parser("set", help="rendered people")
+    rendered.add_argument("sets", type=Path, nargs="+", help="folders of rendered sets")
+    rendered.add_argument("--everyone", action="store_true", help="all people: the sets were not trained on")
+    rendered.add_argument("--seed", type=int, default=0, help="of the training, to find its test people; default 0")
+    rendered.add_argument("--model", type=Path, help="default: the one that ships")
+    rendered.add_argument("--out", type=Path, default=Path("docs/results/facs"), help="default %(default)s")
+    codes = kinds.add_parser("codes", help="face codes of a labelled recording")
+    codes.add_argument("codes", type=Path, help="face_codes.csv of facial_coding replay")
+    codes.add_argument("labels", type=Path, help="CSV, DISFA's folder of a subject, or BP4D's occurrence CSV")
+    codes.add_argument("--person", default="", help="face_id or person_id, where there are several")
+    codes.add_argument("--first-frame", type=int, help="number of the recording's first frame in the labels")
+    codes.add_argument("--out", type=Path, help="also write the table to this file")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        return _set(arguments) if arguments.kind == "set" else _codes(arguments)
+    except (LabelError, FileNotFoundError, ValueError) as error:
+        raise UserError(str(error)) from error
+
+
+def _codes(arguments: argparse.Namespace) -> int:
+    labels = read_labels(arguments.labels, arguments.first_frame)
+    truth, estimate, codes = matched(labels, arguments.codes, arguments.person)
+    known = np.isfinite(truth).all(1)
+    truth, estimate = truth[known], np.nan_to_num(estimate[known])
+    # One person: intervals from stretches of a hundred frames, which are not independent of each other either.
+    each, mean = agreement(truth, estimate, np.arange(len(truth)) // 100)
+    lines = [
+        f"# {arguments.codes.name} against {arguments.labels.name}",
+        "",
+        f"{len(truth)} frames; 95 % intervals over stretches of 100 frames.",
+        "" if not labels.occurrence else "Presence only is coded: ICC and correlation are against 0 and 1.",
+        "",
+        *agreement_table(codes, each, mean),
+    ]
+    print("\n".join(lines))
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text("\n".join(lines) + "\n")
+    return 0
+
+
+def _set(arguments: argparse.Namespace) -> int:
+    data = load_motions(arguments.sets, Registration(), arguments.seed, draws=1 if arguments.everyone else 2)
+    if not arguments.everyone:
+        data = data.take(Split.of(data, arguments.seed).test)
+    estimator = FacsEstimator.load(arguments.model)
+    sides, presence = estimator.infer(data.motion, data.doubt)
+    truth, estimate = stronger_side(data.sides), stronger_side(sides)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    draw_confusion(arguments.out / "confusion.png", CODES, confusion(truth, estimate, TOGETHER))
+    draw_calibration(arguments.out / "calibration.png", presence, truth, CODES)
+    draw_intensity(arguments.out / "intensity.png", truth, estimate, CODES)
+    lines = _page(arguments, data, truth, estimate, sides, presence)
+    (arguments.out / "rendered_people.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+    return 0
+
+
+def _page(
+    arguments: argparse.Namespace,
+    data: MotionSet,
+    truth: FloatArray,
+    estimate: FloatArray,
+    sides: FloatArray,
+    presence: FloatArray,
+) -> list[str]:
+    each, mean = agreement(truth, estimate, data.person)
+    options = " --everyone" if arguments.everyone else f" --seed {arguments.seed}"
+    lines = [
+        "# Rendered people the model was not trained on",
+        "",
+        f"Command: `facial_coding evaluate facs set SET{options}`, 2-core x86-64. "
+        f"{len(np.unique(data.person))} people, {len(truth)} motions; 95 % intervals by person.",
+        "",
+        *agreement_table(CODES, each, mean),
+        "",
+        "## False action units",
+        "",
+        "| | share |",
+        "|---|---|",
+    ]
+    for name, rows, limit in (
+        ("resting face, any unit above 0.3", data.resting, 0.3),
+        ("head turned 15 to 30 degrees, any unit above 0.25", data.turned, 0.25),
+    ):
+        lines.append(f"| {name} | {percent(share((estimate[rows] > limit).any(1), data.person[rows]))} |")
+    lines += ["", "Units most often above 0.25 in turned heads: " + _most(estimate[data.turned] > 0.25) + "."]
+    lines += _smiles(data, estimate) + _one_sided(data, sides) + _conditions(data, truth, estimate)
+    bins = calibration(presence.reshape(-1), (truth >= PRESENT_FROM).reshape(-1))
+    known = bins[:, 2] > 0
+    error = float((np.abs(bins[known, 0] - bins[known, 1]) * bins[known, 2]).sum() / bins[known, 2].sum())
+    lines += [
+        "",
+        "## Probability of presence",
+        "",
+        f"Expected calibration error over all units: {error:.3f}. Plots: calibration.png. Medians by true intensity: "
+        "intensity.png. Confusions: confusion.png.",
+    ]
+    return lines
+
+
+def _most(flags: np.ndarray) -> str:
+    order = np.argsort(-flags.mean(0))[:5]
+    return ", ".join(f"AU{CODES[k]} {100 * flags[:, k].mean():.0f} %" for k in order if flags[:, k].any()) or "none"
+
+
+def _smiles(data: MotionSet, estimate: FloatArray) -> list[str]:
+    from ..synthesis.expressions import KINDS
+
+    at = CODES.index(12)
+    rows = (data.kind == KINDS.index("smile")) & (data.sides[:, :, at].min(1) >= 0.3)
+    people, found = data.person[rows], estimate[rows]
+    rank = (found > found[:, [at]]).sum(1)
+    false = [k for k in range(len(CODES)) if CODES[k] not in SMILE_COMPANIONS]
+    invented = (found[:, false] > 0.3) & (stronger_side(data.sides[rows])[:, false] < 0.15)
+    order = np.argsort(-invented.mean(0))[:5]
+    return [
+        "",
+        "## Smiles (AU12 of 0.3 and more on both sides, with what comes along)",
+        "",
+        f"AU12 first: {percent(share(rank == 0, people))}; among two: {percent(share(rank <= 1, people))}. Invented "
+        "above 0.3: " + ", ".join(f"AU{CODES[false[k]]} {100 * invented[:, k].mean():.0f} %" for k in order) + ".",
+    ]
+
+
+def _one_sided(data: MotionSet, sides: FloatArray) -> list[str]:
+    title = "## One-sided action units (difference of the sides of 0.4 and more)"
+    lines = ["", title, "", "| | cases | seen on its side |", "|---|---|---|"]
+    for code in (2, 4, 10, 12, 14, 15, 20, 45):
+        at = CODES.index(code)
+        apart = data.sides[:, 0, at] - data.sides[:, 1, at]
+        rows = np.abs(apart) >= 0.4
+        agrees = (sides[rows, 0, at] - sides[rows, 1, at]) * np.sign(apart[rows]) > 0.05
+        if rows.sum() >= 5:
+            lines.append(f"| AU{code} | {rows.sum()} | {percent(share(agrees, data.person[rows]))} |")
+    return lines
+
+
+def _conditions(data: MotionSet, truth: FloatArray, estimate: FloatArray) -> list[str]:
+    from ..coding.facs.scoring import icc31
+    from ..synthesis.render_look import STYLES
+
+    groups = {
+        "head within 8 degrees": data.turn_deg < 8,
+        "8 to 15 degrees": (data.turn_deg >= 8) & (data.turn_deg < 15),
+        "15 degrees and more": data.turn_deg >= 15,
+        "eye distance under 30 px": data.eye_distance_px < 30,
+        "30 to 60 px": (data.eye_distance_px >= 30) & (data.eye_distance_px < 60),
+        "60 px and more": data.eye_distance_px >= 60,
+    } | {f"style {name}": data.style == number for number, name in enumerate(STYLES)}
+    lines = ["", "## By view", "", "| | motions | mean ICC | ICC of AU12 |", "|---|---|---|---|"]
+    for name, rows in groups.items():
+        icc = [icc31(truth[rows, k], estimate[rows, k]) for k in range(len(CODES))]
+        if np.isfinite(icc).any():
+            lines.append(f"| {name} | {rows.sum()} | {np.nanmean(icc):.2f} | {icc[CODES.index(12)]:.2f} |")
+    return lines

@@ -1,0 +1,198 @@
+"""Trains the FACS estimator on rendered sets (`facial_coding synthesize`) and compares it with simpler ones.
+
+People are split 70 / 12 / 18 % into training, calibration and test. Leaves the model with its card and the table of all
+estimators on the test people. Needs torch, scipy and onnx (standalone/requirements-training.txt).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from ..cli import UserError
+from ..coding.facs.action_units import CODES
+from ..coding.facs.linear import Predictor, ideal_shapes, part_ridge, ridge, sparse_code
+from ..coding.facs.network import FacsNetwork, NetworkOptions, calibrate, to_onnx, train
+from ..coding.facs.rendered import MotionSet, joined, load_motions
+from ..coding.facs.response import IdealMotions, TrackerResponse
+from ..coding.facs.study import TABLE_HEAD, Figures, Split, as_card, figures, reliability
+from ..keypoints import Registration
+from ..types import FloatArray
+
+_LICENCE = (
+    "Apache-2.0, as this package; made from ICT-FaceKit's shapes (MIT, (c) 2020 USC Institute for Creative "
+    "Technologies) seen through MediaPipe (Apache-2.0)"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sets", type=Path, nargs="+", help="folders of rendered sets")
+    parser.add_argument("--out", type=Path, default=Path("models/facs.onnx"), help="default %(default)s")
+    parser.add_argument(
+        "--table", type=Path, default=Path("docs/results/facs/estimators.md"), help="default %(default)s"
+    )
+    parser.add_argument("--steps", type=int, default=NetworkOptions.steps, help="default %(default)s")
+    parser.add_argument(
+        "--drawn", type=int, default=8000, help="motions drawn beside the tracked ones; default %(default)s"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
+    parser.add_argument("--only-network", action="store_true", help="without the other estimators and styles left out")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        data = load_motions(arguments.sets, Registration(), arguments.seed, draws=2)
+    except FileNotFoundError as error:
+        raise UserError(str(error)) from error
+    split = Split.of(data, arguments.seed)
+    if len(np.unique(data.person[split.test])) < 2:
+        raise UserError(f"{len(np.unique(data.person))} people are too few to train, calibrate and test on; make more.")
+    options = NetworkOptions(steps=arguments.steps, seed=arguments.seed)
+    study = Study(data.take(split.train), data.take(split.calibrate), data.take(split.test), options)
+    response = TrackerResponse.fit(study.training, arguments.sets)
+    rng = np.random.default_rng(arguments.seed)
+    drawn, sides = IdealMotions().draw(arguments.drawn, rng)
+    made = (response.seen(drawn, rng), sides)
+    network = study.network(made, response.residual)
+    compared = {"network, tracked and drawn motions": figures(network.sides, study.test)}
+    print(TABLE_HEAD)
+    for name, found in compared.items():
+        print(found.row(name))
+    write_model(arguments, network, study, compared, response.explained)
+    left_out: dict[str, Figures] = {}
+    if not arguments.only_network:
+        for name, predict in study.others().items():
+            compared[name] = figures(predict, study.test)
+            print(compared[name].row(name), flush=True)
+        plain = study.network(None, None)
+        compared["network, tracked motions only"] = figures(plain.sides, study.test)
+        print(compared["network, tracked motions only"].row("network, tracked motions only"), flush=True)
+        left_out = study.styles_left_out(made, response.residual)
+        write_table(arguments.table, arguments, study, compared, left_out)
+    return 0
+
+
+class Study:
+    """Training, calibration and test people, and what can be made from them."""
+
+    def __init__(self, training: MotionSet, calibration: MotionSet, test: MotionSet, options: NetworkOptions) -> None:
+        self.training, self.calibration, self.test, self.options = training, calibration, test, options
+
+    @property
+    def noise(self) -> FloatArray:
+        """Motions of resting training people, the head turned or not."""
+        return self.training.motion[self.training.resting | self.training.turned]
+
+    def network(self, made: tuple[FloatArray, FloatArray] | None, residual: FloatArray | None) -> FacsNetwork:
+        noise = self.noise if residual is None else np.concatenate([self.noise, residual[::2]])
+        network = train(self.training, noise, self.options, made, lambda line: print(line, flush=True))
+        parts = [part.take(part.resting | part.turned) for part in (self.calibration, self.training)]
+        calibrate(network, self.calibration, joined(parts))
+        return network
+
+    def others(self) -> dict[str, Predictor]:
+        both = self.training.with_mirror_images()
+        return {
+            "non-negative least squares, ideal shapes": ideal_shapes(),
+            "sparse code, learned bases": sparse_code(both, self.noise),
+            "ridge, weak": ridge(both, 1e-4),
+            "ridge, strong": ridge(both, 1e-2),
+            "ridge by part, noise penalty": part_ridge(both, 1e-4, self.noise, 2.0),
+        }
+
+    def styles_left_out(self, made: tuple[FloatArray, FloatArray], residual: FloatArray) -> dict[str, Figures]:
+        """Network trained without one style of rendering, on the test people of that style."""
+        from ..synthesis.render_look import STYLES
+
+        found = {}
+        for number, style in enumerate(STYLES):
+            test = self.test.take(self.test.style == number)
+            if not len(test.motion):
+                continue
+            without = Study(
+                self.training.take(self.training.style != number),
+                self.calibration.take(self.calibration.style != number),
+                test,
+                NetworkOptions(steps=self.options.steps // 3, seed=self.options.seed),
+            )
+            found[style] = figures(without.network(made, residual).sides, test)
+        return found
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    return f"facial_coding train facs SET --steps {arguments.steps} --drawn {arguments.drawn} --seed {arguments.seed}"
+
+
+def write_model(
+    arguments: argparse.Namespace, network: FacsNetwork, study: Study, compared: dict[str, Figures], explained: float
+) -> None:
+    """The graph and its card."""
+    graph = to_onnx(network)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_bytes(graph)
+    trusted = reliability(network.sides, study.calibration)
+    people = [len(np.unique(part.person)) for part in (study.training, study.calibration, study.test)]
+    card = {
+        "name": arguments.out.stem,
+        "what": "FACS action units from keypoint motion: a small perceptron on whitened directions of motion",
+        "trained_on": f"{people[0]} rendered people of ICT-FaceKit ({len(study.training.motion) // 2} pictures) seen "
+        f"through MediaPipe's face mesh, and {arguments.drawn} motions drawn through the linear response learnt from "
+        f"them (explains {100 * explained:.0f} % of tracked motion); calibrated on {people[1]} others; no picture "
+        "of anybody",
+        "command": _command(arguments),
+        "not_for": "diagnosis, detection of lies or intentions, judging people; see docs/facs.md",
+        "licence": _LICENCE,
+        "inputs": {
+            "motion": "(faces, 1404) float32: types.Motion.dense, 468 points x, y, z, in eye distances",
+            "doubt": "(faces, 1, 1) float32: from 1, see coding/facs/confidence.doubt",
+        },
+        "outputs": {
+            "sides": "(faces, 2, units) 0..1: intensity, the person's right side first; 0.2 to 1.0 for A to E",
+            "presence": "(faces, units) 0..1: probability of A or more",
+        },
+        "codes": list(CODES),
+        "reliability": [round(float(value), 3) for value in trusted],
+        "metrics": {f"{people[2]} test people": as_card(compared)["network, tracked and drawn motions"]},
+        "sha256": hashlib.sha256(graph).hexdigest(),
+    }
+    arguments.out.with_suffix(".yaml").write_text(yaml.safe_dump(card, sort_keys=False, width=110, allow_unicode=True))
+    print(f"{arguments.out}: {len(graph) // 1024} KiB")
+
+
+def write_table(
+    path: Path, arguments: argparse.Namespace, study: Study, compared: dict[str, Figures], left_out: dict[str, Figures]
+) -> None:
+    """The comparison as a page."""
+    test = study.test
+    lines = [
+        "# Estimators compared",
+        "",
+        f"Command: `{_command(arguments)}`, 2-core x86-64.",
+        "",
+        f"{len(np.unique(test.person))} rendered test people ({len(test.motion) // 2} pictures, each against two draws "
+        "of neutral pictures), not used for training or calibration. The first line is what ships.",
+        "",
+        TABLE_HEAD,
+        *(found.row(name) for name, found in compared.items()),
+        "",
+        "ICC(3,1) by action unit:",
+        "",
+        "| estimator | " + " | ".join(f"AU{code}" for code in CODES) + " |",
+        "|---|" + "---|" * len(CODES),
+        *(
+            f"| {name} | " + " | ".join(f"{value:.2f}" for value in found.icc) + " |"
+            for name, found in compared.items()
+        ),
+        "",
+        "Network trained without one style of rendering, with a third of the steps, on the test people of that style:",
+        "",
+        TABLE_HEAD,
+        *(found.row(f"without {style}") for style, found in left_out.items()),
+        "",
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines))

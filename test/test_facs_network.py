@@ -1,0 +1,110 @@
+"""The network's graph, calibration and training, on motions small enough to be quick."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from facial_coding_ros.coding.facs.action_units import CODES
+from facial_coding_ros.coding.facs.linear import ideal_shapes, ridge, sparse_code
+from facial_coding_ros.coding.facs.network import NetworkOptions, Projection, calibrate, platt, to_onnx, train
+from facial_coding_ros.coding.facs.rendered import MotionSet, joined, mirrored
+from facial_coding_ros.datasets.ict import IctFaces
+
+USED = (1, 12, 27)
+
+
+def motions(count, seed, noise=0.004):
+    """Ideal motions of three units, each side by itself, with noise; every fourth face rests."""
+    rng, faces = np.random.default_rng(seed), IctFaces.load()
+    sides = np.zeros((count, 2, len(CODES)), np.float32)
+    motion = np.empty((count, 468, 3), np.float32)
+    for row in range(count):
+        right, left = ({c: rng.uniform(0, 1) * (row % 4 > 0) for c in USED} for _ in range(2))
+        left[27] = right[27]
+        motion[row] = faces.au_offsets(right, left)
+        for side, amounts in enumerate((right, left)):
+            for code, amount in amounts.items():
+                sides[row, side, CODES.index(code)] = amount
+    motion += rng.normal(0, noise, motion.shape).astype(np.float32)
+    rest = np.arange(count) % 4 == 0
+    numbers = {"person": np.arange(count) // 8, "number": np.where(rest, 0, 9), "group": np.arange(count)}
+    numbers |= {"kind": np.zeros(count, int), "style": np.zeros(count, int)}
+    return MotionSet(motion, sides, turn_deg=np.zeros(count), eye_distance_px=np.full(count, 60.0), **numbers)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    data = motions(600, 0)
+    options = NetworkOptions(directions=24, hidden=(24,), dropout=0.0, steps=250, batch=128)
+    network = train(data, data.motion[data.resting], options)
+    other = motions(200, 1)
+    calibrate(network, other, other.take(other.resting))
+    return network
+
+
+def test_it_learns_and_knows_the_sides(trained):
+    test = motions(120, 2)
+    sides = trained.sides(test)
+    for code in (1, 12):
+        at = CODES.index(code)
+        for side in (0, 1):
+            assert np.corrcoef(sides[:, side, at], test.sides[:, side, at])[0, 1] > 0.95
+    assert trained.presence(test.motion)[test.resting, CODES.index(12)].max() < 0.5
+
+
+def test_the_graph_gives_the_same_and_is_its_own_mirror_image(trained):
+    test = motions(16, 3)
+    session = ort.InferenceSession(to_onnx(trained), providers=["CPUExecutionProvider"])
+
+    def run(motion, doubt=1.3):
+        given = {"motion": motion.reshape(len(motion), -1), "doubt": np.full((len(motion), 1, 1), doubt, np.float32)}
+        return session.run(["sides", "presence"], given)
+
+    sides, presence = run(test.motion)
+    doubted = replace(test, turn_deg=np.full(16, 12 * np.sqrt(0.3 - (20 / 60) ** 2)))
+    np.testing.assert_allclose(doubted.doubt, 1.3, atol=1e-5)
+    np.testing.assert_allclose(sides, trained.sides(doubted), atol=2e-4)
+    np.testing.assert_allclose(presence, trained.presence(test.motion), atol=2e-4)
+    np.testing.assert_allclose(run(mirrored(test.motion))[0], sides[:, ::-1], atol=2e-4)
+    assert (run(test.motion, 4.0)[0] <= sides + 1e-6).all()  # doubt never raises an answer
+
+
+def test_projection_keeps_the_signal_and_parts_the_sides():
+    data = motions(200, 4)
+    projection = Projection.fit(data.motion, data.motion[data.resting], 12)
+    assert set(projection.parity.tolist()) == {-1.0, 1.0}
+    z, other = projection(data.motion), projection(mirrored(data.motion))
+    np.testing.assert_allclose(other, z * projection.parity, atol=1e-3)
+    x = np.concatenate([data.motion.reshape(200, -1) @ projection.weights, np.ones((200, 1))], 1)
+    y = data.sides[:, 0, CODES.index(12)]
+    assert np.corrcoef(x @ np.linalg.lstsq(x, y, rcond=None)[0], y)[0, 1] > 0.98
+
+
+def test_platt_as_scikit_learn():
+    rng = np.random.default_rng(5)
+    logit = rng.normal(0, 2, 4000)
+    present = rng.random(4000) < 1 / (1 + np.exp(-(0.7 * logit - 1)))
+    expected = LogisticRegression(C=1e6).fit(logit[:, None], present)
+    slope, offset = platt(logit, present)
+    assert slope == pytest.approx(expected.coef_[0, 0], rel=0.02)
+    assert offset == pytest.approx(expected.intercept_[0], abs=0.03)
+
+
+def test_linear_estimators_find_the_unit():
+    data, test = motions(300, 6), motions(60, 7)
+    noise = data.motion[data.resting]
+    for predict in (ideal_shapes(), sparse_code(data, noise), ridge(data, 1e-3)):
+        found = predict(test)[:, 0, CODES.index(12)]
+        assert np.corrcoef(found, test.sides[:, 0, CODES.index(12)])[0, 1] > 0.9
+
+
+def test_sets_join_and_mirror():
+    data = motions(8, 8)
+    both = joined([data, data.with_mirror_images()])
+    assert all(len(getattr(both, field.name)) == 24 for field in fields(MotionSet))
+    np.testing.assert_array_equal(both.sides[16:, 0], data.sides[:, 1])
