@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate au": ("evaluate_au", "image networks tested by fold, with heat maps and a comparison page"),
     "import-checkpoint": ("import_checkpoint", "a published ME-GraphAU, OpenGraphAU or JAA-Net checkpoint"),
     "export au": ("export_au", "an image network as ONNX with its card"),
+    "export coding": ("export_coding", "the coding models joined into one ONNX graph"),
     "engines": ("engines", "TensorRT's engines of the models: build, list, verify, clear"),
     "study schemes": ("study_schemes", "the keypoint schemes on MediaPipe's canonical mesh, as a picture"),
     "study registration": ("study_registration", "how far a head turn passes for an expression"),

@@ -1,0 +1,153 @@
+"""Several models as one graph: one call for a frame's faces instead of one for each model."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ..models import share_folder
+from .model_files import ModelError, ModelFile
+from .onnx_runtime import OnnxRuntimeSession
+
+OPSET, IR_VERSION = 17, 8
+EXACTNESS = 1e-6
+"""Largest difference to the single models, in proportion to the largest answer where that is above 1."""
+MODEL = "coding.onnx"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A model of a fused graph.
+
+    inputs: where each of its inputs comes from: the name of an input of the fused graph, which several models may
+    share, or "PART.OUTPUT" of an earlier part. Its outputs are named "PART.OUTPUT" in the fused graph.
+    """
+
+    model: ModelFile
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+CODING: dict[str, dict[str, str]] = {
+    "dfecs": {"motion": "kpm"},
+    "facs": {"motion": "dense"},
+    "perceptual_m2": {"points": "points", "neutral": "neutral"},
+    "perceptual_expression": {"latent": "perceptual_m2.latent"},
+}
+"""The coding models and what feeds them. kpm: types.Motion.kpm; dense: types.Motion.dense; points and neutral:
+keypoints of the face and of its neutral.
+"""
+
+
+def coding_parts(folder: Path | None = None) -> list[Part]:
+    """The coding models that are in models/ (or another folder) as ONNX files."""
+    folder = folder or share_folder("models")
+    there = {name: folder / f"{name}.onnx" for name in CODING}
+    return [Part(ModelFile.read(path), CODING[name]) for name, path in there.items() if path.is_file()]
+
+
+def fuse(parts: Sequence[Part], path: Path | str) -> float:
+    """Writes one graph of all parts with its card; returns the largest difference to the parts run by themselves.
+
+    Raises ModelError when the parts do not fit together, or the fused graph's answers differ by more than 1e-6 of the
+    answer; then nothing is left.
+    """
+    import onnx
+
+    path = Path(path)
+    # Parts of one model: their inputs and outputs as sessions see them.
+    sessions = {part.model.name: OnnxRuntimeSession(part.model) for part in parts}
+    inputs: dict[str, tuple[int, ...]] = {}
+    outputs: dict[str, tuple[int, ...]] = {}
+    nodes: list[Any] = []
+    constants: list[Any] = []
+    for part in parts:
+        session = sessions[part.model.name]
+        names = _wires(part, session, inputs, outputs)
+        graph = onnx.version_converter.convert_version(onnx.load_from_string(part.model.graph), OPSET).graph
+        prefixed = onnx.compose.add_prefix_graph(graph, part.model.name + ".")
+        for node in prefixed.node:
+            for i, name in enumerate(node.input):
+                node.input[i] = names.get(name, name)
+        nodes += prefixed.node
+        constants += prefixed.initializer
+        outputs.update({f"{part.model.name}.{t.name}": t.shape for t in session.outputs})
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    fused = helper.make_graph(
+        nodes,
+        path.stem,
+        [helper.make_tensor_value_info(name, kind, ["faces", *shape]) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info(name, kind, ["faces", *shape]) for name, shape in outputs.items()],
+        constants,
+    )
+    model = helper.make_model(fused, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="facial_coding_ros")
+    model.ir_version = IR_VERSION
+    onnx.checker.check_model(model, full_check=True)
+    content = bytes(model.SerializeToString(deterministic=True))
+    card = {
+        "name": path.stem,
+        "kind": "fused coding",
+        "what": f"{', '.join(sessions)} as one graph; inputs and outputs are theirs.",
+        "licence": "that of its parts",
+        "parts": {part.model.name: part.model.sha256 for part in parts},
+        "inputs": {name: f"(faces, {', '.join(map(str, shape))}) float32" for name, shape in inputs.items()},
+        "outputs": {name: f"(faces, {', '.join(map(str, shape))}) float32" for name, shape in outputs.items()},
+        "tolerance": min(part.model.tolerance for part in parts),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    difference = _difference(ModelFile(path, card, content, str(card["sha256"])), parts, sessions)
+    if not difference <= EXACTNESS:
+        raise ModelError(f"{path} answers otherwise than its parts, by {difference:.2g}; {EXACTNESS:g} is allowed.")
+    card["largest_difference_to_parts"] = difference
+    part_path = path.with_name(path.name + ".part")
+    part_path.write_bytes(content)
+    path.with_suffix(".yaml").write_text(yaml.safe_dump(card, sort_keys=False, width=110))
+    os.replace(part_path, path)
+    return difference
+
+
+def is_current(fused: ModelFile, parts: Sequence[Part]) -> bool:
+    """Whether a fused graph was made from these very files."""
+    return fused.card.get("parts") == {part.model.name: part.model.sha256 for part in parts}
+
+
+def _wires(
+    part: Part, session: OnnxRuntimeSession, inputs: dict[str, tuple[int, ...]], outputs: Mapping[str, tuple[int, ...]]
+) -> dict[str, str]:
+    """Prefixed input name -> name in the fused graph; adds what is new to `inputs`."""
+    names = {}
+    for tensor in session.inputs:
+        source = part.inputs.get(tensor.name, tensor.name)
+        known = outputs.get(source) or inputs.get(source)
+        if known is None and "." in source:
+            raise ModelError(f"{part.model.path}: {tensor.name} comes from {source}, which no earlier part gives.")
+        if known is not None and known != tensor.shape:
+            # The same numbers under another shape: dense motion as points or as one row.
+            raise ModelError(f"{part.model.path}: {tensor} does not fit {source}, which has shape {known}.")
+        if known is None:
+            inputs[source] = tensor.shape
+        names[f"{part.model.name}.{tensor.name}"] = source
+    return names
+
+
+def _difference(fused: ModelFile, parts: Sequence[Part], sessions: Mapping[str, OnnxRuntimeSession]) -> float:
+    session = OnnxRuntimeSession(fused)
+    largest = 0.0
+    for batch in (1, 5):
+        values = fused.check_inputs({tensor.name: tensor.shape for tensor in session.inputs}, batch)
+        answers = session.run(values)
+        for part in parts:
+            alone = sessions[part.model.name]
+            given = {t.name: values[part.inputs.get(t.name, t.name)] for t in alone.inputs}
+            for name, expected in alone.run(given).items():
+                size = max(1.0, float(np.abs(expected).max()))
+                found = answers[f"{part.model.name}.{name}"]
+                largest = max(largest, float(np.abs(found - expected).max()) / size)
+                values[f"{part.model.name}.{name}"] = expected
+    return largest

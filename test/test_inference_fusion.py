@@ -1,0 +1,63 @@
+"""The fused coding graph against the single models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facial_coding_ros.cli import main
+from facial_coding_ros.inference import InferenceSettings, ModelError, ModelFile, open_session
+from facial_coding_ros.inference.fusion import Part, coding_parts, fuse, is_current
+from facial_coding_ros.models import share_folder
+
+from .test_inference_session import write_model
+
+ONNX_RUNTIME = InferenceSettings(backend="onnxruntime")
+
+
+def test_shipped_models_as_one_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = coding_parts()
+    assert len(parts) >= 2
+    path = tmp_path / "coding.onnx"
+    assert main(["export", "coding", "--out", str(path)]) == 0
+    fused = open_session(path, ONNX_RUNTIME)
+    assert is_current(fused.model, parts)
+    rng = np.random.default_rng(1)
+    values = {t.name: rng.normal(0, 0.3, (6, *t.shape)).astype(np.float32) for t in fused.inputs}
+    answers = fused.run(values)
+    names = {part.model.name for part in parts}
+    for part in parts:
+        alone = open_session(part.model.path, ONNX_RUNTIME)
+        given = {t.name: {**values, **answers}[part.inputs[t.name]] for t in alone.inputs}
+        for name, expected in alone.run(given).items():
+            scale = max(1.0, float(np.abs(expected).max()))
+            np.testing.assert_allclose(answers[f"{part.model.name}.{name}"], expected, atol=1e-6 * scale, rtol=0)
+    assert {name.partition(".")[0] for name in answers} == names
+
+
+def test_inputs_are_shared_and_outputs_passed_on(tmp_path: Path) -> None:
+    one, two = (ModelFile.read(write_model(tmp_path, name)) for name in ("one", "two"))
+    assert fuse([Part(one), Part(two)], tmp_path / "both.onnx") <= 1e-6
+    both = open_session(tmp_path / "both.onnx", ONNX_RUNTIME)
+    assert [t.name for t in both.inputs] == ["x"]
+    answers = both.run({"x": np.ones((2, 3), np.float32)})
+    assert answers["one.y"].tolist() == answers["two.y"].tolist() == [[3.5, 1.5]] * 2
+    assert not is_current(both.model, [Part(one), Part(replace(two, sha256="0"))])
+
+
+def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    one, two = (ModelFile.read(write_model(tmp_path, name)) for name in ("one", "two"))
+    with pytest.raises(ModelError, match=r"x \(n, 3\) does not fit one.y, which has shape \(2,\)"):
+        fuse([Part(one), Part(two, {"x": "one.y"})], tmp_path / "both.onnx")
+    with pytest.raises(ModelError, match=r"x comes from three\.y, which no earlier part gives"):
+        fuse([Part(one), Part(two, {"x": "three.y"})], tmp_path / "both.onnx")
+    assert not (tmp_path / "both.onnx").exists()
+
+
+def test_the_command_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "coding", "--models", str(tmp_path)]) == 1
+    assert "holds 0 of the coding models" in capsys.readouterr().err
+    assert share_folder("models") != tmp_path
