@@ -134,9 +134,9 @@ class Camera:
         self.publisher, self.infos = publisher, infos
         self.stamp_ns = 1_000_000_000_000
 
-    def send(self, image: ImageArray) -> int:
+    def send(self, image: ImageArray, stamp_ns: int | None = None) -> int:
         """Publishes one image; its stamp."""
-        self.stamp_ns += self.STEP_NS
+        self.stamp_ns = self.stamp_ns + self.STEP_NS if stamp_ns is None else stamp_ns
         header = header_of(self.stamp_ns, "camera_optical_frame")
         message = CompressedImage(header=header) if self._compressed else Image(header=header)
         (fill_compressed if self._compressed else fill_image)(message, image)  # type: ignore[operator]
