@@ -13,6 +13,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "camera, node and dialogue manager as three processes; leaves a report"),
     "replay": ("replay", "face codes of a video, a folder of images or a ROS 2 bag, as CSV"),
     "synthesize": ("synthesize", "rendered people whose action units are known, seen through the tracker"),
+    "train facs": ("train_facs", "the FACS estimator, from rendered people"),
+    "evaluate facs": ("evaluate_facs", "FACS action units on rendered people or on labelled recordings"),
     "train perceptual": ("train_perceptual", "a perceptual latent model: VAE, M1 or M2, and the robot's files from it"),
     "evaluate perceptual": ("evaluate_perceptual", "perceptual models compared, drawn and reported"),
     "train dfecs": ("train_dfecs", "data-driven action units from motions without labels"),
