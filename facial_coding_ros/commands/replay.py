@@ -1,117 +1,188 @@
-"""Runs the pipeline over a video, a folder of images or a ROS 2 bag, at full speed and without ROS, and writes
-DIR/face_codes.csv: one row per face and frame. The same input gives the same output, to the last digit."""
+"""Runs the pipeline over videos, folders of images or ROS 2 bags, at full speed and without ROS. The same input gives
+the same output, to the last digit. One recording lands in DIR, several in DIR/NAME each; face_codes.csv holds one row
+per face and frame, frames.csv one per frame, recording.json what was read and with which settings.
+
+Exit code: 0 all was read whole; 1 at least one recording gave no result; 3 all gave one, but parts were left out.
+"""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import math
+import os
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from ..cli import UserError
-from ..codes.landmarks import landmarks_70
-from ..codes.table import TableWriter
-from ..drawing.overlay import draw
-from ..drawing.video import VideoWriter
-from ..image.sources import DEFAULT_FPS, Source, SourceError, open_source
-from ..neutral import fit_neutral, read_neutral
+from ..evaluation.replay import FORMATS, Outcome, ReplayJob, finished, replay_file
+from ..evaluation.workers import on_cluster, on_this_machine
+from ..image.bags import is_bag
+from ..image.sources import DEFAULT_FPS, WHOLE, SourceError, Span, image_topics
 from ..nodes import parameters
-from ..pipeline import Pipeline, PipelineSettings
-from ..types import Frame, Registered
+from ..pipeline import PipelineSettings
+
+PARTLY = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", metavar="INPUT", help="video, folder of images, or ROS 2 bag (sqlite3 or mcap)")
-    parser.add_argument("--out", metavar="DIR", default="replay_out", help="where the results go; default: %(default)s")
-    parser.add_argument("--topic", default="", help="image topic of a bag that has several")
-    parser.add_argument("--fps", type=float, default=DEFAULT_FPS, help="of a folder of images; default %(default)s")
-    parser.add_argument("--overlay", action="store_true", help="also DIR/overlay.webm: the codes on the images")
-    parser.add_argument("--params-file", metavar="YAML", help="parameters, as the node takes them")
+    add = parser.add_argument
+    add("inputs", metavar="INPUT", nargs="+", help="video, folder of images, or ROS 2 bag (sqlite3 or mcap)")
+    add("--out", metavar="DIR", default="replay_out", help="where the results go; default: %(default)s")
+    topic = "image topic of bags that have several; may be given again, or be 'all'"
+    add("--topic", metavar="TOPIC", action="append", default=[], help=topic)
+    add("--range", metavar="START:END", default="", help="seconds since the first frame; either may be left out")
+    add("--fps", type=float, default=DEFAULT_FPS, help="of a folder of images; default %(default)s")
+    formats = "of csv, parquet (the table) and bag (MCAP with the node's messages); default %(default)s"
+    add("--formats", default="csv,parquet", help=formats)
+    add("--overlay", action="store_true", help="also overlay.webm: the codes on the images")
+    add("--resume", action="store_true", help="keep results of the same input, settings, models and code")
+    processors = os.cpu_count() or 1
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--processes", type=int, default=processors, help="recordings at once; default %(default)s")
+    cluster = "Dask scheduler, tcp://... or its .json file; its workers must see the same files"
+    where.add_argument("--cluster", metavar="ADDRESS", help=cluster)
+    add("--params-file", metavar="YAML", help="parameters, as the node takes them")
     neutral = parser.add_mutually_exclusive_group()
     neutral.add_argument("--neutral", metavar="START:END", help="frames in which every face is at rest, without END")
     neutral.add_argument("--neutral-from", metavar="FILE", help="neutral of a file, for every face")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    folder = Path(arguments.out)
-    problems: list[str] = []
     try:
-        source = open_source(arguments.input, arguments.topic, arguments.fps)
-        folder.mkdir(parents=True, exist_ok=True)
-        settings = _settings(arguments.params_file)
-        with contextlib.closing(Pipeline(settings)) as pipeline:
-            if arguments.neutral_from:
-                pipeline.give_neutrals(everyone=read_neutral(Path(arguments.neutral_from)))
-            elif arguments.neutral:
-                pipeline.give_neutrals(neutrals_of(source, settings, *_interval(arguments.neutral)))
-            summary = replay(source, pipeline, folder, arguments.overlay, problems.append)
+        jobs, failed = _jobs(arguments)
     except (OSError, SourceError, ValueError) as error:
         raise UserError(str(error)) from None
-    for problem in problems[:10]:
-        print(f"left out: {problem}", file=sys.stderr)
-    if problems:
-        print(f"{len(problems)} frames could not be used", file=sys.stderr)
-    faces = "1 face" if summary.faces == 1 else f"{summary.faces} faces"
-    print(f"{summary.frames} frames, {faces}, {summary.rows} face codes: {folder / 'face_codes.csv'}")
-    return 0
+    begin = time.perf_counter()
+    outcomes = list(failed)
+    for outcome in _done(jobs, arguments):
+        if outcome.error and len(jobs) + len(failed) == 1:
+            raise UserError(outcome.error)
+        _tell(outcome)
+        outcomes.append(outcome)
+    return _summary(outcomes, time.perf_counter() - begin)
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Frames read, different faces, rows written."""
-
-    frames: int
-    faces: int
-    rows: int
-
-
-def replay(
-    source: Source, pipeline: Pipeline, folder: Path, overlay: bool, on_damage: Callable[[str], None]
-) -> Summary:
-    """Writes face_codes.csv, and overlay.webm when asked for, into the folder; nothing is left half-written.
-
-    Raises SourceError and OSError.
-    """
-    frames = 0
-    faces: set[str] = set()
-    with contextlib.ExitStack() as files:
-        table = files.enter_context(TableWriter(folder / "face_codes.csv", pipeline.form))
-        video = files.enter_context(VideoWriter(folder / "overlay.webm", source.fps)) if overlay else None
-        for frame in _with_progress(source, source.frames(on_damage), "replay"):
-            codes = pipeline.process(frame)
-            table.write(frame.index, frame.stamp_ns, codes)
-            if video is not None:
-                video.write(draw(frame.image, [(code, landmarks_70(code.face)) for code in codes]))
-            frames += 1
-            faces.update(code.face.face_id for code in codes)
-        if not frames:
-            raise SourceError(f"{source.name} has no frame that can be used")
-    return Summary(frames, len(faces), table.rows)
+def _done(jobs: Sequence[ReplayJob], arguments: argparse.Namespace) -> Iterator[Outcome]:
+    left = []
+    for job in jobs:
+        kept = finished(job) if arguments.resume else None
+        if kept is None:
+            left.append(job)
+        else:
+            yield kept
+    if arguments.cluster:
+        try:
+            yield from _bar(on_cluster(left, arguments.cluster), len(left))
+        except ModuleNotFoundError:
+            raise UserError("--cluster needs dask.distributed: pip install distributed") from None
+        except OSError as error:
+            raise UserError(f"--cluster {arguments.cluster}: {error}") from None
+    elif len(jobs) == 1:
+        yield from (replay_file(job, progress=True) for job in left)
+    elif left:
+        yield from _bar(on_this_machine(left, max(arguments.processes, 1)), len(left))
 
 
-def _with_progress(source: Source, frames: Iterator[Frame], what: str) -> Iterable[Frame]:
-    return tqdm(frames, what, total=source.count or None, unit="frame", leave=False, disable=None)
+def _bar(outcomes: Iterator[Outcome], count: int) -> Iterator[Outcome]:
+    yield from tqdm(outcomes, "replay", total=count, unit="recording", leave=False, disable=None)
 
 
-def neutrals_of(source: Source, settings: PipelineSettings, start: int, end: int) -> dict[str, Registered]:
-    """Neutral of every face seen in the frames start..end-1, by face id. Raises ValueError when there is none."""
-    seen: dict[str, list[Registered]] = {}
-    with contextlib.closing(Pipeline(settings)) as pipeline:
-        for frame in _with_progress(source, source.frames(lambda _: None), "neutral"):
-            if frame.index >= end:
-                break
-            faces = pipeline.tracker.track(frame)
-            if frame.index < start or not faces:
-                continue
-            for face, registered in zip(faces, pipeline.registration.register([f.mesh for f in faces]), strict=True):
-                seen.setdefault(face.face_id, []).append(registered)
-    if not seen:
-        raise ValueError(f"--neutral {start}:{end}: no face was found in these frames of {source.name}")
-    return {face_id: fit_neutral(frames) for face_id, frames in seen.items()}
+def _tell(outcome: Outcome) -> None:
+    with tqdm.external_write_mode(sys.stderr):
+        if outcome.error:
+            print(f"no result: {outcome.error}", file=sys.stderr)
+        for problem in outcome.problems[:10]:
+            print(f"left out: {problem}", file=sys.stderr)
+        if outcome.problem_count:
+            print(f"{outcome.name}: {outcome.problem_count} times something could not be used", file=sys.stderr)
+    if not outcome.error:
+        faces = "1 face" if outcome.faces == 1 else f"{outcome.faces} faces"
+        kept = "; it was there already" if outcome.kept else ""
+        where = Path(outcome.folder) / "face_codes.csv"
+        print(f"{outcome.frames} frames, {faces}, {outcome.rows} face codes: {where}{kept}")
+
+
+def _summary(outcomes: Sequence[Outcome], took_s: float) -> int:
+    lost = [outcome for outcome in outcomes if outcome.error]
+    partly = [outcome for outcome in outcomes if outcome.problem_count and not outcome.error]
+    if len(outcomes) > 1:
+        frames = sum(outcome.frames for outcome in outcomes)
+        rows = sum(outcome.rows for outcome in outcomes)
+        fresh_s = sum(outcome.seconds for outcome in outcomes if not outcome.kept)
+        speed = f", {fresh_s / took_s:.1f} times real time" if fresh_s else ""
+        print(
+            f"{len(outcomes)} recordings: {len(outcomes) - len(lost) - len(partly)} whole, {len(partly)} in part, "
+            f"{len(lost)} without a result; {frames} frames, {rows} face codes in {took_s:.1f} s{speed}"
+        )
+    return 1 if lost else PARTLY if partly else 0
+
+
+def _jobs(arguments: argparse.Namespace) -> tuple[list[ReplayJob], list[Outcome]]:
+    """The jobs, and what came of inputs whose topics cannot even be listed. Raises ValueError and OSError."""
+    formats = tuple(arguments.formats.split(","))
+    if unknown := set(formats) - set(FORMATS):
+        raise ValueError(f"--formats {arguments.formats}: {sorted(unknown)[0]!r} is none of {', '.join(FORMATS)}")
+    settings = _settings(arguments.params_file)
+    span = _span(arguments.range)
+    neutral = _interval(arguments.neutral) if arguments.neutral else None
+    entries, failed = [], []
+    for text in dict.fromkeys(arguments.inputs):
+        try:
+            topics = _topics(Path(text), arguments.topic)
+        except SourceError as error:
+            failed.append(Outcome(text, "", error=str(error)))
+            continue
+        entries += [(text, topic, len(topics) > 1) for topic in topics]
+    if not entries and len(failed) == 1:
+        raise SourceError(failed[0].error)
+    folder = Path(arguments.out)
+    several = len(entries) + len(failed) > 1
+    names = _names(entries)
+    return [
+        ReplayJob(
+            input=text,
+            folder=str(folder / name if several else folder),
+            topic=topic,
+            fps=arguments.fps,
+            span=span,
+            formats=formats,
+            overlay=arguments.overlay,
+            settings=settings,
+            neutral=neutral,
+            neutral_from=arguments.neutral_from or "",
+        )
+        for (text, topic, _), name in zip(entries, names, strict=True)
+    ], failed
+
+
+def _topics(path: Path, wanted: Sequence[str]) -> list[str]:
+    """Topics of a bag to replay; one empty name where there is nothing to choose."""
+    if not wanted or not path.exists() or not is_bag(path):
+        return [""]
+    if wanted == ["all"]:
+        return image_topics(path) or [""]
+    return list(wanted)
+
+
+def _names(entries: Sequence[tuple[str, str, bool]]) -> list[str]:
+    """Folder names: the input's, with the topic where there are several; numbered where two would be the same."""
+    names: list[str] = []
+    for text, topic, with_topic in entries:
+        path = Path(text).resolve()
+        name = path.name if path.is_dir() else path.stem
+        name += "-" + re.sub(r"\W+", "-", topic).strip("-") if with_topic else ""
+        number = 1
+        unique = name
+        while unique in names:
+            number += 1
+            unique = f"{name}-{number}"
+        names.append(unique)
+    return names
 
 
 def _settings(params_file: str | None) -> PipelineSettings:
@@ -127,3 +198,15 @@ def _interval(text: str) -> tuple[int, int]:
     if not (start.isdigit() and end.isdigit() and int(start) < int(end)):
         raise ValueError(f"--neutral {text}: START:END in frames is expected, such as 0:30")
     return int(start), int(end)
+
+
+def _span(text: str) -> Span:
+    if not text:
+        return WHOLE
+    start, colon, end = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError("no colon")
+        return Span(float(start or 0), float(end or math.inf))
+    except ValueError as error:
+        raise ValueError(f"--range {text}: START:END in seconds is expected, such as 10:25.5 ({error})") from None

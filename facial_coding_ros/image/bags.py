@@ -23,6 +23,7 @@ Message = tuple[str, int, bytes]
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _MCAP_MAGIC = b"\x89MCAP0\r\n"
+_FAR = 1 << 20
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK = 0x03, 0x04, 0x05, 0x06
 
 
@@ -88,7 +89,7 @@ def open_bag(path: Path) -> Bag:
         counts[topic, kind] = counts.get((topic, kind), 0) + 1
         start_ns, end_ns = min(start_ns, recorded_ns), max(end_ns, recorded_ns + 1)
     if not counts:
-        raise BagError(reason)
+        raise BagError("; ".join([reason, *notes[:2]]))
     topics = _summed((topic, kind, count) for (topic, kind), count in counts.items())
     damage = f"{path} is not whole ({reason}); read as far as it goes"
     return Bag(path, topics, start_ns, end_ns, damage, partial(_salvaged_messages, files))
@@ -162,16 +163,29 @@ def _unpacked(raw: bytes) -> bytes:
 
 
 def _sqlite(file: Path, on_damage: Callable[[str], None]) -> Iterator[tuple[str, str, int, bytes]]:
+    """Rows in the order of writing; behind a page that is missing, further and further on until some can be read."""
     connection = sqlite3.connect(f"file:{file}?immutable=1", uri=True)
-    count = 0
+    count = last = 0
+    skip: int | None = 0
     try:
+        # As sqlite3's own .recover does: else a file shorter than its header says is refused as a whole.
+        connection.execute("PRAGMA writable_schema=ON")
         names = {key: (name, kind) for key, name, kind in connection.execute("SELECT id, name, type FROM topics")}
-        for key, recorded_ns, data in connection.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id"):
-            if key in names:
-                yield *names[key], recorded_ns, data
-                count += 1
+        query = "SELECT id, topic_id, timestamp, data FROM messages WHERE id > ? ORDER BY id"
+        while skip is not None:
+            try:
+                for number, key, recorded_ns, data in connection.execute(query, (last + skip,)):
+                    last, skip = number, 0
+                    if key in names:
+                        yield *names[key], recorded_ns, data
+                        count += 1
+                skip = None
+            except sqlite3.DatabaseError as error:
+                if not skip:
+                    on_damage(f"{file} ends or is damaged after {count} messages: {error}")
+                skip = max(2 * skip, 1) if skip < _FAR else None
     except sqlite3.Error as error:
-        on_damage(f"{file} ends after {count} messages: {error}")
+        on_damage(f"{file} cannot be read: {error}")
     finally:
         connection.close()
 

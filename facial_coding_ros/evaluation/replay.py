@@ -1,0 +1,291 @@
+"""Replay of one recording: a job in, files out. The same job leaves the same codes wherever and whenever it runs.
+
+In the job's folder: face_codes.csv (a row per face and frame), frames.csv (a row per frame), recording.json (what was
+read, with which settings and models; written last), and as asked for face_codes.parquet, bag/ and overlay.webm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import hashlib
+import json
+import math
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tqdm import tqdm
+
+from ..codes.bag import BagWriter
+from ..codes.events import BecameReady
+from ..codes.landmarks import landmarks_70
+from ..codes.parquet import ParquetWriter
+from ..codes.table import TableWriter
+from ..drawing.overlay import draw
+from ..drawing.video import VideoWriter
+from ..image.ahead import ahead
+from ..image.sources import DEFAULT_FPS, WHOLE, Source, SourceError, Span, open_source
+from ..models import share_folder
+from ..neutral import fit_neutral, read_neutral
+from ..pipeline import Pipeline, PipelineSettings
+from ..types import Face, Frame, Registered
+from .timing import Durations
+
+FORMATS = ("csv", "parquet", "bag")
+CODES, FRAMES, RECORDING = "face_codes.csv", "frames.csv", "recording.json"
+_TOLD = 20
+
+
+@dataclass(frozen=True)
+class ReplayJob:
+    """A recording, what part of it, with what settings, into which folder. Can be sent to another process or machine.
+
+    formats: of FORMATS; CSV is always written. neutral: frames (start, end) in which every face is at rest.
+    neutral_from: file of a neutral for every face.
+    """
+
+    input: str
+    folder: str
+    topic: str = ""
+    fps: float = DEFAULT_FPS
+    span: Span = WHOLE
+    formats: tuple[str, ...] = ("csv", "parquet")
+    overlay: bool = False
+    settings: PipelineSettings = field(default_factory=PipelineSettings)
+    neutral: tuple[int, int] | None = None
+    neutral_from: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.input + (f" {self.topic}" if self.topic else "")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job.
+
+    frames: used; faces: different ones; rows: of the table. seconds: of the recording, by its stamps. took_s: to
+    replay it. problems: the first of what was left out, problem_count: of how much. error: why there is no result;
+    empty when there is. kept: the result was there already.
+    """
+
+    name: str
+    folder: str
+    frames: int = 0
+    faces: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    took_s: float = 0.0
+    problems: tuple[str, ...] = ()
+    problem_count: int = 0
+    error: str = ""
+    kept: bool = False
+
+
+class Problems:
+    """Collects what was left out, in bounded memory."""
+
+    def __init__(self) -> None:
+        self.first: list[str] = []
+        self.count = 0
+
+    def __call__(self, problem: str) -> None:
+        self.count += 1
+        if len(self.first) < _TOLD:
+            self.first.append(problem)
+
+
+def replay_file(job: ReplayJob, progress: bool = False) -> Outcome:
+    """Does the job; files appear in its folder only when all of them are whole. Never raises for what is wrong with
+    the recording or the settings: `Outcome.error` says it."""
+    folder = Path(job.folder)
+    work = folder / f".work-{uuid.uuid4().hex[:8]}"
+    try:
+        source = open_source(job.input, job.topic, job.fps, job.span)
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".work-*"):  # of a run that was ended
+            shutil.rmtree(left, ignore_errors=True)
+        work.mkdir()
+        with contextlib.closing(Pipeline(job.settings)) as pipeline:
+            if job.neutral_from:
+                pipeline.give_neutrals(everyone=read_neutral(Path(job.neutral_from)))
+            elif job.neutral:
+                pipeline.give_neutrals(neutrals_of(source, job.settings, *job.neutral, progress))
+            outcome = _replay(source, pipeline, job, work, progress)
+        _move_into(folder, work)
+        return outcome
+    except (OSError, SourceError, ValueError) as error:
+        return Outcome(job.name, job.folder, error=str(error))
+    except ModuleNotFoundError as error:
+        return Outcome(job.name, job.folder, error=f"{error.name} is not installed; leave its format out of --formats")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def finished(job: ReplayJob) -> Outcome | None:
+    """The outcome of this very job where its folder holds it: same input, settings, models and code."""
+    try:
+        told = json.loads((Path(job.folder) / RECORDING).read_text(encoding="utf-8"))
+        if told["fingerprint"] != _fingerprint(job):
+            return None
+        problems = told["problems"]
+        counts = {name: told[name] for name in ("frames", "faces", "rows", "seconds")}
+        left_out = {"problems": tuple(problems["first"]), "problem_count": problems["count"]}
+        return Outcome(job.name, job.folder, **counts, **left_out, kept=True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, progress: bool) -> Outcome:
+    faces: set[str] = set()
+    problems = Problems()
+    durations = Durations()
+    ready = BecameReady()
+    frames, first_ns, last_ns = 0, 0, 0
+    begin = time.perf_counter()
+    with contextlib.ExitStack() as files:
+        table = files.enter_context(TableWriter(folder / CODES, pipeline.form))
+        listing = csv.writer(files.enter_context((folder / FRAMES).open("w", newline="")))
+        listing.writerow(("frame", "stamp_ns", "recorded_ns", "faces"))
+        parquet = bag = video = None
+        if "parquet" in job.formats:
+            parquet = files.enter_context(ParquetWriter(folder / "face_codes.parquet", pipeline.form))
+        if "bag" in job.formats:
+            bag = files.enter_context(BagWriter(folder / "bag"))
+        if job.overlay:
+            video = files.enter_context(VideoWriter(folder / "overlay.webm", source.fps))
+        read = files.enter_context(ahead(source.frames(problems)))
+        for frame in _with_progress(source, read, progress, "replay"):
+            started = time.perf_counter()
+            codes = pipeline.process(frame)
+            durations.add(time.perf_counter() - started)
+            table.write(frame.index, frame.stamp_ns, codes)
+            listing.writerow((frame.index, frame.stamp_ns, frame.recorded_ns, len(codes)))
+            if parquet is not None:
+                parquet.write(frame.index, frame.stamp_ns, codes)
+            if bag is not None:
+                bag.write(frame, codes)
+                for face in ready.update(codes):
+                    bag.write_event(frame, face, kind="neutral_ready")
+            if video is not None:
+                video.write(draw(frame.image, [(code, landmarks_70(code.face)) for code in codes]))
+            first_ns = frame.stamp_ns if not frames else first_ns
+            last_ns = frame.stamp_ns
+            frames += 1
+            faces.update(code.face.face_id for code in codes)
+        if not frames:
+            because = f": {problems.first[0]}" if problems.first else ""
+            part = "" if job.span == WHOLE else " in the range asked for"
+            raise SourceError(f"{source.name} has no frame that can be used{part}{because}")
+    seconds = (last_ns - first_ns) / 1e9
+    took_s = time.perf_counter() - begin
+    outcome = Outcome(
+        job.name, job.folder, frames, len(faces), table.rows, seconds, took_s, tuple(problems.first), problems.count
+    )
+    _write_recording(folder / RECORDING, job, outcome, (first_ns, last_ns), durations, pipeline.times.take())
+    return outcome
+
+
+def _write_recording(
+    path: Path,
+    job: ReplayJob,
+    outcome: Outcome,
+    stamps: tuple[int, int],
+    durations: Durations,
+    stages: dict[str, float],
+) -> None:
+    end_s = None if math.isinf(job.span.end_s) else job.span.end_s
+    told = {
+        "fingerprint": _fingerprint(job),
+        "input": job.input,
+        "topic": job.topic,
+        "range_s": [job.span.begin_s, end_s],
+        "frames": outcome.frames,
+        "faces": outcome.faces,
+        "rows": outcome.rows,
+        "seconds": outcome.seconds,
+        "first_stamp_ns": stamps[0],
+        "last_stamp_ns": stamps[1],
+        "problems": {"count": outcome.problem_count, "first": list(outcome.problems)},
+        "settings": dataclasses.asdict(job.settings),
+        "neutral": {"frames": job.neutral, "file": job.neutral_from or None},
+        "models": model_cards(),
+        "timing": {
+            "took_s": outcome.took_s,
+            "times_real_time": outcome.seconds / outcome.took_s if outcome.took_s else None,
+            "processing_ms": durations.summary_ms(),
+            "stages_ms": {stage: 1000 * seconds for stage, seconds in stages.items()},
+        },
+    }
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def model_cards() -> dict[str, Any]:
+    """The cards of the model files that come with the package, by name."""
+    cards = {}
+    for path in sorted(share_folder("models").glob("*.yaml")):
+        card = yaml.safe_load(path.read_text(encoding="utf-8"))
+        wanted = ("what", "trained_on", "licence", "metrics", "sha256")
+        cards[path.stem] = {name: card[name] for name in wanted if name in card} if isinstance(card, dict) else {}
+    return cards
+
+
+def _fingerprint(job: ReplayJob) -> str:
+    """Of all that decides the result: the job, the input's files, the code and the models."""
+    given = dataclasses.asdict(job)
+    del given["folder"]
+    path = Path(job.input)
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    given["files"] = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    digest = hashlib.sha256(json.dumps(given, sort_keys=True, default=str).encode())
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(file.read_bytes())
+    for file in sorted(share_folder("models").iterdir()):
+        digest.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _move_into(folder: Path, work: Path) -> None:
+    """recording.json goes first and comes last: without it, nothing counts as finished."""
+    (folder / RECORDING).unlink(missing_ok=True)
+    for file in sorted(work.iterdir(), key=lambda f: f.name == RECORDING):
+        target = folder / file.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        file.replace(target)
+
+
+def _with_progress(source: Source, frames: Iterable[Frame], progress: bool, what: str) -> Iterable[Frame]:
+    disable = None if progress else True  # None: where nobody watches
+    return tqdm(frames, what, total=source.count or None, unit="frame", leave=False, disable=disable)
+
+
+def neutrals_of(
+    source: Source, settings: PipelineSettings, start: int, end: int, progress: bool = False
+) -> dict[str, Registered]:
+    """Neutral of every face seen in the frames start..end-1, by face id. Raises ValueError when there is none."""
+    seen: dict[str, list[Registered]] = {}
+    ignore: Callable[[str], None] = lambda _: None  # noqa: E731  the replay itself will tell
+    with contextlib.closing(Pipeline(settings)) as pipeline:
+        for frame, faces in _tracked(pipeline, _with_progress(source, source.frames(ignore), progress, "neutral"), end):
+            if frame.index < start or not faces:
+                continue
+            for face, registered in zip(faces, pipeline.registration.register([f.mesh for f in faces]), strict=True):
+                seen.setdefault(face.face_id, []).append(registered)
+    if not seen:
+        raise ValueError(f"--neutral {start}:{end}: no face was found in these frames of {source.name}")
+    return {face_id: fit_neutral(frames) for face_id, frames in seen.items()}
+
+
+def _tracked(pipeline: Pipeline, frames: Iterable[Frame], end: int) -> Iterator[tuple[Frame, tuple[Face, ...]]]:
+    for frame in frames:
+        if frame.index >= end:
+            return
+        yield frame, pipeline.tracker.track(frame)
