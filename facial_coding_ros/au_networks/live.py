@@ -87,8 +87,8 @@ class NetworkAus:
     def estimate(self, image: ImageArray, faces: Sequence[Face]) -> list[ActionUnits]:
         """Action units of each face, in order. image: (height, width, 3) uint8, RGB, the frame the faces lie in.
 
-        intensity holds the probability that the action unit is present, 0.5 being the threshold. confidence is how
-        far that probability is from undecided, lowered by head pose, small faces and poor visibility of the region.
+        presence is the answer, the probability that the action unit is there, 0.5 being the threshold; intensity
+        repeats it, for these networks are not trained on intensities. confidence is how far that probability is from undecided, lowered by head pose, small faces and poor visibility of the region.
         left and right are nan but for OpenGraphAU's sided outputs. A face that cannot be aligned has confidence 0.
         """
         if not faces:
@@ -121,14 +121,15 @@ class NetworkAus:
 
     def _units(self, face: Face, answers: FloatArray, aligned: np.bool_) -> ActionUnits:
         count = len(self.codes)
-        decided = np.abs(2 * answers[:count] - 1) * aligned
-        trust = np.array([_trust(face, code) for code in self.codes], np.float32)
+        decided = np.abs(2 * answers[:count] - 1)
+        trust = np.array([_trust(face, code) if aligned else 0.0 for code in self.codes], np.float32)
         left = np.full(count, np.nan, np.float32)
         right = left.copy()
         for pair, code in enumerate(self.spec.sided):
             column = self.codes.index(code)
             left[column], right[column] = answers[count + 2 * pair : count + 2 * pair + 2]
-        return ActionUnits(self.codes, answers[:count], (decided * trust).astype(np.float32), left, right)
+        confidence = (decided * trust).astype(np.float32)
+        return ActionUnits(self.codes, answers[:count], confidence, left, right, presence=answers[:count])
 
     def _check_graph(self) -> None:
         side = self.spec.alignment.crop
