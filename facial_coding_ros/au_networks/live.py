@@ -88,8 +88,9 @@ class NetworkAus:
         """Action units of each face, in order. image: (height, width, 3) uint8, RGB, the frame the faces lie in.
 
         presence is the answer, the probability that the action unit is there, 0.5 being the threshold; intensity
-        repeats it, for these networks are not trained on intensities. confidence is how far that probability is from undecided, lowered by head pose, small faces and poor visibility of the region.
-        left and right are nan but for OpenGraphAU's sided outputs. A face that cannot be aligned has confidence 0.
+        repeats it, for these networks are not trained on intensities. confidence is how far that probability is from
+        undecided, lowered by head pose, small faces and poor visibility of the region. left and right are nan but for
+        OpenGraphAU's sided outputs. A face that cannot be aligned has confidence 0.
         """
         if not faces:
             return []
