@@ -90,8 +90,10 @@ def draw_traversals(
             if row == 0:
                 axes.set_title(f"{steps[column]:+g} sd", fontsize=9)
             if column == 0:
-                axes.text(-0.28, 0.5, names[row], transform=axes.transAxes, rotation=90, va="center", fontsize=8)
-    figure.tight_layout(pad=0.3)
+                axes.text(
+                    -0.08, 0.5, names[row], transform=axes.transAxes, rotation=90, va="center", ha="right", fontsize=8
+                )
+    figure.tight_layout(pad=0.3, rect=(0.05, 0, 1, 1))
     _save(figure, path)
 
 

@@ -23,7 +23,7 @@ from .coder import lead
 from .drawing import draw_confusion, draw_courses, draw_reliability
 from .live_models import LEAST_DEGREE, labelled, prior_weights
 from .runs import Run
-from .sequences import FRAME_NS, course_measures, made_sequences, steadied
+from .sequences import FRAME_NS, course_measures, made_sequences, onsets, steadied
 from .smoothing import OneEuro
 from .training import encode
 
@@ -31,7 +31,9 @@ STEADYING: dict[str, Callable[[], OneEuro] | None] = {
     "none": None,
     "one_euro (shipped)": OneEuro,
     "one_euro, gain 0.3": lambda: OneEuro(gain=0.3),
+    "one_euro, rest 0.5 Hz": lambda: OneEuro(rest_hz=0.5),
     "low-pass 1 Hz": lambda: OneEuro(rest_hz=1.0, gain=0.0),
+    "low-pass 2 Hz": lambda: OneEuro(rest_hz=2.0, gain=0.0),
     "low-pass 3 Hz": lambda: OneEuro(rest_hz=3.0, gain=0.0),
 }
 
@@ -119,16 +121,17 @@ def steadiness_study(
         classes=EXPRESSION_LABELS,
     )
     latents = encode(run.model, flat).reshape(n, frames, -1)
-    measures, courses = {}, {}
+    measures, courses, came = {}, {}, {}
     shown = int(np.flatnonzero(sequences.label == EXPRESSION_LABELS.index("surprised"))[0])
     for name, make in STEADYING.items():
         shares = classifier.probability(steadied(latents, make))
         chosen = said(shares.reshape(n * frames, -1)).reshape(n, frames)
-        measures[name] = dict(course_measures(chosen, sequences.label, sequences.moving))
+        measures[name] = course_measures(chosen, sequences.label, sequences.moving)
+        came[name] = onsets(chosen, sequences.label, sequences.moving)
+        added = came[name] - came["none"]  # of the same sequences
+        measures[name]["added delay, mean s"] = float(np.nanmean(added))
+        measures[name]["added delay, median s"] = float(np.nanmedian(added))
         courses[name] = shares[shown]
-    none = measures["none"]
-    for row in measures.values():
-        row["added_delay_s"] = row["mean_onset_s"] - none["mean_onset_s"]
     draw_courses(np.arange(frames) * FRAME_NS * 1e-9, courses, EXPRESSION_LABELS, out / "courses.png")
     return measures
 

@@ -26,7 +26,7 @@ class OneEuro:
     that jumps back, or a gap, starts the face anew.
     """
 
-    def __init__(self, rest_hz: float = 1.0, gain: float = 0.6, speed_hz: float = 2.0) -> None:
+    def __init__(self, rest_hz: float = 1.0, gain: float = 0.1, speed_hz: float = 1.0) -> None:
         self._rest_hz, self._gain, self._speed_hz = rest_hz, gain, speed_hz
         self._slots: OrderedDict[str, int] = OrderedDict()
         self._stamp_ns = np.full(OWNERS, _UNSEEN, np.int64)

@@ -16,7 +16,7 @@ from .runs import Run
 from .training import encode
 
 STEPS = (-3.0, -1.5, 0.0, 1.5, 3.0)
-SHOWN = 12
+SHOWN = 8
 
 
 def decode(run: Run, latents: FloatArray, neutral: FloatArray) -> FloatArray:
