@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from facial_coding_ros.tracking import Tracker, TrackingSettings, make_tracker, visibility_codes
-from facial_coding_ros.types import CameraIntrinsics, Frame, Region
+from facial_coding_ros.types import CameraIntrinsics, Face, Frame, Region
 
 from .tracking_scenes import Block, Place, background, between, crossing, judge, meeting, paste, portrait, shoot
 
@@ -60,6 +60,20 @@ def test_tiles_find_faces_of_half_that_size(tracker: Tracker) -> None:
     image = still(("hopper", Place(500, 200, 30)), ("collins", Place(300, 560, 30)), width=1280, height=720)
     tracker.configure(replace(AT_ONCE, tiles=True))
     assert len(tracker.track(Frame(image, 0))) == 2
+
+
+def test_the_judge_sees_a_swap(tracker: Tracker) -> None:
+    """A tracker that exchanges its ids half-way is found out."""
+
+    def swapping(frame: Frame) -> list[Face]:
+        faces = list(tracker.track(frame))
+        if frame.index > 10 and len(faces) == 2:
+            faces = [replace(faces[0], face_id=faces[1].face_id), replace(faces[1], face_id=faces[0].face_id)]
+        return faces
+
+    people = {"collins": Place(160, 240, 80), "hopper": Place(480, 240, 80)}
+    score = judge(shoot(1.5, 10, lambda _: people), swapping)
+    assert (score.switches, score.shared) == (2, 2)
 
 
 @pytest.mark.parametrize(("fps", "seconds", "size"), [(15, 1.5, 90), (15, 3.0, 60), (30, 1.5, 140)])

@@ -12,6 +12,7 @@ from functools import lru_cache
 import cv2
 import matplotlib.cbook
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from skimage import data
 
 from facial_coding_ros.types import Face, Frame
@@ -142,6 +143,20 @@ class Score:
     doubles: int
 
 
+ON_HEAD, HIDDEN = 0.6, 0.12
+
+
+def _distance(face: Face, truth: Mapping[str, Place], person: str) -> float:
+    """From a person's true place to a face, in face sizes; a little more for one who is behind another."""
+    place = truth[person]
+    x, y = face.mesh[:, :2].mean(axis=0)
+    behind = any(
+        other.nearness > place.nearness and np.hypot(other.x - place.x, other.y - place.y) < ON_HEAD * place.size
+        for other in truth.values()
+    )
+    return float(np.hypot(x - place.x, y - place.y)) / place.size + HIDDEN * behind
+
+
 def judge(shots: Iterable[Shot], track: Callable[[Frame], Sequence[Face]], *, skip_s: float = 0.0) -> Score:
     """Runs a tracker over a scene and compares with the truth. skip_s: not counted for `seen` at the start."""
     ids: dict[str, list[str]] = {}
@@ -151,29 +166,21 @@ def judge(shots: Iterable[Shot], track: Callable[[Frame], Sequence[Face]], *, sk
     for shot in shots:
         faces = track(shot.frame)
         first = shot.frame.stamp_ns if first is None else first
+        people = sorted(shot.truth)
+        cost = np.array([[_distance(face, shot.truth, person) for person in people] for face in faces])
+        cost = cost.reshape(len(faces), len(people))
         taken: dict[str, int] = {}
-        for face in faces:
-            x, y = face.mesh[:, :2].mean(axis=0)
-            near = {
-                person: float(np.hypot(x - place.x, y - place.y)) / place.size
-                for person, place in shot.truth.items()
-            }
-            person = min(near, key=lambda name: near[name], default=None)
-            if person is None or near[person] > 0.6:
-                strays += 1
-                continue
-            hiding = [
-                other
-                for other, distance in near.items()
-                if distance < near[person] + 0.12 and shot.truth[other].nearness > shot.truth[person].nearness
-            ]
-            person = hiding[0] if hiding else person  # of two in one place, the nearer one is what the image shows
-            taken[person] = taken.get(person, 0) + 1
-            known = ids.setdefault(person, [])
-            if not known or known[-1] != face.face_id:
-                switches += bool(known)
-                known.append(face.face_id)
-        doubles += any(count > 1 for count in taken.values())
+        for row, column in zip(*linear_sum_assignment(cost), strict=True):
+            if cost[row, column] < ON_HEAD + HIDDEN:
+                person, face = people[column], faces[row]
+                taken[person] = 1
+                known = ids.setdefault(person, [])
+                if not known or known[-1] != face.face_id:
+                    switches += bool(known)
+                    known.append(face.face_id)
+        on_heads = int((cost.min(axis=1, initial=np.inf) < ON_HEAD + HIDDEN).sum())
+        strays += len(faces) - on_heads
+        doubles += on_heads > len(taken)
         if shot.frame.stamp_ns - first >= skip_s * 1e9:
             for person in shot.truth:
                 seen.setdefault(person, []).append(person in taken)
