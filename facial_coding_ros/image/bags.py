@@ -165,25 +165,24 @@ def _unpacked(raw: bytes) -> bytes:
 def _sqlite(file: Path, on_damage: Callable[[str], None]) -> Iterator[tuple[str, str, int, bytes]]:
     """Rows in the order of writing; behind a page that is missing, further and further on until some can be read."""
     connection = sqlite3.connect(f"file:{file}?immutable=1", uri=True)
-    count = last = 0
-    skip: int | None = 0
+    count = last = skip = 0
     try:
         # As sqlite3's own .recover does: else a file shorter than its header says is refused as a whole.
         connection.execute("PRAGMA writable_schema=ON")
         names = {key: (name, kind) for key, name, kind in connection.execute("SELECT id, name, type FROM topics")}
         query = "SELECT id, topic_id, timestamp, data FROM messages WHERE id > ? ORDER BY id"
-        while skip is not None:
+        while skip < _FAR:
             try:
                 for number, key, recorded_ns, data in connection.execute(query, (last + skip,)):
                     last, skip = number, 0
                     if key in names:
                         yield *names[key], recorded_ns, data
                         count += 1
-                skip = None
+                break
             except sqlite3.DatabaseError as error:
                 if not skip:
                     on_damage(f"{file} ends or is damaged after {count} messages: {error}")
-                skip = max(2 * skip, 1) if skip < _FAR else None
+                skip = max(2 * skip, 1)
     except sqlite3.Error as error:
         on_damage(f"{file} cannot be read: {error}")
     finally:
