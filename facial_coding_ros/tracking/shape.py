@@ -17,8 +17,8 @@ DEPTH_WEIGHT = 0.3
 EXPRESSION_DIRECTIONS = 10
 """Main directions of ICT's expression shapes, which are taken out of a shape: a smile is not another person."""
 SAME_DISTANCE = 0.017
-"""Eye distances (RMS over points). Of views at most 5 degrees apart, 97 of 100 of one person lie below it, 4 of 100 of
-two people; see docs/tracking.md for how that was found."""
+"""Eye distances (RMS over points). Of views from nearly one direction about 97 of 100 of one person lie below it, 4 of
+100 of two people; see docs/tracking.md."""
 DISTANCE_PER_DEGREE = 0.0006
 """How much further apart two views of one person are for each degree between them."""
 LONGEST_MEMORY = 300.0
