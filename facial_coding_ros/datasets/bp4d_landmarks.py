@@ -105,8 +105,9 @@ def _points(path: Path) -> FloatArray:
 def _matlab_cells(path: Path) -> list[np.ndarray]:
     try:
         fit = loadmat(path, squeeze_me=False)["fit"]
-        return [np.asarray(cell, np.float64) for cell in fit["pred"].ravel()]
-    except (KeyError, ValueError, OSError) as error:
+        # A struct of one element: its field is the array of cells.
+        return [np.asarray(cell, np.float64) for cell in fit["pred"].ravel()[0].ravel()]
+    except (KeyError, IndexError, TypeError, ValueError, OSError) as error:
         raise MotionError(f"{path} cannot be read: {error}; fit.pred with 49 x 2 points a frame is expected") from None
 
 

@@ -127,3 +127,17 @@ def still_error(path: Path, seconds: float = 1.5) -> float:
         raise MotionError(f"{path}: {len(seen)} frames with a face in the first {seconds:g} s; 5 or more are needed")
     points = np.stack(seen)
     return float(np.sqrt(((points - points.mean(0)) ** 2).sum(2).mean() * len(seen) / (len(seen) - 1)))
+
+
+def rendered_intensities(folder: Path) -> FloatArray:
+    """True AU intensities (n, 24) of `rendered_motions`, row by row; the stronger side."""
+    found = load_set(folder)
+    tracked = found["tracked"]
+    number, people = found["number"][tracked], found["person"][tracked]
+    strength = np.maximum(found["right"], found["left"])[tracked]
+    rows = []
+    for one in np.unique(people):
+        own = people == one
+        if (own & (number < NEUTRALS)).any() and (own & (number > NEUTRALS)).any():
+            rows.append(strength[own & (number > NEUTRALS)])
+    return np.concatenate(rows).astype(np.float32)

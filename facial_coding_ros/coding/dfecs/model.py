@@ -31,7 +31,7 @@ from .sparse_codes import Array, UnrolledAdmm, admm_steps, encode, unit_rows
 # explained to a tenth of a percent, not the final dictionary.
 SEARCH_MOTIONS = 1000
 # scikit-learn's minibatches start a dictionary on this many motions; rounds over all with converged codes finish it.
-START_MOTIONS, REFINE_MOTIONS = 2000, 4000
+START_MOTIONS = 2000
 
 _ARRAYS = ("components_", "mixing_", "dictionary_", "atom_part_")
 
@@ -47,9 +47,7 @@ class DFECS(TransformerMixin, BaseEstimator):
     n_part_components: atoms of each part, by name of the part; None: by the same rule, part by part.
     sparsity: weight alpha of the L1 penalty of the AUs' codes, as a share of the root mean square length of a training
     motion. part_sparsity: the same for the atoms of the parts. hfm_sparsity: L1 weight of the NMF's encodings
-    (scikit-learn's alpha_W with l1_ratio 1). rounds: of each part's dictionary over all motions. refine: rounds in
-    which A is fitted to the motions themselves after the NMF, with mixing_sparsity as its L1 weight, see `_refined`
-    (our addition; 0: as in the paper).
+    (scikit-learn's alpha_W with l1_ratio 1). rounds: of each part's dictionary over all motions.
     progress: called with (stage, share done).
 
     After fit: components_ (k, d), the AUs; an AU's length is such that a code of 1 is the 99th percentile of its
@@ -67,8 +65,6 @@ class DFECS(TransformerMixin, BaseEstimator):
         sparsity: float = 0.02,
         hfm_sparsity: float = 0.0,
         rounds: int = 15,
-        refine: int = 20,
-        mixing_sparsity: float = 0.03,
         part_sparsity: float = 0.02,
         layout: Layout = LAYOUT_68,
         random_state: int = 0,
@@ -81,8 +77,6 @@ class DFECS(TransformerMixin, BaseEstimator):
         self.sparsity = sparsity
         self.hfm_sparsity = hfm_sparsity
         self.rounds = rounds
-        self.refine = refine
-        self.mixing_sparsity = mixing_sparsity
         self.part_sparsity = part_sparsity
         self.layout = layout
         self.random_state = random_state
@@ -272,17 +266,17 @@ class DFECS(TransformerMixin, BaseEstimator):
 
     def _fit_whole(self, x: Array, codes: Array) -> None:
         if self.n_components is not None:
-            self.mixing_ = self._mix(x, codes, self.n_components)
+            self.mixing_ = self._mix(codes, self.n_components)
         else:
             first = 1
             for count in range(first, codes.shape[1] + 1):
-                self.mixing_ = self._mix(x, codes, count)
+                self.mixing_ = self._mix(codes, count)
                 units = self.mixing_ @ self.dictionary_
                 if variance_explained(x, encode(x, units, self.alpha_, 1e-4) @ units) >= 100 * self.variance:
                     break
         self.components_ = self.mixing_ @ self.dictionary_
 
-    def _mix(self, x: Array, codes: Array, count: int) -> Array:
+    def _mix(self, codes: Array, count: int) -> Array:
         nmf = NMF(
             count,
             init="nndsvda",
@@ -293,31 +287,7 @@ class DFECS(TransformerMixin, BaseEstimator):
             random_state=self.random_state,
         )
         _fitted(nmf, codes / (codes.std() or 1.0))
-        return self._refined(x, nmf.components_) if self.refine else nmf.components_
-
-    def _refined(self, x: Array, mixing: Array) -> Array:
-        """A >= 0 fitted to the motions instead of to the parts' codes.
-
-        NMF weighs all errors of the codes alike, but atoms overlap and differ in what they move. So, after it: encode
-        the motions, then for each AU in turn the best A row for these codes (projected gradient), as in dictionary
-        learning, with the parts' dictionaries kept.
-        """
-        x = x[np.random.default_rng(self.random_state).permutation(len(x))[:REFINE_MOTIONS]]
-        gram = self.dictionary_ @ self.dictionary_.T
-        largest = np.linalg.eigvalsh(gram)[-1]
-        projected = x @ self.dictionary_.T
-        mixing = mixing / np.maximum(np.linalg.norm(mixing @ self.dictionary_, axis=1), 1e-12)[:, None]
-        for _ in range(self.refine):
-            codes = encode(x, mixing @ self.dictionary_, self.alpha_, tolerance=1e-3)
-            inner, outer = codes.T @ codes, codes.T @ projected
-            for _ in range(5):
-                for j in np.flatnonzero(np.diag(inner) > 0):
-                    slope = (inner[j] @ mixing) @ gram - outer[j]
-                    row = np.maximum(mixing[j] - (slope / inner[j, j] + self.mixing_sparsity) / largest, 0.0)
-                    if row.any():
-                        mixing[j] = row
-            lengths = np.linalg.norm(mixing @ self.dictionary_, axis=1)
-            mixing /= np.maximum(lengths, 1e-12)[:, None]
+        mixing: Array = nmf.components_
         return mixing
 
     def _scale(self, x: Array) -> Array:

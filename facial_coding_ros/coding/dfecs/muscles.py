@@ -68,7 +68,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("lip corner in depth and out", (14,), "buccinator", (((48, 60), OUT),)),
     Action("lip corner down", (15,), "depressor anguli oris", (((48, 49, 59, 60), DOWN_OUT),)),
     Action("lower lip down", (16, 25), "depressor labii inferioris", (((57, 58, 59, 66, 67), DOWN),)),
-    Action("chin and lower lip up", (17,), "mentalis", (((57, 58, 59, 66, 67), UP), ((5, 6, 7, 8), UP)), False),
+    Action("chin and lower lip up", (17,), "mentalis", (((57, 58, 59, 66, 67), UP), ((5, 6, 7, 8), UP)), False,
+        (5, 6, 7, 8),
+    ),
     Action("lips pucker", (18,), "incisivii labii", (((48, 49, 59, 60, 61, 67), IN),), False),
     Action("lip corner out", (20,), "risorius", (((48, 49, 59, 60, 61, 67), OUT),)),
     Action(
@@ -124,7 +126,7 @@ class _Fields:
 
     entries: tuple[tuple[Action, str], ...]
     directions: NDArray[np.float64]
-    shown: NDArray[np.bool_]
+    shown: NDArray[np.bool_]  # (actions, half of the face, 68)
 
 
 @cache
@@ -142,8 +144,9 @@ def _fields() -> _Fields:
         for side in SIDES if action.paired else SIDES[:1]:
             entries.append((action, side))
             pulls.append({"both": both, "right": right, "left": left}[side])
-            by = [i for i in range(68) if not action.shown_by or {i, _MIRROR[i]} & set(action.shown_by)]
-            shown.append(pulls[-1].any(1) & np.isin(range(68), by))
+            by = np.isin(range(68), [i for i in range(68) if {i, _MIRROR[i]} & set(action.shown_by)])
+            halves = [right.any(1) & (side != "left"), left.any(1) & (side != "right")]
+            shown.append([half & (by if action.shown_by else True) for half in halves])
     pull = np.stack(pulls)
     # Registration answers a pull too: raising the nose's base stretches the face, which lowers the mouth. So each
     # action is shown on the mean face, by 20 units, and registered.
@@ -169,7 +172,8 @@ def read(unit: ArrayLike) -> Reading:
     """The best reading of an AU (136,) as at most MOST_ACTIONS muscle actions.
 
     A point's displacement counts as explained by the squared cosine to the nearest direction of the chosen actions, 0
-    from 90 degrees on. An action can only be chosen when it is seen: at least half of the points that show it move by
+    from 90 degrees on. An action can only be chosen when it is seen: on each side at least half of the points that
+    show it move by
     SEEN of the AU's largest displacement or more, within 45 degrees of its direction.
     Raises ValueError for another shape or an AU that moves nothing.
     """
@@ -185,8 +189,8 @@ def read(unit: ArrayLike) -> Reading:
     projection = np.maximum((fields.directions * moved).sum(2), 0.0)
     along = projection**2 / total
     follows = (projection > np.sqrt(0.5) * size) & (size >= SEEN * size.max())
-    own = fields.shown & fields.directions.any(2)
-    seen = np.flatnonzero((follows & own).sum(1) >= 0.5 * own.sum(1))
+    own = fields.shown & fields.directions.any(2)[:, None]
+    seen = np.flatnonzero(((follows[:, None] & own).sum(2) >= 0.5 * own.sum(2)).all(1))
     best: tuple[float, tuple[int, ...]] = (0.0, ())
     candidates = _candidates(along[seen]) if len(seen) else []
     for count in range(1, MOST_ACTIONS + 1):

@@ -67,7 +67,7 @@ def reconstructions(motions: ArrayLike, answers: Sequence[tuple[str, ArrayLike]]
             for line in _LINES:
                 axes.plot(*seen[list(line)].T, color="0.6", linewidth=2.5)
                 axes.plot(*made[list(line)].T, color="#b22222", linewidth=1)
-            error = np.linalg.norm(motion - np.asarray(answer)[row]) / max(np.linalg.norm(motion), 1e-9)
+            error = float(np.linalg.norm(motion - np.asarray(answer)[row])) / max(float(np.linalg.norm(motion)), 1e-9)
             label = f"{name}: error {100 * error:.0f} %"
             _frame(axes, f"{title}\n{label}" if column == 0 else label)
     return figure

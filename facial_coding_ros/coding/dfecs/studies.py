@@ -1,0 +1,285 @@
+"""The studies behind `facial_coding evaluate dfecs`: each returns rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.linear_model import Ridge
+
+from ...datasets.ict import IctFaces
+from ...datasets.ict_motions import SETTINGS, IctSample, MeshNoise, synthesise
+from ...datasets.motions import EYE_DISTANCE
+from ...keypoints import MESH_TO_68, RegistrationSettings
+from . import baselines
+from .layout import LAYOUT_68, PARTS_68, Layout
+from .measures import active_units, sparsity_of, variance_explained, variance_explained_by_length
+from .model import DFECS
+from .muscles import INTERPRETABLE_SCORE, read, read_either_way
+from .sparse_codes import Array, encode
+
+Rows = list[list[str]]
+UNITS = 16
+
+
+@dataclass(frozen=True)
+class Plan:
+    """seeds: of learning and of people. people: in training and in test, 100 motions each. atoms: of the parts."""
+
+    seeds: int
+    people: int
+    atoms: Mapping[str, int]
+    sparsity: float = 0.02
+    each: int = 100
+
+    def model(self, seed: int, units: int = UNITS, **changed: object) -> DFECS:
+        settings = {"n_part_components": dict(self.atoms), "sparsity": self.sparsity, "random_state": seed} | changed
+        return DFECS(units, **settings)
+
+    def sample(
+        self, setting: str, seed: int, dense: bool = False, registration: RegistrationSettings | None = None
+    ) -> IctSample:
+        """Training people have seeds from 1000 on, test people from 2000 on: none is in both."""
+        noise = MeshNoise.measured()
+        return synthesise(SETTINGS[setting], self.people, self.each, seed, noise, registration, dense)
+
+
+def score(value: Sequence[float]) -> str:
+    """Mean and spread (standard deviation over seeds)."""
+    spread = f" ± {np.std(value, ddof=1):.1f}" if len(value) > 1 else ""
+    return f"{np.mean(value):.1f}{spread}"
+
+
+def interpretable_count(units: ArrayLike, signed: bool = True) -> int:
+    reading = read if signed else read_either_way
+    return sum(reading(unit).score >= INTERPRETABLE_SCORE for unit in np.asarray(units))
+
+
+CROSS_HEADER = (
+    "trained on", "tested on", "DFECS", "DFECS, optimal codes", "PCA", "difference", "DFECS by length", "PCA by length",
+    "KPM-FACS", "training", "active AUs", "zero codes",
+)  # fmt: skip
+
+
+def across_settings(plan: Plan) -> tuple[Rows, Rows, Rows, dict[str, DFECS]]:
+    """Every setting to every other, on new people. Rows of the comparison, of the parts, of interpretability."""
+    results: dict[tuple[str, str], list[list[float]]] = {}
+    parts: dict[str, list[dict[str, float]]] = {}
+    counts: dict[str, list[tuple[int, int]]] = {}
+    models: dict[str, DFECS] = {}
+    columns = [(name, LAYOUT_68.columns(name)) for name in PARTS_68]
+    facs = baselines.facs_units(1)[1]
+    for seed in range(plan.seeds):
+        tests = {name: plan.sample(name, 2000 + seed).motions.kpm.astype(np.float64) for name in SETTINGS}
+        for name in SETTINGS:
+            x = plan.sample(name, 1000 + seed).motions.kpm
+            model = plan.model(seed).fit(x)
+            models.setdefault(name, model)
+            axes = baselines.pca_units(x, UNITS)
+            facs16 = baselines.best_units(x[::20], facs, UNITS)
+            counts.setdefault(name, []).append(
+                (interpretable_count(model.components_), interpretable_count(axes, signed=False))
+            )
+            for other, test in tests.items():
+                codes = model.transform(test)
+                made, by_axes = codes @ model.components_, baselines.project(test, axes)
+                best = baselines.reconstruct(test, model.components_)
+                results.setdefault((name, other), []).append([
+                    variance_explained(test, made),
+                    variance_explained(test, best),
+                    variance_explained(test, by_axes),
+                    variance_explained(test, best) - variance_explained(test, by_axes),
+                    variance_explained_by_length(test, best),
+                    variance_explained_by_length(test, by_axes),
+                    variance_explained(test, baselines.reconstruct(test, facs16)),
+                    model.variance_explained_,
+                    active_units(codes),
+                    100 * sparsity_of(codes),
+                ])  # fmt: skip
+                if other == name:
+                    parts.setdefault(name, []).append(
+                        baselines.by_part(test, best, columns)
+                        | {f"{k} (PCA)": v for k, v in baselines.by_part(test, by_axes, columns).items()}
+                    )
+    rows = [[*pair, *(score(column) for column in zip(*values, strict=True))] for pair, values in results.items()]
+    part_rows = [
+        [name, *(f"{score([p[k] for p in found])} / {score([p[f'{k} (PCA)'] for p in found])}" for k in PARTS_68)]
+        for name, found in parts.items()
+    ]
+    count_rows = [[n, ", ".join(str(a) for a, _ in c), ", ".join(str(b) for _, b in c)] for n, c in counts.items()]
+    return rows, part_rows, count_rows, models
+
+
+def by_number(plan: Plan, numbers: Sequence[int] = (4, 8, 12, 16, 20, 24)) -> Rows:
+    """DFECS and PCA with more and fewer AUs: talking to posed."""
+    x, test = plan.sample("talking", 1000).motions.kpm, plan.sample("posed", 2000).motions.kpm
+    rows = []
+    for number in numbers:
+        model, axes = plan.model(0, number).fit(x), baselines.pca_units(x, number)
+        rows.append([
+            str(number),
+            f"{variance_explained(test, baselines.reconstruct(test, model.components_)):.1f}",
+            f"{variance_explained(test, baselines.project(test, axes)):.1f}",
+            f"{interpretable_count(model.components_)} of {number}",
+            f"{interpretable_count(axes, signed=False)} of {number}",
+        ])  # fmt: skip
+    return rows
+
+
+ABLATIONS = {
+    "all steps": RegistrationSettings(),
+    "no frontalisation": RegistrationSettings(frontalisation="none"),
+    "linear frontalisation (W)": RegistrationSettings(frontalisation="linear"),
+    "no pose correction": RegistrationSettings(pose_correction=False),
+    "no affine": RegistrationSettings(affine=False),
+    "no part similarity": RegistrationSettings(part_similarity=False),
+}
+
+
+def ablations(plan: Plan) -> Rows:
+    """Registration without one of its steps, in training and test alike: talking (turned heads) to talking.
+
+    au: how well a ridge reads the true AU intensities of new people from the codes (mean correlation); that figure
+    compares across frames, variance explained does not.
+    """
+    rows = []
+    for name, settings in ABLATIONS.items():
+        train = plan.sample("talking", 1000, registration=settings)
+        test = plan.sample("talking", 2000, registration=settings)
+        model = plan.model(0).fit(train.motions.kpm)
+        axes = baselines.pca_units(train.motions.kpm, UNITS)
+        x = test.motions.kpm
+        rows.append([
+            name,
+            f"{variance_explained(x, baselines.reconstruct(x, model.components_)):.1f}",
+            f"{variance_explained(x, baselines.project(x, axes)):.1f}",
+            str(interpretable_count(model.components_)),
+            f"{_reads_aus(model.transform(train.motions.kpm), train, model.transform(x), test):.2f}",
+        ])  # fmt: skip
+    rows.append(_one_level(plan))
+    return rows
+
+
+def _one_level(plan: Plan) -> list[str]:
+    """Without the Partial-Face Model: NMF cannot take motions, so one dictionary of the whole face."""
+    train, test = plan.sample("talking", 1000), plan.sample("talking", 2000)
+    whole = Layout("68", 68, {"face": tuple(range(68))})
+    model = plan.model(0, layout=whole, n_part_components={"face": UNITS}).fit(train.motions.kpm)
+    x = test.motions.kpm
+    return [
+        "all steps; one level, no parts",
+        f"{variance_explained(x, baselines.reconstruct(x, model.components_)):.1f}",
+        "as above",
+        str(interpretable_count(model.components_)),
+        f"{_reads_aus(model.transform(train.motions.kpm), train, model.transform(x), test):.2f}",
+    ]
+
+
+def _reads_aus(codes: Array, train: IctSample, test_codes: Array, test: IctSample) -> float:
+    wanted, truth = np.maximum(train.right, train.left), np.maximum(test.right, test.left)
+    read_out = Ridge(1e-3).fit(codes, wanted).predict(test_codes)
+    return float(np.mean([np.corrcoef(read_out[:, i], truth[:, i])[0, 1] for i in range(truth.shape[1])]))
+
+
+def dense_layout() -> Layout:
+    """468 points of the mesh, each in the part of the nearest of the 68 keypoints on the mean face."""
+    mesh = IctFaces.load().neutral[:, :2]
+    nearest = np.linalg.norm(mesh[:, None] - (MESH_TO_68 @ mesh)[None], axis=2).argmin(1)
+    parts = {name: tuple(np.flatnonzero(np.isin(nearest, points)).tolist()) for name, points in PARTS_68.items()}
+    return Layout("mesh468", len(mesh), parts)
+
+
+def denser_keypoints(plan: Plan) -> Rows:
+    """Open question 1: the same motions by 68 registered points, by 68 of the frontal mesh, and by all 468."""
+    train, test = plan.sample("talking", 1000, dense=True), plan.sample("talking", 2000, dense=True)
+
+    def flat(points: ArrayLike) -> Array:
+        points = np.asarray(points, np.float64) * EYE_DISTANCE
+        return points.transpose(0, 2, 1).reshape(len(points), -1)
+
+    sets = {
+        "68, registered by part": (LAYOUT_68, train.motions.kpm, test.motions.kpm),
+        "68 of the frontal mesh": (LAYOUT_68, flat(MESH_TO_68 @ train.dense), flat(MESH_TO_68 @ test.dense)),
+        "468, frontal mesh": (dense_layout(), flat(train.dense), flat(test.dense)),
+    }
+    rows = []
+    for name, (layout, x, unseen) in sets.items():
+        model = plan.model(0, layout=layout).fit(x)
+        axes = baselines.pca_units(x, UNITS)
+        units = model.components_
+        if layout.count != LAYOUT_68.count:
+            units = np.concatenate([(MESH_TO_68 @ units.reshape(UNITS, 2, -1)[:, axis].T).T for axis in (0, 1)], 1)
+        rows.append([
+            name,
+            f"{variance_explained(unseen, baselines.reconstruct(unseen, model.components_)):.1f}",
+            f"{variance_explained(unseen, baselines.project(unseen, axes)):.1f}",
+            str(interpretable_count(units)),
+            f"{_reads_aus(model.transform(x), train, model.transform(unseen), test):.2f}",
+        ])  # fmt: skip
+    return rows
+
+
+def facs_of_many_subjects(plan: Plan, tracked: ArrayLike | None) -> Rows:
+    """Open question 2: KPM-FACS AUs from the shapes of one or more subjects, optimal codes; five draws of subjects."""
+    sets = {name: plan.sample(name, 2000).motions.kpm[::4] for name in SETTINGS}
+    if tracked is not None:
+        sets["seen by the tracker"] = np.asarray(tracked)
+    rows = []
+    for subjects in (1, 3, 10, 100):
+        units = [baselines.facs_units(subjects, seed)[1] for seed in range(5)]
+        rows.append(
+            [
+                str(subjects),
+                *(score([variance_explained(x, baselines.reconstruct(x, u)) for u in units]) for x in sets.values()),
+            ]
+        )
+    return rows
+
+
+def equal_terms(x: ArrayLike, test: ArrayLike, plan: Plan, intensities: ArrayLike | None, seeds: int) -> Rows:
+    """DFECS, PCA and KPM-FACS AUs at the same number and the same sparsity, on motions as the tracker reports them.
+
+    intensities: (n, units) of the training motions; with them, also KPM-FACS AUs as the tracker shows them, which need
+    labels. Columns: optimal codes in both forms, then LARS paths with 2, 4 and 6 active AUs (first form).
+    """
+    x, test = np.asarray(x, np.float64), np.asarray(test, np.float64)
+    some = test[:: max(1, len(test) // 500)]
+    candidates: dict[str, list[tuple[Array, bool]]] = {
+        "DFECS": [(plan.model(seed).fit(x).components_, True) for seed in range(seeds)],
+        "PCA": [(baselines.pca_units(x, UNITS), False)],
+        "KPM-FACS, 1 subject": [(baselines.best_units(x[::4], baselines.facs_units(1)[1], UNITS), True)],
+        "KPM-FACS, 100 subjects": [(baselines.best_units(x[::4], baselines.facs_units(100)[1], UNITS), True)],
+    }
+    if intensities is not None:
+        tracked = baselines.tracked_facs_units(x, intensities)
+        candidates["KPM-FACS through the tracker (labels)"] = [(baselines.best_units(x[::4], tracked, UNITS), True)]
+    rows = []
+    for name, models in candidates.items():
+        figures = []
+        for units, positive in models:
+            made = baselines.reconstruct(test, units) if positive else baselines.project(test, units)
+            paths = [variance_explained(some, baselines.lars(some, units, k, positive)) for k in (2, 4, 6)]
+            figures.append([variance_explained(test, made), variance_explained_by_length(test, made), *paths])
+        count = ", ".join(str(interpretable_count(units, positive)) for units, positive in models)
+        rows.append([name, *(score(column) for column in zip(*figures, strict=True)), count])
+    return rows
+
+
+def how_often_passes(plan: Plan) -> Rows:
+    """What the muscle score says of motions at random (in PCA's space) and of FACS units themselves."""
+    axes = baselines.pca_units(plan.sample("talking", 1000).motions.kpm, UNITS)
+    rng = np.random.default_rng(0)
+    chance = [read(unit).score for unit in rng.standard_normal((400, UNITS)) @ axes]
+    facs = [read(unit).score for unit in baselines.facs_units(1)[1]]
+    reverse = [read(-unit).score for unit in baselines.facs_units(1)[1]]
+    return [
+        [name, f"{100 * np.mean(np.array(s) >= INTERPRETABLE_SCORE):.0f} %", f"{np.median(s):.2f}"]
+        for name, s in (("motions at random", chance), ("FACS units", facs), ("FACS units reversed", reverse))
+    ]
+
+
+def nonnegative_codes(x: ArrayLike, units: ArrayLike) -> Array:
+    """Optimal non-negative codes (n, k)."""
+    return encode(x, units, 0.0, tolerance=1e-6)
