@@ -11,13 +11,17 @@ from collections.abc import Sequence
 # `run(arguments) -> int`, the exit code.
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "camera, node and dialogue manager as three processes; leaves a report"),
-    "replay": ("replay", "face codes of a video, a folder of images or a ROS 2 bag, as CSV"),
+    "replay": ("replay", "face codes of videos, folders of images or ROS 2 bags"),
+    "evaluate": ("evaluate", "face codes of a run against labels, as figures and a page"),
+    "compare": ("compare", "two runs: what got better or worse, and whether that is more than chance"),
+    "datasets check": ("datasets_check", "what a data set holds, or what is wrong with it"),
     "synthesize": ("synthesize", "rendered people whose action units are known, seen through the tracker"),
     "train facs": ("train_facs", "the FACS estimator, from rendered people"),
     "evaluate facs": ("evaluate_facs", "FACS action units on rendered people or on labelled recordings"),
     "train perceptual": ("train_perceptual", "a perceptual latent model: VAE, M1 or M2, and the robot's files from it"),
     "evaluate perceptual": ("evaluate_perceptual", "perceptual models compared, drawn and reported"),
     "train dfecs": ("train_dfecs", "data-driven action units from motions without labels"),
+    "evaluate dfecs": ("evaluate_dfecs", "data-driven action units judged and compared, with a sheet for raters"),
     "prepare au": ("prepare_au", "cuts the faces out of BP4D or DISFA, for the image networks"),
     "train au": ("train_au", "EAC-Net, JAA-Net or ME-GraphAU on BP4D or DISFA"),
     "evaluate au": ("evaluate_au", "image networks tested by fold, with heat maps and a comparison page"),
