@@ -50,9 +50,28 @@ def coded(estimator, people, right, left=None, face=None, neutral=None):
 def test_a_smile_comes_first_and_on_its_side(estimator, people):
     both = coded(estimator, people, {12: 0.8})
     assert both.codes[int(np.argmax(both.intensity))] == 12
+    assert both.presence[both.codes.index(12)] > 0.8
     right = coded(estimator, people, {12: 0.8}, {12: 0.0})
     at = right.codes.index(12)
     assert right.right[at] > 0.4 and right.left[at] < 0.2
+
+
+def test_a_stronger_smile_is_never_weaker(estimator, people):
+    found = [coded(estimator, people, {12: amount})[12] for amount in np.linspace(0, 1, 11)]
+    assert (np.diff(found) > -0.02).all() and found[-1] > found[5] > found[0]
+
+
+def test_doubt_takes_small_answers_away(estimator, people):
+    frontal = coded(estimator, people, {12: 0.4})
+    turned = coded(estimator, people, {12: 0.4}, face=a_face(people.neutral, yaw_deg=25.0))
+    assert turned[12] < frontal[12] and (turned.intensity <= frontal.intensity + 1e-6).all()
+
+
+def test_speech_lowers_the_confidence_of_mouth_units(estimator, people):
+    still, speaking = coded(estimator, people, {}), coded(estimator, people, {27: 0.6})
+    at = still.codes.index(18)
+    assert speaking.confidence[at] < 0.8 * still.confidence[at]
+    assert speaking.confidence[still.codes.index(12)] == pytest.approx(still.confidence[still.codes.index(12)])
 
 
 def test_units_without_sides_have_none(estimator, people):
@@ -101,12 +120,19 @@ def test_unknown_is_said(estimator):
 
 
 def test_a_foreign_file_is_refused(tmp_path):
-    shipped = model_path("facs.npz")
+    shipped = model_path("facs.onnx")
     card = yaml.safe_load(shipped.with_suffix(".yaml").read_text())
-    copy = tmp_path / "facs.npz"
+    copy = tmp_path / "facs.onnx"
     copy.write_bytes(shipped.read_bytes() + b"x")
     copy.with_suffix(".yaml").write_text(yaml.safe_dump(card))
     with pytest.raises(ValueError, match="sha256"):
+        FacsEstimator.load(copy)
+    copy.write_bytes(shipped.read_bytes())
+    copy.with_suffix(".yaml").write_text(yaml.safe_dump(card | {"codes": [1, 2]}))
+    with pytest.raises(ValueError, match=r"for the action units \[1, 2\]"):
+        FacsEstimator.load(copy)
+    copy.with_suffix(".yaml").unlink()
+    with pytest.raises(FileNotFoundError, match=r"facs\.yaml"):
         FacsEstimator.load(copy)
 
 

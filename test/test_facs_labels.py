@@ -60,7 +60,7 @@ def test_what_is_wrong_is_said(tmp_path):
     path.write_text("frame,AU12\n0,strong\n")
     with pytest.raises(LabelError, match="numbers are expected"):
         read_labels(path)
-    with pytest.raises(LabelError, match="SN009_au1.txt"):
+    with pytest.raises(LabelError, match=r"SN009_au1\.txt"):
         (tmp_path / "SN009").mkdir()
         read_labels(tmp_path / "SN009")
 
@@ -80,5 +80,5 @@ def test_the_command_writes_a_table(tmp_path, capsys):
     assert evaluate_facs.run(parser.parse_args(words)) == 0
     line = next(line for line in out.read_text().splitlines() if line.startswith("| AU12"))
     assert 0.85 < float(line.split("|")[3].split()[0]) < 1.0 and line in capsys.readouterr().out
-    with pytest.raises(UserError, match="labels.csv"):
+    with pytest.raises(UserError, match=r"labels\.csv"):
         evaluate_facs.run(parser.parse_args(["codes", str(tmp_path / "none.csv"), str(tmp_path / "nolabels.csv")]))

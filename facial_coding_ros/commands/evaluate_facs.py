@@ -19,7 +19,7 @@ from ..coding.facs.labels import LabelError, matched, read_labels
 from ..coding.facs.rendered import MotionSet, load_motions
 from ..coding.facs.report import agreement_table, draw_calibration, draw_confusion, draw_intensity, percent
 from ..coding.facs.scoring import PRESENT_FROM, agreement, calibration, confusion, share
-from ..coding.facs.study import SMILE_COMPANIONS, Split
+from ..coding.facs.study import SMILE_COMPANIONS, Split, invented
 from ..keypoints import Registration
 from ..types import FloatArray
 
@@ -113,11 +113,16 @@ def _page(
         "|---|---|",
     ]
     for name, rows, limit in (
-        ("resting face, any unit above 0.3", data.resting, 0.3),
-        ("head turned 15 to 30 degrees, any unit above 0.25", data.turned, 0.25),
+        ("resting face, any unit above 0.3 that is not there", data.resting, 0.3),
+        ("head turned 15 to 30 degrees, any unit above 0.25 that is not there", data.turned, 0.25),
     ):
-        lines.append(f"| {name} | {percent(share((estimate[rows] > limit).any(1), data.person[rows]))} |")
-    lines += ["", "Units most often above 0.25 in turned heads: " + _most(estimate[data.turned] > 0.25) + "."]
+        lines.append(f"| {name} | {percent(share(invented(estimate, truth, limit)[rows], data.person[rows]))} |")
+    lines += [
+        "",
+        "Units most often above 0.25 in turned heads: "
+        + _most((estimate > 0.25)[data.turned] & (truth < 0.15)[data.turned])
+        + ".",
+    ]
     lines += _smiles(data, estimate) + _one_sided(data, sides) + _conditions(data, truth, estimate)
     bins = calibration(presence.reshape(-1), (truth >= PRESENT_FROM).reshape(-1))
     known = bins[:, 2] > 0
@@ -145,14 +150,14 @@ def _smiles(data: MotionSet, estimate: FloatArray) -> list[str]:
     people, found = data.person[rows], estimate[rows]
     rank = (found > found[:, [at]]).sum(1)
     false = [k for k in range(len(CODES)) if CODES[k] not in SMILE_COMPANIONS]
-    invented = (found[:, false] > 0.3) & (stronger_side(data.sides[rows])[:, false] < 0.15)
-    order = np.argsort(-invented.mean(0))[:5]
+    wrong = (found[:, false] > 0.3) & (stronger_side(data.sides[rows])[:, false] < 0.15)
+    order = np.argsort(-wrong.mean(0))[:5]
     return [
         "",
         "## Smiles (AU12 of 0.3 and more on both sides, with what comes along)",
         "",
         f"AU12 first: {percent(share(rank == 0, people))}; among two: {percent(share(rank <= 1, people))}. Invented "
-        "above 0.3: " + ", ".join(f"AU{CODES[false[k]]} {100 * invented[:, k].mean():.0f} %" for k in order) + ".",
+        "above 0.3: " + ", ".join(f"AU{CODES[false[k]]} {100 * wrong[:, k].mean():.0f} %" for k in order) + ".",
     ]
 
 

@@ -17,7 +17,7 @@ from ..cli import UserError
 from ..coding.facs.action_units import CODES
 from ..coding.facs.linear import Predictor, ideal_shapes, part_ridge, ridge, sparse_code
 from ..coding.facs.network import FacsNetwork, NetworkOptions, calibrate, to_onnx, train
-from ..coding.facs.rendered import MotionSet, joined, load_motions
+from ..coding.facs.rendered import MotionSet, load_motions
 from ..coding.facs.response import IdealMotions, TrackerResponse
 from ..coding.facs.study import TABLE_HEAD, Figures, Split, as_card, figures, reliability
 from ..keypoints import Registration
@@ -90,8 +90,7 @@ class Study:
     def network(self, made: tuple[FloatArray, FloatArray] | None, residual: FloatArray | None) -> FacsNetwork:
         noise = self.noise if residual is None else np.concatenate([self.noise, residual[::2]])
         network = train(self.training, noise, self.options, made, lambda line: print(line, flush=True))
-        parts = [part.take(part.resting | part.turned) for part in (self.calibration, self.training)]
-        calibrate(network, self.calibration, joined(parts))
+        calibrate(network, self.calibration)
         return network
 
     def others(self) -> dict[str, Predictor]:
@@ -147,8 +146,8 @@ def write_model(
         "not_for": "diagnosis, detection of lies or intentions, judging people; see docs/facs.md",
         "licence": _LICENCE,
         "inputs": {
-            "motion": "(faces, 1404) float32: types.Motion.dense, 468 points x, y, z, in eye distances",
-            "doubt": "(faces, 1, 1) float32: from 1, see coding/facs/confidence.doubt",
+            "motion": "(faces, 468, 3) float32: types.Motion.dense, in eye distances",
+            "doubt": "(faces, 1) float32: from 1, see coding/facs/confidence.doubt",
         },
         "outputs": {
             "sides": "(faces, 2, units) 0..1: intensity, the person's right side first; 0.2 to 1.0 for A to E",

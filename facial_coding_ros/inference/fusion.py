@@ -36,11 +36,12 @@ class Part:
 
 CODING: dict[str, dict[str, str]] = {
     "dfecs": {"motion": "kpm"},
-    "facs": {"motion": "dense"},
+    "facs": {"motion": "dense", "doubt": "doubt"},
     "perceptual_m2": {"points": "points", "neutral": "neutral"},
     "perceptual_expression": {"latent": "perceptual_m2.latent"},
 }
-"""The coding models and what feeds them. kpm: types.Motion.kpm; dense: types.Motion.dense; points and neutral:
+"""The coding models and what feeds them. kpm: types.Motion.kpm; dense: types.Motion.dense; doubt:
+coding.facs.confidence.doubt; points and neutral:
 keypoints of the face and of its neutral.
 """
 

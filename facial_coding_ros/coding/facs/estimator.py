@@ -2,44 +2,56 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import yaml
 
+from ...inference.model_files import ModelError, ModelFile
+from ...inference.onnx_runtime import OnnxRuntimeSession
+from ...inference.session import Session
 from ...models import model_path
 from ...types import SURFACE_POINTS, ActionUnits, Face, FloatArray, Motion, Neutral
 from .action_units import CODES
 from .answers import assemble, unknown
-from .confidence import of_neutrals, of_view, while_lips_part
+from .confidence import doubt_of_faces, of_neutrals, of_view, while_lips_part
 from .settings import FacsSettings
 
-MODEL = "facs.npz"
+MODEL = "facs.onnx"
+_FORM = {
+    "motion": (SURFACE_POINTS, 3),
+    "doubt": (1,),
+    "sides": (2, len(CODES)),
+    "presence": (len(CODES),),
+}
 
 
 class FacsEstimator:
-    """Linear reading of the dense motion: one weight vector for each side of each unit, negative answers to 0."""
+    """The network of models/facs.onnx (see its card) and the doubt of its answers; all faces in one run."""
 
-    def __init__(self, weights: FloatArray, reliability: FloatArray, settings: FacsSettings | None = None) -> None:
-        """weights: (468 * 3, 2, units), right side first. reliability: (units,) 0..1, from the model card."""
+    def __init__(self, session: Session, reliability: Sequence[float], settings: FacsSettings | None = None) -> None:
+        """reliability: (units,) 0..1, how far each unit can be told on a well seen face. Raises ModelError."""
+        form = {tensor.name: tensor.shape for tensor in (*session.inputs, *session.outputs)}
+        if form != _FORM:
+            raise ModelError(f"a FACS model has the form {form}; expected {_FORM}.")
         self.codes = CODES
         self.settings = settings or FacsSettings()
-        self._weights = weights.reshape(SURFACE_POINTS * 3, -1)
-        self._reliability = reliability
+        self._reliability = np.asarray(reliability, np.float32)
+        self._session = session
 
     @classmethod
     def load(cls, path: Path | None = None, settings: FacsSettings | None = None) -> FacsEstimator:
-        """The shipped model or another file with its card beside it. Raises ValueError when the file does not fit."""
-        path = path or model_path(MODEL)
-        card = yaml.safe_load(path.with_suffix(".yaml").read_text())
-        if hashlib.sha256(path.read_bytes()).hexdigest() != card.get("sha256"):
-            raise ValueError(f"{path} is not the file its card describes: the sha256 differs.")
-        if tuple(card.get("codes", ())) != CODES:
-            raise ValueError(f"{path} is for the action units {card.get('codes')}; expected {CODES}.")
-        with np.load(path) as arrays:
-            return cls(arrays["weights"], arrays["reliability"], settings)
+        """The shipped model or another file with its card (.yaml) beside it.
+
+        Raises FileNotFoundError when one is missing, ModelError when they do not fit together or to this version.
+        """
+        model = ModelFile.read(path or model_path(MODEL))
+        if model.card.get("codes") != list(CODES):
+            raise ModelError(f"{model.path} is for the action units {model.card.get('codes')}; expected {list(CODES)}.")
+        reliability = model.card.get("reliability")
+        if not isinstance(reliability, list) or len(reliability) != len(CODES):
+            raise ModelError(f"The card of {model.path} lacks the reliability of each of {len(CODES)} action units.")
+        return cls(OnnxRuntimeSession(model), reliability, settings)
 
     def estimate(
         self, motions: Sequence[Motion], faces: Sequence[Face], neutrals: Sequence[Neutral]
@@ -47,11 +59,19 @@ class FacsEstimator:
         """Action units of each face; the three are in the same order."""
         if not motions:
             return []
-        dense = np.stack([motion.dense for motion in motions]).reshape(len(motions), -1)
-        sides = np.clip((dense @ self._weights).reshape(len(motions), 2, -1), 0.0, 1.0)
+        sides, presence = self.infer(np.stack([motion.dense for motion in motions]), doubt_of_faces(faces))
         confidence = of_view(faces, self.settings) * of_neutrals(neutrals, self.settings)[:, None]
         confidence = confidence * while_lips_part(sides) * self._reliability
-        return assemble(sides, confidence)
+        return assemble(sides, confidence, presence)
+
+    def infer(self, motion: FloatArray, doubt: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Sides (n, 2, units), right first, and probability of presence (n, units).
+
+        motion: (n, 468, 3) in eye distances. doubt: (n,), from 1, see confidence.doubt.
+        """
+        given = {"motion": np.asarray(motion, np.float32), "doubt": np.asarray(doubt, np.float32).reshape(-1, 1)}
+        out = self._session.run(given)
+        return out["sides"], out["presence"]
 
     def unknown(self, count: int) -> list[ActionUnits]:
         """Of faces without a neutral: intensity 0 and confidence 0."""

@@ -50,25 +50,27 @@ def read_labels(path: Path, first_frame: int | None = None) -> Labels:
                 raise LabelError(f"{path} holds no {path.name}_au1.txt or the like, as DISFA's label folders do.")
             frames, values = disfa.read_intensities(path, codes)
             return Labels(
-                frames - (1 if first_frame is None else first_frame), tuple(codes), values / np.float32(5), False
+                frames - (1 if first_frame is None else first_frame),
+                tuple(codes),
+                (values / 5).astype(np.float32),
+                False,
             )
         with path.open(newline="", encoding="utf-8-sig") as file:
             header = [cell.strip() for cell in next(csv.reader(file), [])]
         if header[:1] == ["0"]:
             codes = [int(cell) for cell in header[1:] if cell.isdigit() and int(cell) in CODES]
             frames, present = bp4d.read_occurrence(path, codes)
-            values = np.where(present == 1, 1.0, np.where(present == 0, 0.0, np.nan)).astype(np.float32)
-            return Labels(frames - (1 if first_frame is None else first_frame), tuple(codes), values, True)
+            seen = np.where(present == 1, 1.0, np.where(present == 0, 0.0, np.nan)).astype(np.float32)
+            return Labels(frames - (1 if first_frame is None else first_frame), tuple(codes), seen, True)
     except (OSError, bp4d.DatasetError) as error:
         raise LabelError(str(error)) from error
     frames, named = read_columns(path)
     codes = [code for code in CODES if code in named]
     if not codes:
         raise LabelError(f"{path}: no column of an action unit, like AU12, among {', '.join(header[:8])}.")
-    values = np.stack([named[code] for code in codes], 1)
-    if np.nanmax(values, initial=0) > 1:
-        values = values / 5
-    return Labels(frames - (first_frame or 0), tuple(codes), values.astype(np.float32), False)
+    amounts = np.stack([named[code] for code in codes], 1)
+    scale = 5 if np.nanmax(amounts, initial=0) > 1 else 1
+    return Labels(frames - (first_frame or 0), tuple(codes), (amounts / scale).astype(np.float32), False)
 
 
 def read_columns(path: Path, person: str = "") -> tuple[NDArray[np.int64], dict[int, FloatArray]]:

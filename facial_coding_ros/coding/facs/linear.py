@@ -76,7 +76,7 @@ def ideal_shapes() -> Predictor:
     return predict
 
 
-def sparse_code(data: MotionSet, noise: FloatArray, strength: float = 0.6, floor: float = 0.01) -> Predictor:
+def sparse_code(data: MotionSet, noise: FloatArray, strength: float = 3.0, floor: float = 0.01) -> Predictor:
     """Non-negative lasso on learned bases: what the tracker shows for each side of each unit, whitened by its noise.
 
     The bases are the least-squares responses of the tracked motion to the true intensities. noise: (n, 468, 3).

@@ -162,8 +162,8 @@ def train(
         answers = []
         for _ in range(2 if options.invariance else 1):
             parts = [disturbed(z, *limits) for z, limits in zip(clean, bounds, strict=False)]
-            z = torch.tensor(np.concatenate(parts))
-            answers.append(body(z) + direct(z))
+            batch = torch.tensor(np.concatenate(parts))
+            answers.append(body(batch) + direct(batch))
         intensity, logit = answers[0][:, : 2 * _UNITS], answers[0][:, 2 * _UNITS :]
         error = intensity - target
         beyond = ((target <= 0) & (intensity < 0)) | ((target >= 1) & (intensity > 1))
@@ -191,27 +191,35 @@ def train(
 _NOT_RAISED = tuple(CODES.index(code) for code in (6, 7, 10, 12, 25, 26))
 
 
-def calibrate(network: FacsNetwork, data: MotionSet, resting: MotionSet) -> None:
+def calibrate(network: FacsNetwork, data: MotionSet) -> None:
     """Sets start and gain of each intensity, slope and offset of each probability, from people not trained on.
 
     The gain gives present units their true mean (a squared error shrinks what it is unsure of); between 1 and 1.5, and
-    1 for what comes with smiles, or the companions would overtake AU12. The start, times the doubt, is what keeps all but
-    3 in 1000 of the `resting` faces, turned or not, below 0.3 with that gain.
+    1 for what comes with smiles, or the companions would overtake AU12. The start, times the doubt, keeps the same
+    share of resting faces, turned or not, below 0.3 in each unit: so many that no more than 25 in 1000 of them show
+    any unit above 0.3.
     """
+    # Without those that blink. People trained on would be of no use here: the network knows their resting faces.
+    resting = data.take((data.resting | data.turned) & (data.sides.max((1, 2)) == 0))
     raw, logit = network.raw(data.motion)
-    usual = float(np.median(resting.doubt))
-    relative = network.raw(resting.motion)[0].max(1) / resting.doubt[:, None] * usual
-    spread = np.quantile(relative, 0.997, axis=0)
+    quiet, usual = network.raw(resting.motion)[0].max(1), float(np.median(resting.doubt))
+    relative = quiet / resting.doubt[:, None] * usual
     both, strongest = data.sides.max(1), logit.max(1)
     for k in range(_UNITS):
-        at = data.sides[:, :, k] >= 0.3
-        moved, truth = np.maximum(raw[:, :, k][at], 0), data.sides[:, :, k][at]
-        for _ in range(3 if at.sum() >= 20 else 0):
-            if k not in _NOT_RAISED:
-                above = np.maximum(moved - network.start[k] * usual, 0)
-                network.gain[k] = float(np.clip((above * truth).sum() / max((above**2).sum(), 1e-6), 1.0, 1.5))
-            network.start[k] = float(np.clip((spread[k] - 0.3 / network.gain[k]) / usual, 0.015, 0.1))
         network.slope[k], network.offset[k] = platt(strongest[:, k], both[:, k] >= 0.2)
+    for share in (0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 1.0):
+        spread = np.quantile(relative, share, axis=0)
+        for k in range(_UNITS):
+            at = data.sides[:, :, k] >= 0.3
+            moved, truth = np.maximum(raw[:, :, k][at], 0), data.sides[:, :, k][at]
+            for _ in range(3 if at.sum() >= 20 else 0):
+                if k not in _NOT_RAISED:
+                    above = np.maximum(moved - network.start[k] * usual, 0)
+                    network.gain[k] = float(np.clip((above * truth).sum() / max((above**2).sum(), 1e-6), 1.0, 1.5))
+                network.start[k] = float(np.clip((spread[k] - 0.3 / network.gain[k]) / usual, 0.015, 0.095))
+        shown = (quiet - network.start * resting.doubt[:, None]) * network.gain
+        if (shown > 0.3).any(1).mean() <= 0.025:
+            break
 
 
 def platt(logit: FloatArray, present: NDArray[np.bool_]) -> tuple[float, float]:
@@ -227,8 +235,22 @@ def platt(logit: FloatArray, present: NDArray[np.bool_]) -> tuple[float, float]:
     return float(max(solution[0], 0.05)), float(solution[1])
 
 
+def from_onnx(graph: bytes) -> FacsNetwork:
+    """The network that `to_onnx` wrote."""
+    import onnx
+    from onnx import numpy_helper
+
+    values = {c.name: numpy_helper.to_array(c).copy() for c in onnx.load_from_string(graph).graph.initializer}
+    count = sum(name.startswith("weights") for name in values)
+    layers = [(values[f"weights{i}"], values[f"bias{i}"]) for i in range(count)]
+    network = FacsNetwork(Projection(values["projection"], values["parity"]), layers, values["direct"])
+    network.start, network.gain = values["start"].reshape(-1), values["gain"]
+    network.slope, network.offset = values["slope"], values["offset"]
+    return network
+
+
 def to_onnx(network: FacsNetwork) -> bytes:
-    """One graph: `motion` (n, 1404), `doubt` (n, 1, 1) -> `sides` (n, 2, units), `presence` (n, units)."""
+    """One graph: `motion` (n, 468, 3), `doubt` (n, 1) -> `sides` (n, 2, units), `presence` (n, units)."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -243,7 +265,8 @@ def to_onnx(network: FacsNetwork) -> bytes:
         nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
-    z = node("MatMul", ["motion", constant("projection", network.projection.weights)], "z")
+    flat = node("Reshape", ["motion", constant("as_row", np.array([-1, _VALUES], np.int64))], "flat")
+    z = node("MatMul", [flat, constant("projection", network.projection.weights)], "z")
     other = node("Mul", [z, constant("parity", network.projection.parity)], "z_mirrored")
     both = node("Concat", [z, other], "both", axis=0)
     h = both
@@ -260,7 +283,8 @@ def to_onnx(network: FacsNetwork) -> bytes:
     mean = node("Mul", [node("Add", [first, turned], "sum"), constant("half", np.array(0.5, np.float32))], "mean")
     raw = node("Gather", [mean, "first"], "raw", axis=1)
     logit = node("Gather", [mean, "second"], "logit", axis=1)
-    silent = node("Mul", ["doubt", constant("start", network.start.reshape(1, 1, -1))], "silent")
+    wide = node("Reshape", ["doubt", constant("as_factor", np.array([-1, 1, 1], np.int64))], "wide_doubt")
+    silent = node("Mul", [wide, constant("start", network.start.reshape(1, 1, -1))], "silent")
     moved = node("Sub", [raw, silent], "moved")
     scaled = node("Mul", [moved, constant("gain", network.gain)], "scaled")
     limits = [constant("low", np.array(0, np.float32)), constant("high", np.array(1, np.float32))]
@@ -272,8 +296,8 @@ def to_onnx(network: FacsNetwork) -> bytes:
         nodes,
         "facs",
         [
-            helper.make_tensor_value_info("motion", TensorProto.FLOAT, ["faces", _VALUES]),
-            helper.make_tensor_value_info("doubt", TensorProto.FLOAT, ["faces", 1, 1]),
+            helper.make_tensor_value_info("motion", TensorProto.FLOAT, ["faces", SURFACE_POINTS, 3]),
+            helper.make_tensor_value_info("doubt", TensorProto.FLOAT, ["faces", 1]),
         ],
         [
             helper.make_tensor_value_info("sides", TensorProto.FLOAT, ["faces", 2, _UNITS]),
