@@ -1,8 +1,18 @@
-from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
 package = "facial_coding_ros"
+
+
+def shared(folder: str) -> list[tuple[str, list[str]]]:
+    """A folder of data and its subfolders, for share/facial_coding_ros."""
+    files = [path for path in sorted(Path(folder).rglob("*")) if path.is_file() and path.suffix not in (".md", ".pyc")]
+    return [
+        (f"share/{package}/{parent}", [str(path) for path in files if path.parent == parent])
+        for parent in sorted({path.parent for path in files})
+    ]
+
 
 setup(
     name=package,
@@ -11,12 +21,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package}"]),
         (f"share/{package}", ["package.xml"]),
-        (f"share/{package}/launch", glob("launch/*.launch.py")),
-        (f"share/{package}/config", glob("config/*.*")),
-        (f"share/{package}/config/au_networks", glob("config/au_networks/*.yaml")),
-        (f"share/{package}/demo", glob("demo/*")),
-        (f"share/{package}/examples", glob("examples/*.py")),
-        (f"share/{package}/models", [f for f in glob("models/*") if not f.endswith(".md")]),
+        *(entry for folder in ("launch", "config", "models", "demo", "examples") for entry in shared(folder)),
     ],
     install_requires=["setuptools"],
     zip_safe=True,
