@@ -88,7 +88,7 @@ def expressions_of(
             best.tolist(),
             most.tolist(),
             sure.tolist(),
-            np.clip(circumplex, -1, 1).tolist(),
+            np.minimum(np.maximum(circumplex, -1), 1).tolist(),
             strict=True,
         )
     ]

@@ -87,9 +87,10 @@ class PerceptualCoder:
 
     def _points(self, registered: Sequence[Registered]) -> FloatArray:
         """Keypoints (n, k, 3) of the model's scheme."""
-        points = np.array([face.dense[self._gather[0]] for face in registered])
+        meshes = np.array([face.dense for face in registered], np.float32)
+        points = meshes.take(self._gather[0], axis=1)
         for indices in self._gather[1:]:
-            points += np.array([face.dense[indices] for face in registered])
+            points += meshes.take(indices, axis=1)
         return points / np.float32(len(self._gather))
 
     def forget(self, owner: str) -> None:

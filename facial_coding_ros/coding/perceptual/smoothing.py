@@ -52,13 +52,14 @@ class OneEuro:
         out[known] = self._step(slots, latents[known], stamp_ns)
         return out
 
-    def _step(self, slots: list[int], latents: FloatArray, stamp_ns: int) -> FloatArray:
+    def _step(self, owned: list[int], latents: FloatArray, stamp_ns: int) -> FloatArray:
+        slots = np.array(owned)
         step_ns = stamp_ns - self._stamp_ns[slots]
         step_s = step_ns * 1e-9
         started = (step_ns >= 0) & (step_ns <= LONGEST_GAP_NS)
         before, speed = self._latent[slots], self._speed[slots]
         change = latents - before
-        rate = np.divide(1, step_s, out=np.zeros(len(slots)), where=step_ns > 0)
+        rate = (step_ns > 0) / np.maximum(step_s, 1e-9)
         speed += (_share(self._speed_hz, step_s)[:, None] * (change * rate[:, None] - speed)).astype(np.float32)
         cutoff = self._rest_hz + self._gain * np.sqrt(np.einsum("nd,nd->n", speed, speed))
         after = before + _share(cutoff, step_s)[:, None].astype(np.float32) * change
