@@ -10,12 +10,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from .coding.dfecs import DfecsEncoder, DfecsSettings
 from .coding.expression import EXPRESSION_LABELS, AuExpression, ExpressionSettings
 from .coding.facs import FacsEstimator, FacsSettings
+from .coding.perceptual.coder import PerceptualCoder
 from .keypoints import Registration, RegistrationSettings, motion
 from .neutral import NeutralKeeper, NeutralSettings
 from .tracking import TrackingSettings, make_tracker
-from .types import ActionUnits, CodeForm, Face, FaceCode, Frame, Neutral, NeutralState, Region, Registered
+from .types import ActionUnits, CodeForm, Face, FaceCode, Frame, Motion, Neutral, NeutralState, Region, Registered
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class PipelineSettings:
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     neutral: NeutralSettings = field(default_factory=NeutralSettings)
     facs: FacsSettings = field(default_factory=FacsSettings)
+    dfecs: DfecsSettings = field(default_factory=DfecsSettings)
     expression: ExpressionSettings = field(default_factory=ExpressionSettings)
 
 
@@ -66,6 +71,8 @@ class Pipeline:
         self.registration = Registration(self.settings.registration)
         self.neutral = NeutralKeeper(self.settings.neutral)
         self.facs = FacsEstimator.load(settings=self.settings.facs)
+        self.dfecs = DfecsEncoder.load(self.settings.dfecs)
+        self.perceptual = PerceptualCoder(self.settings.expression, registration=self.settings.registration)
         self.expression = AuExpression(self.settings.expression)
         self.times = StageTimes()
         self.faces: tuple[Face, ...] = ()
@@ -86,29 +93,40 @@ class Pipeline:
             registered = self.registration.register([face.mesh for face in faces])
         with self.times.measure("neutral"):
             for face in faces:
-                self._take_given(face.owner, stamp_ns)
+                self._take_given(face.owner, stamp_ns, bool(face.person_id))
             neutrals = [
                 self.neutral.update(face.owner, points, face, stamp_ns)
                 for face, points in zip(faces, registered, strict=True)
             ]
-        with self.times.measure("coding"):
-            aus = self._action_units(faces, registered, neutrals)
-            expressions = self.expression.estimate(aus)
+        with self.times.measure("motion"):
+            known = [i for i, neutral in enumerate(neutrals) if neutral.registered is not None]
+            motions = [motion(registered[i], neutrals[i].registered) for i in known]  # type: ignore[arg-type]
+        with self.times.measure("facs"):
+            aus = self._action_units(faces, neutrals, known, motions)
+        with self.times.measure("dfecs"):
+            dfecs = np.full((len(faces), len(self.dfecs.names)), np.nan, np.float32)
+            dfecs[known] = self.dfecs.encode(motions)
+        with self.times.measure("expression"):
+            owners = [face.owner for face in faces]
+            seen = [face.visibility.face for face in faces]
+            latents, expressions = self.perceptual.estimate(registered, neutrals, owners, stamp_ns, seen)
+            if self.settings.expression.source == "aus":
+                expressions = self.expression.estimate(aus)
         return tuple(
-            FaceCode(face, neutral.state, neutral.uncertainty, units, expression)
-            for face, neutral, units, expression in zip(faces, neutrals, aus, expressions, strict=True)
+            FaceCode(face, neutral.state, neutral.uncertainty, units, expression, codes, latent)
+            for face, neutral, units, expression, codes, latent in zip(
+                faces, neutrals, aus, expressions, dfecs, latents, strict=True
+            )
         )
 
     def _action_units(
-        self, faces: tuple[Face, ...], registered: list[Registered], neutrals: list[Neutral]
+        self, faces: tuple[Face, ...], neutrals: list[Neutral], known: list[int], motions: list[Motion]
     ) -> list[ActionUnits]:
+        """Of all faces; those without a neutral, and so without motion, are unknown."""
         aus = self.facs.unknown(len(faces))
-        known = [i for i, neutral in enumerate(neutrals) if neutral.registered is not None]
-        if known:
-            motions = [motion(registered[i], neutrals[i].registered) for i in known]  # type: ignore[arg-type]
-            estimated = self.facs.estimate(motions, [faces[i] for i in known], [neutrals[i] for i in known])
-            for i, units in zip(known, estimated, strict=True):
-                aus[i] = units
+        estimated = self.facs.estimate(motions, [faces[i] for i in known], [neutrals[i] for i in known])
+        for i, units in zip(known, estimated, strict=True):
+            aus[i] = units
         return aus
 
     def give_neutrals(
@@ -118,18 +136,20 @@ class Pipeline:
         self._given = dict(by_owner or {})
         self._given_to_everyone = everyone
 
-    def _take_given(self, owner: str, stamp_ns: int) -> None:
+    def _take_given(self, owner: str, stamp_ns: int, person: bool) -> None:
         given = self._given.pop(owner, None)
         if given is None and self._given_to_everyone is not None:
             unknown = self.neutral.neutral(owner, stamp_ns).state is NeutralState.NONE
             given = self._given_to_everyone if unknown else None
         if given is not None:
-            self.neutral.set_neutral(owner, given, stamp_ns)
+            self.neutral.set_neutral(owner, given, stamp_ns, person)
 
     @property
     def form(self) -> CodeForm:
         """What the face codes of this pipeline hold."""
-        return CodeForm(self.facs.unknown(1)[0].codes, EXPRESSION_LABELS)
+        return CodeForm(
+            self.facs.unknown(1)[0].codes, EXPRESSION_LABELS, len(self.dfecs.names), self.perceptual.dimensions
+        )
 
     @property
     def backend(self) -> str:
@@ -143,6 +163,7 @@ class Pipeline:
         self.neutral.settings = settings.neutral
         self.facs.settings = settings.facs
         self.expression.settings = settings.expression
+        self.perceptual.settings = settings.expression
 
     def join(self, face_id: str, person_id: str) -> None:
         """A face turns out to be a person, who may be known already; an empty person_id takes that back."""
