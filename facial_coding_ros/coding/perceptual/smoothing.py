@@ -53,7 +53,7 @@ class OneEuro:
         return out
 
     def _step(self, owned: list[int], latents: FloatArray, stamp_ns: int) -> FloatArray:
-        slots = np.array(owned)
+        slots = np.array(owned, np.intp)
         step_ns = stamp_ns - self._stamp_ns[slots]
         step_s = step_ns * 1e-9
         started = (step_ns >= 0) & (step_ns <= LONGEST_GAP_NS)
