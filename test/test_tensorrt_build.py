@@ -57,6 +57,12 @@ def test_image_network_builds(name: str, tmp_path: Path) -> None:
     builds(ModelFile.read(path).graph, name)
 
 
+def test_converted_landmark_network_builds(tmp_path: Path) -> None:
+    from facial_coding_ros.inference.landmarks import converted_network
+
+    builds(converted_network(tmp_path).read_bytes(), "face_landmarks")
+
+
 def test_half_precision_keeps_inputs_and_outputs(tmp_path: Path) -> None:
     import onnx
 

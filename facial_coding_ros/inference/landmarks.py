@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -109,8 +110,6 @@ def converted_network(folder: Path | None = None) -> Path:
     """
     path = (folder or default_folder().with_name("models")) / NAME
     source, maps, iris_depth = _mediapipe_parts()
-    import hashlib
-
     wanted = hashlib.sha256(source.read_bytes()).hexdigest()
     try:
         if ModelFile.read(path).card.get("source_sha256") == wanted:

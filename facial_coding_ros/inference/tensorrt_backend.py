@@ -31,7 +31,7 @@ def open_tensorrt(model: ModelFile, settings: InferenceSettings, reference: Onnx
     for precision in ("fp16", "fp32") if settings.precision == "fp16" else ("fp32",):
         try:
             return tools.open(model, precision, settings.max_batch, reference, "; ".join(refused))
-        except (EngineRefusedError, ModelError) as error:
+        except (TensorRtError, ModelError) as error:
             refused.append(str(error))
             _log.warning("%s: %s", model.name, error)
     raise TensorRtError("; ".join(refused))
