@@ -8,20 +8,22 @@ from ...types import ActionUnits, FloatArray
 from .action_units import ACTION_UNITS, CODES
 
 _SIDED = np.array([unit.sided for unit in ACTION_UNITS])
+_NOT_SIDED = np.flatnonzero(~_SIDED)
 
 
 def stronger_side(sides: FloatArray) -> FloatArray:
     """Intensity (n, units) of sides (n, 2, units), as FACS scores it: that of the stronger side."""
-    return np.asarray(np.where(_SIDED, sides.max(1), sides.mean(1)), np.float32)
+    right, left = sides[:, 0], sides[:, 1]
+    return np.asarray(np.where(_SIDED, np.maximum(right, left), (right + left) * np.float32(0.5)), np.float32)
 
 
 def assemble(sides: FloatArray, confidence: FloatArray, presence: FloatArray | None = None) -> list[ActionUnits]:
     """One result for each face. sides: (n, 2, units), right first, brought to 0..1 here. confidence and
     presence: (n, units)."""
-    sides = np.clip(sides, 0.0, 1.0).astype(np.float32)
+    sides = np.minimum(np.maximum(sides, np.float32(0)), np.float32(1))
     intensity = stronger_side(sides)
-    sides[:, :, ~_SIDED] = np.nan
-    confidence = confidence.astype(np.float32)
+    sides[:, :, _NOT_SIDED] = np.nan
+    confidence = np.asarray(confidence, np.float32)
     given = np.empty((len(sides), 0), np.float32) if presence is None else presence
     return [
         ActionUnits(CODES, intensity[i], confidence[i], left=sides[i, 1], right=sides[i, 0], presence=given[i])

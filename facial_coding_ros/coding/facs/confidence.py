@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,46 +11,49 @@ from ...types import Face, FloatArray, Neutral, NeutralState
 from .action_units import ACTION_UNITS, CODES
 from .settings import FacsSettings
 
-_RIGHT_EYE, _LEFT_EYE = [33, 133], [362, 263]  # corners, in the mesh
-_REGION = np.array([("brows", "eyes", "lower_face").index(unit.region) for unit in ACTION_UNITS])
+_EYE_CORNERS = np.array([362, 263, 33, 133])  # left, right; in the mesh
+_REGION = np.array([1 + ("brows", "eyes", "lower_face").index(unit.region) for unit in ACTION_UNITS])
 _SPEECH = np.array([unit.code in (15, 16, 17, 18, 20, 22, 23, 24, 28) for unit in ACTION_UNITS], np.float32)
 _AT_12, _AT_25 = CODES.index(12), CODES.index(25)
 _OF_STATE = {NeutralState.NONE: 0.0, NeutralState.LEARNING: 0.6, NeutralState.READY: 1.0, NeutralState.STALE: 0.7}
 
 
-def eye_distance_px(face: Face) -> float:
-    """Distance between the eye centres in three dimensions, so that a turned head is not taken for a far one."""
-    mesh = face.mesh
-    across = mesh[_LEFT_EYE[0]] + mesh[_LEFT_EYE[1]] - mesh[_RIGHT_EYE[0]] - mesh[_RIGHT_EYE[1]]
-    return 0.5 * math.sqrt(float(across @ across))
-
-
-def doubt(turn_deg: FloatArray, eye_distance: FloatArray) -> FloatArray:
-    """How much more (>= 1) the tracker's answers stray than for a large frontal face; of turns in degrees and eye
-    distances in pixels, both (n,)."""
-    strayed = 1.0 + (turn_deg / 12.0) ** 2 + (20.0 / np.maximum(eye_distance, 1.0)) ** 2
+def doubt(turn_deg: FloatArray, eye_distance_px: FloatArray) -> FloatArray:
+    """How much more (>= 1) the tracker's answers stray than for a large frontal face; of (n,) each."""
+    strayed = 1.0 + (turn_deg / 12.0) ** 2 + (20.0 / np.maximum(eye_distance_px, 1.0)) ** 2
     return np.asarray(np.minimum(strayed, 8.0), np.float32)
 
 
-def doubt_of_faces(faces: Sequence[Face]) -> FloatArray:
-    """`doubt` of faces, (n,)."""
-    turns = [math.hypot(face.pose.yaw_deg, face.pose.pitch_deg) for face in faces]
-    return doubt(np.array(turns, np.float32), np.array([eye_distance_px(face) for face in faces], np.float32))
+@dataclass(frozen=True)
+class Views:
+    """How faces are seen. turn_deg, eye_distance_px: (n,). visible: (n, 4), whole face, brows, eyes, lower face.
 
+    The eye distance is that of the mesh in space, so that a turned head is not taken for a far one.
+    """
 
-def of_view(faces: Sequence[Face], settings: FacsSettings) -> FloatArray:
-    """Factor 0..1 of each face and action unit, (faces, units): head pose, size, visibility of the unit's region."""
-    pose_span = settings.no_pose_deg - settings.full_pose_deg
-    size_span = settings.full_eye_distance_px - settings.no_eye_distance_px
-    factors = np.empty((len(faces), len(ACTION_UNITS)), np.float32)
-    for row, face in enumerate(faces):
-        turned = math.hypot(face.pose.yaw_deg, face.pose.pitch_deg)
-        pose = min(max((settings.no_pose_deg - turned) / pose_span, 0.0), 1.0)
-        size = min(max((eye_distance_px(face) - settings.no_eye_distance_px) / size_span, 0.0), 1.0)
-        seen = face.visibility
-        by_region = np.array([seen.brows, seen.eyes, seen.lower_face], np.float32)
-        factors[row] = (pose * size * seen.face) * by_region[_REGION]
-    return factors
+    turn_deg: FloatArray
+    eye_distance_px: FloatArray
+    visible: FloatArray
+
+    @classmethod
+    def of(cls, faces: Sequence[Face]) -> Views:
+        poses = np.array([(face.pose.yaw_deg, face.pose.pitch_deg) for face in faces], np.float32)
+        eyes = np.array([face.mesh[_EYE_CORNERS] for face in faces], np.float32)
+        across = eyes[:, 0] + eyes[:, 1] - eyes[:, 2] - eyes[:, 3]
+        seen = [(v.face, v.brows, v.eyes, v.lower_face) for v in (face.visibility for face in faces)]
+        return cls(
+            np.hypot(poses[:, 0], poses[:, 1]),
+            0.5 * np.sqrt(np.einsum("nd,nd->n", across, across)),
+            np.array(seen, np.float32),
+        )
+
+    def factors(self, settings: FacsSettings) -> FloatArray:
+        """Factor 0..1 of each face and action unit, (n, units): head pose, size, visibility of the unit's region."""
+        pose = (settings.no_pose_deg - self.turn_deg) / (settings.no_pose_deg - settings.full_pose_deg)
+        size_span = settings.full_eye_distance_px - settings.no_eye_distance_px
+        size = (self.eye_distance_px - settings.no_eye_distance_px) / size_span
+        base = np.clip(pose, 0.0, 1.0) * np.clip(size, 0.0, 1.0) * self.visible[:, 0]
+        return np.asarray(base[:, None] * self.visible[:, _REGION], np.float32)
 
 
 def of_neutrals(neutrals: Sequence[Neutral], settings: FacsSettings) -> FloatArray:

@@ -14,7 +14,7 @@ from ...models import model_path
 from ...types import SURFACE_POINTS, ActionUnits, Face, FloatArray, Motion, Neutral
 from .action_units import CODES
 from .answers import assemble, unknown
-from .confidence import doubt_of_faces, of_neutrals, of_view, while_lips_part
+from .confidence import Views, doubt, of_neutrals, while_lips_part
 from .settings import FacsSettings
 
 MODEL = "facs.onnx"
@@ -59,9 +59,11 @@ class FacsEstimator:
         """Action units of each face; the three are in the same order."""
         if not motions:
             return []
-        sides, presence = self.infer(np.stack([motion.dense for motion in motions]), doubt_of_faces(faces))
-        confidence = of_view(faces, self.settings) * of_neutrals(neutrals, self.settings)[:, None]
-        confidence = confidence * while_lips_part(sides) * self._reliability
+        views = Views.of(faces)
+        doubts = doubt(views.turn_deg, views.eye_distance_px)
+        sides, presence = self.infer(np.array([motion.dense for motion in motions]), doubts)
+        known = of_neutrals(neutrals, self.settings)[:, None] * self._reliability
+        confidence = views.factors(self.settings) * known * while_lips_part(sides)
         return assemble(sides, confidence, presence)
 
     def infer(self, motion: FloatArray, doubt: FloatArray) -> tuple[FloatArray, FloatArray]:

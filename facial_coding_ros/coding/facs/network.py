@@ -223,16 +223,18 @@ def calibrate(network: FacsNetwork, data: MotionSet) -> None:
 
 
 def platt(logit: FloatArray, present: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset of a logistic regression of `present` on `logit`, Platt's soft targets, Newton's method."""
+    """Slope and offset of a logistic regression of `present` on `logit`, with Platt's soft targets."""
+    from scipy.optimize import minimize
+
     positive, negative = present.sum(), (~present).sum()
     target = np.where(present, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    design = np.stack([logit, np.ones_like(logit)], 1).astype(np.float64)
-    solution = np.array([1.0, 0.0])
-    for _ in range(30):
-        p = 1 / (1 + np.exp(-np.clip(design @ solution, -30, 30)))
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-3 * np.eye(2)
-        solution -= np.linalg.solve(hessian, design.T @ (p - target) + 1e-3 * (solution - [1.0, 0.0]))
-    return float(max(solution[0], 0.05)), float(solution[1])
+
+    def loss(solution: NDArray[np.float64]) -> float:
+        z = solution[0] * logit + solution[1]
+        return float((np.logaddexp(0, z) - target * z).mean() + 1e-4 * ((solution - [1, 0]) ** 2).sum())
+
+    slope, offset = minimize(loss, [1.0, 0.0], method="Nelder-Mead").x
+    return float(max(slope, 0.05)), float(offset)
 
 
 def from_onnx(graph: bytes) -> FacsNetwork:
