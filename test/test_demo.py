@@ -93,7 +93,11 @@ def test_annotator_draws_on_the_image_the_codes_belong_to() -> None:
             return float((np.abs(to_rgb(message).astype(int) - image).max(axis=2) > 40).mean())
 
         walk = pictures()
-        camera.send_until(lambda: raw and packed and drawn(raw[-1]) > 0.01, walk, process, "a drawn image")
-        assert 0.01 < drawn(packed[-1]) < 0.7
+
+        def both_drawn() -> bool:
+            return bool(raw and packed) and min(drawn(raw[-1]), drawn(packed[-1])) > 0.01
+
+        camera.send_until(both_drawn, walk, process, "a drawn image")
         assert drawn(raw[-1]) < 0.7, "the image under the drawing is the one of the same stamp"
+        assert drawn(packed[-1]) < 0.7
         assert annotator.stop(signal.SIGTERM) == 0
