@@ -8,7 +8,7 @@ from ...types import ActionUnits, FloatArray
 from .action_units import ACTION_UNITS, CODES
 
 _SIDED = np.array([unit.sided for unit in ACTION_UNITS])
-_NOT_SIDED = np.flatnonzero(~_SIDED)
+_NO_SIDES = np.where(_SIDED, 0, np.nan).astype(np.float32)
 
 
 def stronger_side(sides: FloatArray) -> FloatArray:
@@ -22,12 +22,12 @@ def assemble(sides: FloatArray, confidence: FloatArray, presence: FloatArray | N
     presence: (n, units)."""
     sides = np.minimum(np.maximum(sides, np.float32(0)), np.float32(1))
     intensity = stronger_side(sides)
-    sides[:, :, _NOT_SIDED] = np.nan
+    sides = sides + _NO_SIDES
     confidence = np.asarray(confidence, np.float32)
     given = np.empty((len(sides), 0), np.float32) if presence is None else presence
     return [
-        ActionUnits(CODES, intensity[i], confidence[i], left=sides[i, 1], right=sides[i, 0], presence=given[i])
-        for i in range(len(sides))
+        ActionUnits(CODES, strength, doubt, left, right, there)
+        for strength, doubt, (right, left), there in zip(intensity, confidence, sides, given, strict=True)
     ]
 
 

@@ -11,9 +11,10 @@ from ...types import Face, FloatArray, Neutral, NeutralState
 from .action_units import ACTION_UNITS, CODES
 from .settings import FacsSettings
 
+_HALF_LEFT_TO_RIGHT = np.array([0.5, 0.5, -0.5, -0.5], np.float32)
 _EYE_CORNERS = np.array([362, 263, 33, 133])  # left, right; in the mesh
 _REGION = np.array([1 + ("brows", "eyes", "lower_face").index(unit.region) for unit in ACTION_UNITS])
-_SPEECH = np.array([unit.code in (15, 16, 17, 18, 20, 22, 23, 24, 28) for unit in ACTION_UNITS], np.float32)
+_SPEECH = np.array([0.5 * (unit.code in (15, 16, 17, 18, 20, 22, 23, 24, 28)) for unit in ACTION_UNITS], np.float32)
 _AT_12, _AT_25 = CODES.index(12), CODES.index(25)
 _OF_STATE = {NeutralState.NONE: 0.0, NeutralState.LEARNING: 0.6, NeutralState.READY: 1.0, NeutralState.STALE: 0.7}
 
@@ -39,11 +40,11 @@ class Views:
     def of(cls, faces: Sequence[Face]) -> Views:
         poses = np.array([(face.pose.yaw_deg, face.pose.pitch_deg) for face in faces], np.float32)
         eyes = np.array([face.mesh[_EYE_CORNERS] for face in faces], np.float32)
-        across = eyes[:, 0] + eyes[:, 1] - eyes[:, 2] - eyes[:, 3]
+        across = _HALF_LEFT_TO_RIGHT @ eyes
         seen = [(v.face, v.brows, v.eyes, v.lower_face) for v in (face.visibility for face in faces)]
         return cls(
             np.hypot(poses[:, 0], poses[:, 1]),
-            0.5 * np.sqrt(np.einsum("nd,nd->n", across, across)),
+            np.sqrt((across * across).sum(1)),
             np.array(seen, np.float32),
         )
 
@@ -52,7 +53,7 @@ class Views:
         pose = (settings.no_pose_deg - self.turn_deg) / (settings.no_pose_deg - settings.full_pose_deg)
         size_span = settings.full_eye_distance_px - settings.no_eye_distance_px
         size = (self.eye_distance_px - settings.no_eye_distance_px) / size_span
-        base = np.clip(pose, 0.0, 1.0) * np.clip(size, 0.0, 1.0) * self.visible[:, 0]
+        base = np.minimum(np.maximum(pose, 0), 1) * np.minimum(np.maximum(size, 0), 1) * self.visible[:, 0]
         return np.asarray(base[:, None] * self.visible[:, _REGION], np.float32)
 
 
@@ -75,6 +76,6 @@ def while_lips_part(sides: FloatArray) -> FloatArray:
     In speech the mouth takes the shapes of AU16 to AU24 and AU28 without any being meant, and one frame cannot tell
     speech: what parts the lips without a smile lowers the confidence of those units, by half when wide open.
     """
-    both = np.clip(sides.mean(1), 0.0, 1.0)
-    apart = np.clip(2 * both[:, _AT_25], 0.0, 1.0) * (1 - np.clip(2 * both[:, _AT_12], 0.0, 1.0))
-    return np.asarray(1 - 0.5 * apart[:, None] * _SPEECH, np.float32)
+    parted, smiled = (sides[:, :, at].sum(1) for at in (_AT_25, _AT_12))
+    apart = np.minimum(parted, 1.0) * np.maximum(1.0 - smiled, 0.0)
+    return np.asarray(1 - np.multiply.outer(apart, _SPEECH), np.float32)

@@ -11,6 +11,12 @@ from ...options import Settings, option
 class FacsSettings(Settings):
     """When an action unit's intensity is trusted."""
 
+    source: str = option(
+        "keypoints",
+        "what action units are told from: keypoint motion; blendshapes of the tracking backend 'tasks'; or an image "
+        "network (network.model)",
+        choices=("keypoints", "blendshapes", "network"),
+    )
     full_pose_deg: float = option(15.0, "head turn up to which confidence is full", low=0.0, high=90.0, live=True)
     no_pose_deg: float = option(50.0, "head turn from which confidence is 0", low=1.0, high=180.0, live=True)
     full_eye_distance_px: float = option(40.0, "eye distance from which confidence is full", low=1.0, live=True)
