@@ -18,6 +18,7 @@ from .tensorrt_library import TensorRtError, TensorRtLibrary
 
 __all__ = [
     "Binding",
+    "GpuError",
     "InferenceSettings",
     "ModelError",
     "ModelFile",
@@ -36,7 +37,8 @@ def open_session(path: Path | str, settings: InferenceSettings | None = None) ->
 
     With TensorRT this may build an engine, which takes up to minutes: call it when configuring, never in a frame.
     Raises FileNotFoundError when a file is missing; ModelError when the file is damaged, foreign or refused, or when
-    TensorRT was asked for by name and cannot be had.
+    TensorRT was asked for by name and cannot be had. `Session.run` raises GpuError when the GPU fails and TensorRT was
+    asked for by name; with `auto` ONNX Runtime takes over.
     """
     settings = settings or InferenceSettings()
     model = ModelFile.read(path)

@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 def open_tensorrt(model: ModelFile, settings: InferenceSettings, reference: OnnxRuntimeSession) -> TensorRtSession:
     """A session whose engine answers as ONNX Runtime does; fp16 that does not falls back to fp32.
 
+    When the GPU fails later, ONNX Runtime takes over, unless TensorRT was asked for by name.
     Raises GpuError or TensorRtError when there is no GPU or library, or no engine that may be used.
     """
     gpu = Gpu()
@@ -30,10 +31,14 @@ def open_tensorrt(model: ModelFile, settings: InferenceSettings, reference: Onnx
     refused: list[str] = []
     for precision in ("fp16", "fp32") if settings.precision == "fp16" else ("fp32",):
         try:
-            return tools.open(model, precision, settings.max_batch, reference, "; ".join(refused))
+            session = tools.open(model, precision, settings.max_batch, reference, "; ".join(refused))
         except (TensorRtError, ModelError) as error:
             refused.append(str(error))
             _log.warning("%s: %s", model.name, error)
+        else:
+            if settings.backend == "auto":
+                session.reference = reference
+            return session
     raise TensorRtError("; ".join(refused))
 
 
@@ -64,18 +69,16 @@ class EngineTools:
                 engine = self.cache.load(key) or self._build(model, key, reference)
         if engine.refused:
             raise EngineRefusedError(engine.refused)
-        session = self.session(model, engine, reference, why)
+        session = self.session(model, engine, why)
         session.warm_up(1)
         self.cache.store_compiled(key, session.compiled())
         return session
 
-    def session(
-        self, model: ModelFile, engine: Engine, reference: OnnxRuntimeSession | None = None, why: str = ""
-    ) -> TensorRtSession:
+    def session(self, model: ModelFile, engine: Engine, why: str = "") -> TensorRtSession:
         """A session of an engine, unchecked."""
         backend = f"{self.library}, {engine.key.precision}, on {self.gpu}" + (f" ({why})" if why else "")
         compiled = self.cache.compiled(engine.key)
-        return TensorRtSession(model, self.library, Gpu(), engine.plan, backend, reference, compiled)
+        return TensorRtSession(model, self.library, Gpu(), engine.plan, backend, compiled)
 
     def _build(self, model: ModelFile, key: EngineKey, reference: OnnxRuntimeSession) -> Engine:
         start = time.monotonic()

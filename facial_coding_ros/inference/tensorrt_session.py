@@ -32,13 +32,13 @@ class TensorRtSession:
         gpu: Gpu,
         plan: bytes,
         backend: str,
-        reference: OnnxRuntimeSession | None = None,
         compiled: bytes = b"",
     ) -> None:
         self.model = model
         self.backend = backend
         self.max_batch = 0
-        self._library, self._gpu, self._reference, self._compiled = library, gpu, reference, compiled
+        self.reference: OnnxRuntimeSession | None = None
+        self._library, self._gpu, self._compiled = library, gpu, compiled
         self._engine, self._runtime = library.load(plan)
         self.inputs, self.outputs = self._tensors()
         check_form(model, self.inputs, self.outputs)
@@ -71,12 +71,12 @@ class TensorRtSession:
 
     def stand_in(self, batch: int, reason: GpuError) -> Binding:
         """The reference's arrays for this batch, because the GPU failed. Raises `reason` when there is none."""
-        if self._reference is None:
+        if self.reference is None:
             raise reason
-        if self.backend != self._reference.backend:
-            _log.warning("%s: the GPU fails (%s); from now on %s", self.model.name, reason, self._reference.backend)
-            self.backend = self._reference.backend
-        return self._reference.bind(batch)
+        if self.backend != self.reference.backend:
+            _log.warning("%s: the GPU fails (%s); from now on %s", self.model.name, reason, self.reference.backend)
+            self.backend = self.reference.backend
+        return self.reference.bind(batch)
 
     def close(self) -> None:
         for binding in self._bindings.values():

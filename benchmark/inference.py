@@ -1,0 +1,158 @@
+"""Models at work: the converted landmark network against MediaPipe's graph, the fused coding graph against single ones.
+
+Interleaved, so that ratios hold on a busy machine. OMP_NUM_THREADS=1 python -m benchmark.inference
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from facial_coding_ros.inference import InferenceSettings, ModelFile, open_session
+from facial_coding_ros.inference.fusion import coding_parts, fuse
+from facial_coding_ros.inference.landmarks import LandmarkNetwork, converted_network
+from facial_coding_ros.models import share_folder
+from facial_coding_ros.tracking.mediapipe_graph import MediaPipeGraph
+from facial_coding_ros.types import FloatArray
+
+ROUNDS = 60
+BATCHES = (1, 2, 4, 8)
+
+
+def main() -> None:
+    landmarks()
+    coding()
+
+
+def landmarks() -> None:
+    """Squares of an image to meshes in the image, milliseconds a face."""
+    clip = cv2.VideoCapture(str(share_folder("demo") / "two_people.mp4"))
+    clip.set(cv2.CAP_PROP_POS_FRAMES, 40)
+    image = np.ascontiguousarray(clip.read()[1][:, :, ::-1])
+    print(f"landmarks, {image.shape[1]}x{image.shape[0]}, per face: wall | processor time")
+    for threads in (1, 2):
+        cv2.setNumThreads(threads)
+        graph = MediaPipeGraph(lanes=threads)
+        network = LandmarkNetwork.load(InferenceSettings(backend="onnxruntime", threads=threads))
+        found = [d.square for d in graph.process(image, [], True)[1]]
+        for batch in BATCHES:
+            squares = (found * batch)[:batch]
+            rows = np.array([[s.x, s.y, s.side, s.angle] for s in squares], np.float32)
+            times = interleaved(
+                {
+                    "mediapipe": partial(graph.process, image, squares, False),
+                    "onnx": partial(network.locate, image, rows),
+                }
+            )
+            (wall, cpu), (our_wall, our_cpu) = (times[name] for name in ("mediapipe", "onnx"))
+            print(
+                f"  {threads} threads, {batch} faces: MediaPipe {wall / batch * 1e3:.2f} | {cpu / batch * 1e3:.2f} ms, "
+                f"ONNX {our_wall / batch * 1e3:.2f} | {our_cpu / batch * 1e3:.2f} ms, "
+                f"ratio {our_wall / wall:.2f} | {our_cpu / cpu:.2f}"
+            )
+        network.close()
+        graph.close()
+    print(f"  allocated in a run of 4 faces beside the answers: {_allocated_by_landmarks(image)} bytes")
+
+
+def _allocated_by_landmarks(image: np.ndarray) -> int:
+    network = LandmarkNetwork(open_session(converted_network(), InferenceSettings(backend="onnxruntime")))
+    rows = np.array([[320, 240, 200 + 10 * i, 0.1 * i] for i in range(4)], np.float32)
+    network.locate(image, rows)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    meshes, presence = network.locate(image, rows)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak - before - meshes.nbytes - presence.nbytes
+
+
+def coding() -> None:
+    """Motions to codes: fused graph, single graphs, and the bare products of the same sizes."""
+    settings = InferenceSettings(backend="onnxruntime")
+    parts = coding_parts()
+    with tempfile.TemporaryDirectory() as folder:
+        fuse(parts, Path(folder) / "coding.onnx")
+        fused = open_session(Path(folder) / "coding.onnx", settings)
+    singles = [(part, open_session(part.model.path, settings)) for part in parts]
+    print(f"coding ({', '.join(part.model.name for part in parts)}), microseconds a frame")
+    for batch in BATCHES:
+        rng = np.random.default_rng(0)
+        values = {t.name: rng.normal(0, 0.3, (batch, *t.shape)).astype(np.float32) for t in fused.inputs}
+
+        def run_fused(values: Mapping[str, FloatArray] = values, batch: int = batch) -> None:
+            binding = fused.bind(batch)
+            for name, value in values.items():
+                binding.inputs[name][...] = value
+            binding.run()
+
+        def run_singles(values: Mapping[str, FloatArray] = values, batch: int = batch) -> None:
+            known = dict(values)
+            for part, session in singles:
+                binding = session.bind(batch)
+                for name, array in binding.inputs.items():
+                    array[...] = known[part.inputs[name]]
+                binding.run()
+                known.update({f"{part.model.name}.{name}": array for name, array in binding.outputs.items()})
+
+        products, multiplications = bare_products([part.model for part in parts], batch)
+        times = interleaved({"fused": run_fused, "singles": run_singles, "products": products}, 20 * ROUNDS)
+        wall = {name: time_[0] * 1e6 for name, time_ in times.items()}
+        tracemalloc.start()
+        before, _ = tracemalloc.get_traced_memory()
+        run_fused()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        print(
+            f"  {batch} faces: fused {wall['fused']:.0f}, single {wall['singles']:.0f}, bare products "
+            f"{wall['products']:.0f} ({multiplications / 1e6:.2f} M multiplications); fused over single "
+            f"{wall['fused'] / wall['singles']:.2f}, over products {wall['fused'] / wall['products']:.2f}; "
+            f"allocated {peak - before} bytes"
+        )
+
+
+def bare_products(models: list[ModelFile], batch: int) -> tuple[Callable[[], None], int]:
+    """The matrix products of the graphs by themselves, in numpy, and how many multiplications they hold."""
+    import onnx
+
+    pairs = []
+    for model in models:
+        graph = onnx.load_from_string(model.graph).graph
+        constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        for node in graph.node:
+            if node.op_type in ("Gemm", "MatMul") and node.input[1] in constants:
+                weights = constants[node.input[1]]
+                if any(a.name == "transB" and a.i for a in node.attribute):
+                    weights = weights.T
+                weights = weights.reshape(len(weights), -1)
+                pairs.append((np.ones((batch, len(weights)), np.float32), weights))
+    answers = [np.empty((batch, weights.shape[1]), np.float32) for _, weights in pairs]
+
+    def run() -> None:
+        for (values, weights), out in zip(pairs, answers, strict=True):
+            np.matmul(values, weights, out=out)
+
+    return run, sum(batch * weights.size for _, weights in pairs)
+
+
+def interleaved(jobs: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
+    """Lower quartile of wall and processor time of each job, in seconds, in turns."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in jobs}
+    for index in range(rounds + 5):
+        for name, job in jobs.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            job()
+            if index >= 5:
+                taken[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+    return {name: tuple(np.quantile(np.array(values), 0.25, axis=0)) for name, values in taken.items()}  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""Choosing, refusing and falling back, with a GPU that is none: engines are ONNX graphs that ONNX Runtime runs.
+
+What TensorRT itself does is tested in test_tensorrt_build.py and, where there is a GPU, in test_tensorrt_gpu.py; here
+the decisions around it, on any machine.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from facial_coding_ros.inference import InferenceSettings, ModelError, open_session, tensorrt_backend
+from facial_coding_ros.inference.engines import EngineCache
+from facial_coding_ros.inference.gpu import GpuError
+from facial_coding_ros.inference.tensorrt_library import TensorRtError
+
+from .test_inference_session import write_model
+
+X = {"x": np.array([[1, 2, 3], [-1, 0, 1]], np.float32)}
+
+
+class TensorIOMode(enum.Enum):
+    INPUT = 0
+    OUTPUT = 1
+
+
+class StandInGpu:
+    """Memory of the host instead of the device's; `fails` makes the next waiting fail."""
+
+    name, capability, stream = "stand-in", 87, 0
+    fails = False
+
+    def __str__(self) -> str:
+        return "stand-in SM87"
+
+    def pinned(self, shape: tuple[int, ...]) -> np.ndarray:
+        return np.zeros(shape, np.float32)
+
+    def allocate(self, size: int) -> int:
+        self._kept = [*getattr(self, "_kept", []), ctypes.create_string_buffer(size)]
+        return ctypes.addressof(self._kept[-1])
+
+    def free(self, address: int) -> None:
+        pass
+
+    def upload(self, address: int, array: np.ndarray) -> None:
+        ctypes.memmove(address, array.ctypes.data, array.nbytes)
+
+    def download(self, array: np.ndarray, address: int) -> None:
+        ctypes.memmove(array.ctypes.data, address, array.nbytes)
+
+    def wait(self) -> None:
+        if StandInGpu.fails:
+            raise GpuError("cudaStreamSynchronize: cudaErrorIllegalAddress")
+
+    def capture(self, work: Any) -> Any:
+        return work
+
+    def launch(self, graph: Any) -> None:
+        graph()
+
+    def free_graph(self, graph: Any) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class StandInEngine:
+    """`moved` is added to every answer."""
+
+    def __init__(self, graph: bytes, moved: float, max_batch: int) -> None:
+        self._session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        self.ends = {n.name: (n, TensorIOMode.INPUT) for n in self._session.get_inputs()}
+        self.ends |= {n.name: (n, TensorIOMode.OUTPUT) for n in self._session.get_outputs()}
+        self._moved, self._max_batch = moved, max_batch
+        self.num_io_tensors = len(self.ends)
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._addresses: dict[str, int] = {}
+
+    def get_tensor_name(self, index: int) -> str:
+        return list(self.ends)[index]
+
+    def get_tensor_dtype(self, name: str) -> type:
+        return np.float32
+
+    def get_tensor_mode(self, name: str) -> TensorIOMode:
+        return self.ends[name][1]
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        batch = next(iter(self._shapes.values()))[0] if self._shapes else -1
+        return (batch, *self.ends[name][0].shape[1:])
+
+    def get_tensor_profile_shape(self, name: str, profile: int) -> list[tuple[int, ...]]:
+        rest = self.ends[name][0].shape[1:]
+        return [(n, *rest) for n in (1, 2, self._max_batch)]
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        self._shapes[name] = tuple(shape)
+        return True
+
+    def set_tensor_address(self, name: str, address: int) -> None:
+        self._addresses[name] = address
+
+    def execute_async_v3(self, stream: int) -> bool:
+        def at(name: str) -> np.ndarray:
+            shape = self.get_tensor_shape(name)
+            memory = (ctypes.c_float * int(np.prod(shape))).from_address(self._addresses[name])
+            return np.ctypeslib.as_array(memory).reshape(shape)
+
+        inputs = {name: at(name) for name, (_, mode) in self.ends.items() if mode is TensorIOMode.INPUT}
+        for node, answer in zip(self._session.get_outputs(), self._session.run(None, inputs), strict=True):
+            at(node.name)[...] = answer + self._moved
+        return True
+
+
+class StandInLibrary:
+    """moved: what half and full precision add to the answers."""
+
+    rtx = False
+    module = SimpleNamespace(float32=np.float32, TensorIOMode=TensorIOMode)
+
+    def __init__(self, half: float = 0.0, full: float = 0.0, version: str = "10.3.0", refuses: str = "") -> None:
+        self.builds: list[str] = []
+        self._moved = {"fp16": half, "fp32": full}
+        self._version, self._refuses = version, refuses
+
+    def __str__(self) -> str:
+        return f"TensorRT {self._version}"
+
+    def build(self, graph: bytes, name: str, max_batch: int) -> bytes:
+        precision = "fp16" if graph.startswith(b"half") else "fp32"
+        self.builds.append(precision)
+        if self._refuses:
+            raise TensorRtError(self._refuses)
+        return bytes([max_batch]) + f"{self._moved[precision]:8.5f}".encode() + graph.removeprefix(b"half")
+
+    def load(self, plan: bytes) -> tuple[StandInEngine, None]:
+        return StandInEngine(plan[9:], float(plan[1:9]), plan[0]), None
+
+    def context(self, engine: StandInEngine, compiled: bytes) -> tuple[StandInEngine, None]:
+        return StandInEngine(engine._session._model_bytes, engine._moved, engine._max_batch), None
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Puts the stand-ins in the place of GPU and library."""
+    import facial_coding_ros.inference as inference
+
+    def put(library: StandInLibrary) -> StandInLibrary:
+        monkeypatch.setattr(tensorrt_backend, "Gpu", StandInGpu)
+        monkeypatch.setattr(tensorrt_backend, "TensorRtLibrary", SimpleNamespace(find=lambda capability: library))
+        monkeypatch.setattr(tensorrt_backend, "to_half", lambda graph, name: b"half" + graph)
+        monkeypatch.setattr(inference, "what_tensorrt_lacks", lambda: "")
+        monkeypatch.setattr(StandInGpu, "fails", False)
+        return library
+
+    return put
+
+
+def settings(tmp_path: Path, **values: Any) -> InferenceSettings:
+    return InferenceSettings(cache=str(tmp_path / "cache"), **values)
+
+
+def test_auto_takes_tensorrt_and_builds_once(tmp_path: Path, use: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    library = use(StandInLibrary())
+    path = write_model(tmp_path)
+    expected = open_session(path, InferenceSettings(backend="onnxruntime")).run(X)
+    for _ in range(2):
+        session = open_session(path, settings(tmp_path))
+        assert session.backend == "TensorRT 10.3.0, fp32, on stand-in SM87"
+        for _ in range(3):
+            np.testing.assert_allclose(session.run(X)["doubled"], expected["doubled"], atol=1e-6)
+        with pytest.raises(ValueError, match="up to 8 at once; not a batch of 9"):
+            session.bind(9)
+        session.close()
+    assert library.builds == ["fp32"] and caplog.text.count("Building the engine of small fp32") == 1
+    assert len(EngineCache(tmp_path / "cache").entries()) == 1
+
+
+def test_a_new_library_builds_anew(tmp_path: Path, use: Any) -> None:
+    path = write_model(tmp_path)
+    use(StandInLibrary())
+    open_session(path, settings(tmp_path))
+    newer = use(StandInLibrary(version="10.4.0"))
+    open_session(path, settings(tmp_path))
+    assert newer.builds == ["fp32"]
+    assert [engine.key.library for _, engine in EngineCache(tmp_path / "cache").entries()] == ["TensorRT 10.4.0"]  # type: ignore[union-attr]
+
+
+def test_half_precision_that_differs_gives_way(tmp_path: Path, use: Any, caplog: pytest.LogCaptureFixture) -> None:
+    library = use(StandInLibrary(half=0.1))
+    path = write_model(tmp_path, tolerance=0.01)
+    for _ in range(2):
+        session = open_session(path, settings(tmp_path, precision="fp16"))
+        assert ", fp32, on stand-in SM87 (the fp16 engine of TensorRT 10.3.0 differs" in session.backend
+    assert library.builds == ["fp16", "fp32"]  # the refusal is remembered
+    assert "times what the model allows (0.01)" in caplog.text
+
+
+def test_half_precision_is_used_where_it_is_good_enough(tmp_path: Path, use: Any) -> None:
+    use(StandInLibrary(half=0.005))
+    session = open_session(write_model(tmp_path, tolerance=0.01), settings(tmp_path, precision="fp16"))
+    assert ", fp16, on stand-in" in session.backend
+
+
+def test_engines_that_differ_give_way_to_onnx_runtime(
+    tmp_path: Path, use: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    use(StandInLibrary(full=0.1))
+    path = write_model(tmp_path, tolerance=0.01)
+    session = open_session(path, settings(tmp_path))
+    assert session.backend.startswith("ONNX Runtime") and "(TensorRT failed: the fp32 engine" in session.backend
+    assert [r.levelname for r in caplog.records if "takes over" in r.message] == ["WARNING"]
+    with pytest.raises(ModelError, match=r"which was asked for: the fp32 engine .* differs"):
+        open_session(path, settings(tmp_path, backend="tensorrt"))
+
+
+@pytest.mark.parametrize("moved", [float("nan"), float("inf")])
+def test_engines_without_numbers_are_refused(tmp_path: Path, use: Any, moved: float) -> None:
+    use(StandInLibrary(full=moved))
+    assert open_session(write_model(tmp_path), settings(tmp_path)).backend.startswith("ONNX Runtime")
+
+
+def test_a_refused_graph_gives_way(tmp_path: Path, use: Any) -> None:
+    library = use(StandInLibrary(refuses="refuses small: Det: no importer"))
+    session = open_session(write_model(tmp_path), settings(tmp_path, precision="fp16"))
+    assert session.backend.startswith("ONNX Runtime") and "Det: no importer" in session.backend
+    assert library.builds == ["fp16", "fp32"]
+
+
+def test_a_gpu_that_fails_while_running(tmp_path: Path, use: Any, caplog: pytest.LogCaptureFixture) -> None:
+    use(StandInLibrary())
+    session = open_session(write_model(tmp_path), settings(tmp_path))
+    expected = session.run(X)["y"]
+    StandInGpu.fails = True
+    for _ in range(3):
+        np.testing.assert_allclose(session.run(X)["y"], expected, atol=1e-6)
+    assert session.backend.startswith("ONNX Runtime")
+    assert [r.levelname for r in caplog.records if "the GPU fails" in r.message] == ["WARNING"]
+    session.close()
+
+
+def test_asked_for_by_name_a_failing_gpu_is_an_error(tmp_path: Path, use: Any) -> None:
+    use(StandInLibrary())
+    session = open_session(write_model(tmp_path), settings(tmp_path, backend="tensorrt"))
+    StandInGpu.fails = True
+    with pytest.raises(GpuError, match="cudaErrorIllegalAddress"):
+        session.run(X)
+
+
+def test_an_unwritable_cache_does_not_stop_anything(tmp_path: Path, use: Any, caplog: pytest.LogCaptureFixture) -> None:
+    use(StandInLibrary())
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    session = open_session(write_model(tmp_path), settings(tmp_path))
+    assert session.backend.startswith("TensorRT")
+    assert "cannot be kept" in caplog.text
