@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .au_networks.beside import NetworkBeside
+from .au_networks.live import NetworkSettings
 from .coding.dfecs import DfecsEncoder, DfecsSettings
 from .coding.expression import EXPRESSION_LABELS, AuExpression, ExpressionSettings
-from .coding.facs import FacsEstimator, FacsSettings
+from .coding.facs import BlendshapeFacs, FacsEstimator, FacsSettings
 from .coding.perceptual.coder import PerceptualCoder
 from .keypoints import Registration, RegistrationSettings, motion
 from .neutral import NeutralKeeper, NeutralSettings
@@ -30,6 +32,7 @@ class PipelineSettings:
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     neutral: NeutralSettings = field(default_factory=NeutralSettings)
     facs: FacsSettings = field(default_factory=FacsSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     dfecs: DfecsSettings = field(default_factory=DfecsSettings)
     expression: ExpressionSettings = field(default_factory=ExpressionSettings)
 
@@ -59,18 +62,30 @@ class StageTimes:
         return means
 
 
+def _facs(settings: PipelineSettings) -> FacsEstimator | BlendshapeFacs:
+    """Beside a network the keypoints' action units still serve the expression rules."""
+    if settings.facs.source != "blendshapes":
+        return FacsEstimator.load(settings=settings.facs)
+    if settings.tracking.backend != "tasks":
+        raise ValueError("facs.source is 'blendshapes'; that needs tracking.backend 'tasks' and tracking.task_file")
+    return BlendshapeFacs(settings.facs)
+
+
 class Pipeline:
     """Turns frames into face codes. Not thread-safe: one thread at a time.
 
-    faces: those of the last frame. Raises ValueError or FileNotFoundError when a model or a setting cannot be used.
+    background: a slow image network runs in a thread of its own. faces: those of the last frame. Raises ValueError or
+    FileNotFoundError when a model or a setting cannot be used.
     """
 
-    def __init__(self, settings: PipelineSettings | None = None) -> None:
+    def __init__(self, settings: PipelineSettings | None = None, background: bool = False) -> None:
         self.settings = settings or PipelineSettings()
         self.tracker = make_tracker(self.settings.tracking)
         self.registration = Registration(self.settings.registration)
         self.neutral = NeutralKeeper(self.settings.neutral)
-        self.facs = FacsEstimator.load(settings=self.settings.facs)
+        self.facs = _facs(self.settings)
+        by_network = self.settings.facs.source == "network"
+        self.network = NetworkBeside(self.settings.network, background) if by_network else None
         self.dfecs = DfecsEncoder.load(self.settings.dfecs)
         self.perceptual = PerceptualCoder(self.settings.expression, registration=self.settings.registration)
         self.expression = AuExpression(self.settings.expression)
@@ -83,12 +98,13 @@ class Pipeline:
         """Face codes of one frame, sorted by face id. `regions`: faces another node tracks, by id (add-on mode)."""
         with self.times.measure("tracking"):
             faces = self.tracker.track(frame) if regions is None else self.tracker.track_regions(frame, regions)
-        codes = self._code(faces, frame.stamp_ns) if faces else ()
+        codes = self._code(frame, faces) if faces else ()
         self.faces = faces
         self.times.frame_done()
         return codes
 
-    def _code(self, faces: tuple[Face, ...], stamp_ns: int) -> tuple[FaceCode, ...]:
+    def _code(self, frame: Frame, faces: tuple[Face, ...]) -> tuple[FaceCode, ...]:
+        stamp_ns = frame.stamp_ns
         with self.times.measure("registration"):
             registered = self.registration.register([face.mesh for face in faces])
         with self.times.measure("neutral"):
@@ -112,10 +128,15 @@ class Pipeline:
             latents, expressions = self.perceptual.estimate(registered, neutrals, owners, stamp_ns, seen)
             if self.settings.expression.source == "aus":
                 expressions = self.expression.estimate(aus)
+        ages_s = [0.0] * len(faces)
+        if self.network is not None:
+            with self.times.measure("network"):
+                answers = self.network.update(frame, faces)
+                aus, ages_s = [units for units, _ in answers], [age_s for _, age_s in answers]
         return tuple(
-            FaceCode(face, neutral.state, neutral.uncertainty, units, expression, codes, latent)
-            for face, neutral, units, expression, codes, latent in zip(
-                faces, neutrals, aus, expressions, dfecs, latents, strict=True
+            FaceCode(face, neutral.state, neutral.uncertainty, units, expression, codes, latent, age_s)
+            for face, neutral, units, expression, codes, latent, age_s in zip(
+                faces, neutrals, aus, expressions, dfecs, latents, ages_s, strict=True
             )
         )
 
@@ -147,9 +168,8 @@ class Pipeline:
     @property
     def form(self) -> CodeForm:
         """What the face codes of this pipeline hold."""
-        return CodeForm(
-            self.facs.unknown(1)[0].codes, EXPRESSION_LABELS, len(self.dfecs.names), self.perceptual.dimensions
-        )
+        aus = self.facs.codes if self.network is None else self.network.codes
+        return CodeForm(aus, EXPRESSION_LABELS, len(self.dfecs.names), self.perceptual.dimensions)
 
     @property
     def backend(self) -> str:
@@ -162,6 +182,8 @@ class Pipeline:
         self.tracker.configure(settings.tracking)
         self.neutral.settings = settings.neutral
         self.facs.settings = settings.facs
+        if self.network is not None:
+            self.network.settings = settings.network
         self.expression.settings = settings.expression
         self.perceptual.settings = settings.expression
 
@@ -178,5 +200,7 @@ class Pipeline:
         self.tracker.reset()
 
     def close(self) -> None:
+        if self.network is not None:
+            self.network.close()
         self.neutral.close()
         self.tracker.close()

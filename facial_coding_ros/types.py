@@ -208,7 +208,10 @@ class Expression:
 
 @dataclass(frozen=True)
 class FaceCode:
-    """All that is said about one face in one frame."""
+    """All that is said about one face in one frame.
+
+    aus_age_s: how much earlier the frame is that the action units belong to; 0 but for a slow image network.
+    """
 
     face: Face
     neutral_state: NeutralState
@@ -217,6 +220,7 @@ class FaceCode:
     expression: Expression
     dfecs: FloatArray = field(default_factory=_empty)
     latent: FloatArray = field(default_factory=_empty)
+    aus_age_s: float = 0.0
 
 
 @dataclass(frozen=True)

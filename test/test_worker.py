@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from facial_coding_ros.nodes.worker import LatestWorker
+from facial_coding_ros.worker import LatestWorker
 
 
 def test_only_the_newest_waits() -> None:

@@ -50,9 +50,9 @@ class BagWriter:
     def write(self, frame: Frame, codes: Sequence[FaceCode]) -> None:
         """Adds the codes of one frame, also when there is no face."""
         height, width = frame.image.shape[:2]
-        make = self._store.types
-        faces = [make[CODE_TYPE](**_packed(face_code_fields(code, height, width))) for code in codes]
-        message = make[CODES_TYPE](header=self._header(frame), faces=faces, processing_latency_s=math.nan)
+        faces = [self._face(frame, code, height, width) for code in codes]
+        kind = self._store.types[CODES_TYPE]
+        message = kind(header=self._header(frame), faces=faces, processing_latency_s=math.nan)
         self._add(self._codes, frame, CODES_TYPE, message)
 
     def write_event(self, frame: Frame, face: Face, **fields: Any) -> None:
@@ -61,9 +61,19 @@ class BagWriter:
         message = kind(header=self._header(frame), face_id=face.face_id, person_id=face.person_id, **fields)
         self._add(self._events, frame, EVENT_TYPE, message)
 
+    def _face(self, frame: Frame, code: FaceCode, height: int, width: int) -> Any:
+        kind = self._store.types[CODE_TYPE]
+        fields = _packed(face_code_fields(code, height, width))
+        if "au_stamp" in kind.__dataclass_fields__:  # of the frame that the action units belong to
+            earlier_ns = getattr(code, "aus_stamp_ns", None)
+            fields["au_stamp"] = self._time(frame.stamp_ns if earlier_ns is None else earlier_ns)
+        return kind(**fields)
+
+    def _time(self, stamp_ns: int) -> Any:
+        return self._store.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 1_000_000_000))
+
     def _header(self, frame: Frame) -> Any:
-        time = self._store.types["builtin_interfaces/msg/Time"](*divmod(frame.stamp_ns, 1_000_000_000))
-        return self._store.types["std_msgs/msg/Header"](time, frame.frame_id)
+        return self._store.types["std_msgs/msg/Header"](self._time(frame.stamp_ns), frame.frame_id)
 
     def _add(self, connection: Any, frame: Frame, kind: str, message: Any) -> None:
         recorded_ns = frame.stamp_ns if frame.recorded_ns is None else frame.recorded_ns

@@ -39,6 +39,7 @@ def face_code_fields(code: FaceCode, height: int, width: int) -> dict[str, Any]:
         "au_intensity": code.aus.intensity,
         "au_confidence": code.aus.confidence,
         "au_presence": code.aus.presence,
+        "au_age_s": code.aus_age_s,
         "au_intensity_left": code.aus.left,
         "au_intensity_right": code.aus.right,
         "dfecs": code.dfecs,

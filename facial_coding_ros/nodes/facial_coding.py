@@ -28,6 +28,7 @@ from ..image.conversion import ImageError, to_rgb
 from ..image.sources import fitting, intrinsics
 from ..pipeline import Pipeline
 from ..types import CameraIntrinsics, Frame, NeutralState
+from ..worker import LatestWorker
 from . import diagnostics, messages, parameters
 from .add_on import TrackedElsewhere
 from .humans import FACES, RELIABLE, Humans
@@ -36,7 +37,6 @@ from .neutral_services import NeutralServices
 from .persons import Persons
 from .process import check_hri_msgs, run_node
 from .settings import NodeSettings
-from .worker import LatestWorker
 
 _PARAMETER_TYPES = {
     bool: ParameterType.PARAMETER_BOOL,
@@ -83,7 +83,7 @@ class FacialCodingNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             self._settings = parameters.build(self._parameter_values())
-            self._pipeline = Pipeline(self._settings.pipeline)
+            self._pipeline = Pipeline(self._settings.pipeline, background=True)
         except (ValueError, FileNotFoundError) as error:
             self.get_logger().error(f"not configured: {error}")
             return TransitionCallbackReturn.FAILURE

@@ -234,6 +234,7 @@ def face_code_of(message: codes.FaceCode) -> FaceCode:
         estimate,
         floats(message.dfecs),
         floats(message.latent),
+        message.au_age_s,
     )
 
 
