@@ -62,7 +62,7 @@ class BagWriter:
         self._add(self._events, frame, EVENT_TYPE, message)
 
     def _face(self, frame: Frame, code: FaceCode, height: int, width: int) -> Any:
-        kind = self._store.types[CODE_TYPE]
+        kind: Any = self._store.types[CODE_TYPE]
         fields = _packed(face_code_fields(code, height, width))
         if "au_stamp" in kind.__dataclass_fields__:  # of the frame that the action units belong to
             earlier_ns = getattr(code, "aus_stamp_ns", None)

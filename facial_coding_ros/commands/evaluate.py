@@ -1,0 +1,100 @@
+"""Judges a run of `facial_coding replay`, or a bag of the live node's messages, against labels: figures with intervals
+over people, and a page to read. Without labels the page shows what was said, and the figures that need none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ..cli import UserError
+from ..datasets.family import READERS, read, recognise
+from ..datasets.labelled import LabelledSequence, presence
+from ..datasets.records import DatasetError
+from ..evaluation.align import TOLERANCE_S, LabelError
+from ..evaluation.evaluate import Evaluation, Options, Row, evaluate
+from ..evaluation.report import write_report
+from ..evaluation.results import write_result
+from ..evaluation.runs import RunError, RunRecording, read_run
+
+# Coders of these marked a unit as present from A on.
+_PRESENT_FROM_A = ("bp4d", "ck_plus")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "run", metavar="RUN", type=Path, help="folder of `facial_coding replay`, or a bag of the node's messages"
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where the results go; default: RUN/evaluation")
+    parser.add_argument(
+        "--thumbnails", action="store_true", help="show the faces of the worst moments; they are recognisable"
+    )
+    add_label_arguments(parser)
+
+
+def add_label_arguments(parser: argparse.ArgumentParser) -> None:
+    labels = parser.add_argument_group("labels")
+    add = labels.add_argument
+    add("--labels", metavar="PATH", type=Path, help="a data set's folder, or a CSV file (see docs/evaluation.md)")
+    add("--kind", choices=sorted(READERS), default="", help="of labels; default: recognised")
+    tolerance = "between label and frame; default %(default)s"
+    add("--tolerance", type=float, default=TOLERANCE_S, metavar="S", help=tolerance)
+    level = (
+        "labelled intensity from which a unit is present, A 1 .. E 5; default 2, 1 for data sets coded by occurrence"
+    )
+    add("--present-from", type=float, default=math.nan, metavar="LEVEL", help=level)
+    threshold = "intensity from which a unit counts as said; default: half a level below --present-from"
+    add("--threshold", type=float, default=math.nan, metavar="X", help=threshold)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    folder = arguments.out or (arguments.run if arguments.run.is_dir() else arguments.run.parent) / "evaluation"
+    try:
+        recordings, found = evaluated(arguments.run, arguments)
+        result = write_result(folder, found, str(arguments.labels or ""))
+        _write_table(folder / "figures.csv", result.rows)
+        page = write_report(folder / "report.html", recordings, found, result, arguments.thumbnails)
+    except (DatasetError, LabelError, OSError, RunError) as error:
+        raise UserError(str(error)) from None
+    for row in result.rows:
+        if not row.name.startswith("au/") or row.name.startswith("au/mean/"):
+            ends = "" if math.isnan(row.low) else f"  [{row.low:.3f}, {row.high:.3f}]"
+            print(f"{row.name:32}{row.value:9.3f}{ends}")
+    for note in found.notes:
+        print(f"note: {note}")
+    print(f"intervals: 95 %, over {len(result.units)} {result.unit}\n{page}" if result.units else page)
+    return 0
+
+
+def evaluated(path: Path, arguments: argparse.Namespace) -> tuple[list[RunRecording], Evaluation]:
+    """The run's recordings and their evaluation. Raises DatasetError, LabelError, OSError and RunError."""
+    recordings = read_run(path)
+    kind = ""
+    if arguments.labels:
+        kind = arguments.kind or recognise(arguments.labels)
+    stated = not math.isnan(arguments.present_from)
+    present_from = arguments.present_from if stated else 1.0 if kind in _PRESENT_FROM_A else 2.0
+    options = Options(arguments.tolerance, arguments.threshold, present_from)
+    labels = list(_labels(arguments.labels, kind, present_from if stated else math.nan)) if kind else []
+    return recordings, evaluate(recordings, labels, options)
+
+
+def _labels(path: Path, kind: str, present_from: float) -> Iterator[LabelledSequence]:
+    for one in read(path, kind):
+        if math.isnan(present_from):
+            yield one
+        else:  # intensities decide anew; what was only coded as present stays
+            anew = presence(one.intensity, present_from)
+            anew[anew == -1] = one.present[anew == -1]
+            yield replace(one, present=anew)
+
+
+def _write_table(path: Path, rows: tuple[Row, ...]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("figure", "value", "low", "high"))
+        writer.writerows((row.name, row.value, row.low, row.high) for row in rows)

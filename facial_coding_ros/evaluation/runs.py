@@ -1,0 +1,219 @@
+"""What was said about recordings: read from the folders of `facial_coding replay`, or from a bag of the live node."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..codes.bag import CODES_TYPE, EVENT_TYPE
+from ..image.bags import BagError, is_bag, open_bag
+from .replay import CODES, FRAMES, RECORDING
+
+WORDS = ("face_id", "person_id", "neutral_state", "expression")
+NEUTRAL_STATES = ("none", "learning", "ready", "stale")
+
+
+class RunError(ValueError):
+    """A folder or bag that holds no face codes; the text says which and what was expected."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that began or became true about a face."""
+
+    stamp_ns: int
+    face_id: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class RunRecording:
+    """One recording of a run: F frames, R rows (a face in a frame).
+
+    frame, stamp_ns: (F,) of all frames, also those without a face. at: (R,) the row's frame, as place in `frame`.
+    columns: name -> (R,), float32 or text, as in face_codes.csv. latency_s: (F,), NaN where not known. told: what
+    recording.json says.
+    """
+
+    name: str
+    frame: NDArray[np.int64]
+    stamp_ns: NDArray[np.int64]
+    at: NDArray[np.int64]
+    columns: Mapping[str, NDArray[Any]]
+    latency_s: NDArray[np.float64]
+    events: tuple[Event, ...] = ()
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """(F,) since the first frame."""
+        return (self.stamp_ns - self.stamp_ns[:1]) / 1e9
+
+    @property
+    def aus(self) -> tuple[int, ...]:
+        return tuple(int(name[2:]) for name in self.columns if name.startswith("au") and name[2:].isdigit())
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(name[2:] for name in self.columns if name.startswith("p_"))
+
+    def number(self, name: str) -> NDArray[np.float64]:
+        """(R,) of a column; NaN where the table has none."""
+        if name not in self.columns:
+            return np.full(len(self.at), np.nan)
+        return np.asarray(self.columns[name], np.float64)
+
+    def words(self, name: str) -> NDArray[np.str_]:
+        return np.asarray(self.columns[name]) if name in self.columns else np.full(len(self.at), "", dtype=np.str_)
+
+
+def read_run(path: Path) -> list[RunRecording]:
+    """Every recording of a run. Raises RunError when there is none, or one is damaged."""
+    if not path.exists():
+        raise RunError(f"{path} does not exist")
+    if is_bag(path):
+        return [_of_bag(path)]
+    folders = [path] if (path / CODES).is_file() else sorted(f.parent for f in path.glob(f"*/{CODES}"))
+    if not folders:
+        raise RunError(f"{path} holds no {CODES}, nor do its folders; a folder of `facial_coding replay` is expected")
+    return [_of_folder(folder) for folder in folders]
+
+
+def read_table(path: Path) -> RunRecording:
+    """Of a single table of face codes, whose frames without a face are not known. Raises RunError and OSError."""
+    columns = _table(path)
+    numbers = columns.pop("frame").astype(np.int64)
+    frame, first = np.unique(numbers, return_index=True)
+    stamp_ns = columns.pop("stamp_ns").astype(np.int64)
+    at = np.searchsorted(frame, numbers)
+    events = _ready_events(stamp_ns, columns)
+    return RunRecording(path.parent.name, frame, stamp_ns[first], at, columns, np.full(len(frame), np.nan), events)
+
+
+def _of_folder(folder: Path) -> RunRecording:
+    recording = read_table(folder / CODES)
+    if not (folder / RECORDING).is_file() or not (folder / FRAMES).is_file():
+        return recording
+    told = json.loads((folder / RECORDING).read_text(encoding="utf-8"))
+    listing = _table(folder / FRAMES)
+    frame, stamp_ns = listing["frame"].astype(np.int64), listing["stamp_ns"].astype(np.int64)
+    at = np.searchsorted(frame, recording.frame[recording.at])
+    if len(frame) == 0 or (at >= len(frame)).any() or not np.array_equal(frame[at], recording.frame[recording.at]):
+        raise RunError(f"{folder}/{CODES} and {FRAMES} are not of the same replay")
+    events = _events(folder / "bag") if (folder / "bag").is_dir() else recording.events
+    latency = np.full(len(frame), np.nan)
+    return RunRecording(Path(told["input"]).name, frame, stamp_ns, at, recording.columns, latency, events, told)
+
+
+def _table(path: Path) -> dict[str, NDArray[Any]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    if not rows:
+        raise RunError(f"{path} is empty")
+    header = rows[0]
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise RunError(f"{path}, line {number}: {len(row)} cells; the header has {len(header)}")
+    columns: dict[str, NDArray[Any]] = {}
+    for place, name in enumerate(header):
+        cells = [row[place] for row in rows[1:]]
+        try:
+            if name in WORDS:
+                columns[name] = np.array(cells, dtype=np.str_)
+            elif name in ("frame", "stamp_ns"):
+                columns[name] = np.array([int(cell) for cell in cells], np.int64)
+            else:
+                columns[name] = np.array([float(cell) if cell else math.nan for cell in cells], np.float32)
+        except ValueError as error:
+            raise RunError(f"{path}, column {name}: {error}") from None
+    return columns
+
+
+def _ready_events(stamp_ns: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> tuple[Event, ...]:
+    events = []
+    ready: set[str] = set()
+    for stamp, face, state in zip(stamp_ns, columns["face_id"], columns["neutral_state"], strict=True):
+        if state == "ready" and face not in ready:
+            ready.add(face)
+            events.append(Event(int(stamp), str(face), "neutral_ready"))
+    return tuple(events)
+
+
+def _messages(path: Path, kinds: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    from ..codes.definitions import typestore
+
+    try:
+        bag = open_bag(path)
+    except BagError as error:
+        raise RunError(f"{path} is not a readable ROS 2 bag: {error}") from None
+    types = {topic.name: topic.type for topic in bag.topics if topic.type in kinds}
+    store = typestore()
+    for topic, _, raw in bag.messages(tuple(types), lambda _: None):
+        yield types[topic], store.deserialize_cdr(raw, types[topic])
+
+
+def _events(path: Path) -> tuple[Event, ...]:
+    return tuple(Event(_stamp(m.header), m.face_id, m.kind) for _, m in _messages(path, (EVENT_TYPE,)))
+
+
+def _stamp(header: Any) -> int:
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+
+
+def _of_bag(path: Path) -> RunRecording:
+    """The messages of the live node, as it was recorded on the robot."""
+    stamps: list[int] = []
+    latency: list[float] = []
+    at: list[int] = []
+    rows: list[dict[str, Any]] = []
+    events: list[Event] = []
+    for kind, message in _messages(path, (CODES_TYPE, EVENT_TYPE)):
+        if kind == EVENT_TYPE:
+            events.append(Event(_stamp(message.header), message.face_id, message.kind))
+            continue
+        for face in message.faces:
+            at.append(len(stamps))
+            rows.append(_row(face))
+        stamps.append(_stamp(message.header))
+        latency.append(message.processing_latency_s)
+    if not stamps:
+        raise RunError(f"{path} holds no {CODES_TYPE}; a bag of the node's messages is expected")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {
+        name: np.array([row.get(name, "") for row in rows], dtype=np.str_)
+        if name in WORDS
+        else np.array([row.get(name, math.nan) for row in rows], np.float32)
+        for name in names
+    }
+    stamp_ns = np.array(stamps, np.int64)
+    return RunRecording(
+        path.name, np.arange(len(stamps)), stamp_ns, np.array(at, np.int64), columns,
+        np.array(latency, np.float64), tuple(events),
+    )  # fmt: skip
+
+
+_SAME = (
+    "face_id", "person_id", "visibility", "yaw_deg", "pitch_deg", "roll_deg", "roi_xmin", "roi_ymin", "roi_xmax",
+    "roi_ymax", "expression", "expression_confidence", "valence", "arousal",
+)  # fmt: skip
+
+
+def _row(face: Any) -> dict[str, Any]:
+    row = {name: getattr(face, name) for name in _SAME}
+    row["neutral_state"] = NEUTRAL_STATES[face.neutral_state]
+    row |= {f"p_{n}": p for n, p in zip(face.expression_label, face.expression_probability, strict=True)}
+    for suffix, values in (
+        ("", face.au_intensity), ("_confidence", face.au_confidence), ("_presence", face.au_presence),
+    ):  # fmt: skip
+        row |= {f"au{au:02d}{suffix}": value for au, value in zip(face.au, values, strict=False)}
+    row |= {f"dfecs_{i:02d}": value for i, value in enumerate(face.dfecs)}
+    row |= {f"latent_{i:02d}": value for i, value in enumerate(face.latent)}
+    return row

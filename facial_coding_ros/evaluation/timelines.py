@@ -1,0 +1,190 @@
+"""Charts of one person over time: action units, DFECS, expression, valence and arousal, neutral state and events."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from ..datasets.labelled import LEVELS
+from ..drawing.overlay import AU_NAMES
+from .align import Aligned
+from .runs import NEUTRAL_STATES, RunRecording
+
+SHOWN_AUS = 8
+LEAST_PEAK = 0.15
+MOST_POINTS = 1500
+"""Of a line; longer ones are thinned, peaks kept."""
+COLOURS = {
+    "neutral": "#9aa0a6",
+    "happy": "#f2b134",
+    "sad": "#4a7fb5",
+    "angry": "#d1495b",
+    "surprised": "#8f5fb8",
+    "disgusted": "#5b8c5a",
+    "scared": "#3d5a80",
+    "contempt": "#b08968",
+    "unsure": "#e4e6e9",
+}
+_LINES = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2")
+_STATE_COLOURS = ("#c7cbd1", "#f2b134", "#5aa469", "#d1495b")
+
+
+def charts(recording: RunRecording, rows: NDArray[np.int64], labels: Sequence[Aligned] = ()) -> dict[str, go.Figure]:
+    """Name -> chart, of the rows of one face or person; a chart without content is left out."""
+    seconds = recording.seconds[recording.at[rows]]
+    found = {
+        "action units": _action_units(recording, rows, seconds, labels),
+        "DFECS action units": _matrix(recording, rows, seconds, "dfecs_"),
+        "expression": _expression(recording, rows, seconds),
+        "valence and arousal": _affect(recording, rows, seconds),
+        "neutral and events": _states(recording, rows, seconds),
+    }
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def strongest(recording: RunRecording, rows: NDArray[np.int64]) -> list[tuple[int, float]]:
+    """Action units and their peaks, the highest first; units that are never known are left out."""
+    peaks = [(au, recording.number(f"au{au:02d}")[rows]) for au in recording.aus]
+    known = [(au, float(np.nanmax(values))) for au, values in peaks if np.isfinite(values).any()]
+    return sorted(known, key=lambda entry: -entry[1])
+
+
+def thinned(
+    seconds: NDArray[np.float64], values: NDArray[np.float64], peaks: bool
+) -> tuple[list[float], list[float | None]]:
+    """At most MOST_POINTS points: the highest (peaks) or the mean of each stretch; unknown stretches are None."""
+    if len(seconds) > MOST_POINTS:
+        edges = np.linspace(0, len(seconds), MOST_POINTS + 1).astype(int)
+        seconds = np.array([seconds[a:b].mean() for a, b in itertools.pairwise(edges)])
+        pick = np.max if peaks else np.mean
+        parts = [values[a:b][np.isfinite(values[a:b])] for a, b in itertools.pairwise(edges)]
+        values = np.array([pick(part) if len(part) else np.nan for part in parts])
+    shown = [round(float(v), 4) if np.isfinite(v) else None for v in values]
+    return [round(float(s), 3) for s in seconds], shown
+
+
+def _figure(height: int, low: float, high: float) -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(
+        height=height, margin={"l": 38, "r": 8, "t": 6, "b": 6}, template="plotly_white", hovermode="x unified",
+        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "font": {"size": 11}}, dragmode="zoom",
+    )  # fmt: skip
+    figure.update_yaxes(range=[low, high], fixedrange=True)
+    figure.update_xaxes(ticksuffix=" s")
+    return figure
+
+
+def _action_units(
+    recording: RunRecording, rows: NDArray[np.int64], seconds: NDArray[np.float64], labels: Sequence[Aligned]
+) -> go.Figure | None:
+    peaks = strongest(recording, rows)
+    labelled = {
+        au for one in labels for au in one.labels.aus if (one.labels.present[:, one.labels.aus.index(au)] == 1).any()
+    }
+    first = [au for au, peak in peaks if au in labelled][:SHOWN_AUS]
+    others = [au for au, peak in peaks if au not in first and peak >= LEAST_PEAK]
+    shown = sorted([*first, *others[: max(SHOWN_AUS - len(first), 0)]])
+    if not shown:
+        return None
+    figure = _figure(330, 0, 1.02)
+    for number, au in enumerate(shown):
+        colour = _LINES[number % len(_LINES)]
+        x, y = thinned(seconds, recording.number(f"au{au:02d}")[rows], peaks=True)
+        name = f"AU{au} {AU_NAMES.get(au, '')}"
+        figure.add_scatter(x=x, y=y, name=name, line={"color": colour, "width": 1.6}, legendgroup=name)
+        for one in labels:
+            if au in one.labels.aus:
+                truth, at = _truth(one, au)
+                x, y = thinned(at, truth, peaks=True)
+                figure.add_scatter(
+                    x=x, y=y, name=f"AU{au} labelled", line={"color": colour, "width": 1, "dash": "dot", "shape": "hv"},
+                    legendgroup=name, showlegend=False,
+                )  # fmt: skip
+    return figure
+
+
+def _truth(one: Aligned, au: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Labelled intensity 0..1, where none is coded 0.5 for present; and its seconds."""
+    column = one.labels.aus.index(au)
+    level = one.labels.intensity[:, column].astype(np.float64) / LEVELS
+    present = one.labels.present[:, column]
+    value = np.where(np.isfinite(level), level, np.select([present == 1, present == 0], [0.5, 0.0], np.nan))
+    there = one.frame >= 0
+    return value[there], one.recording.seconds[one.frame[there]]
+
+
+def _matrix(
+    recording: RunRecording, rows: NDArray[np.int64], seconds: NDArray[np.float64], prefix: str
+) -> go.Figure | None:
+    names = [name for name in recording.columns if name.startswith(prefix)]
+    if not names:
+        return None
+    lines = [thinned(seconds, recording.number(name)[rows], peaks=True) for name in names]
+    figure = _figure(60 + 9 * len(names), -0.5, len(names) - 0.5)
+    figure.add_heatmap(
+        x=lines[0][0], y=list(range(len(names))), z=[line[1] for line in lines], colorscale="Blues", showscale=False,
+        hovertemplate="component %{y}: %{z:.2f}<extra></extra>",
+    )  # fmt: skip
+    figure.update_layout(hovermode="closest")
+    return figure
+
+
+def _expression(recording: RunRecording, rows: NDArray[np.int64], seconds: NDArray[np.float64]) -> go.Figure | None:
+    if not recording.labels:
+        return None
+    shares = {label: recording.number(f"p_{label}")[rows] for label in recording.labels}
+    shares["unsure"] = np.maximum(1 - np.sum(list(shares.values()), axis=0), 0)
+    figure = _figure(240, 0, 1)
+    for label, values in shares.items():
+        x, y = thinned(seconds, values, peaks=False)
+        figure.add_scatter(
+            x=x, y=y, name=label, stackgroup="one", line={"width": 0, "color": COLOURS.get(label, "#777")},
+            fillcolor=COLOURS.get(label, "#777"),
+        )  # fmt: skip
+    return figure
+
+
+def _affect(recording: RunRecording, rows: NDArray[np.int64], seconds: NDArray[np.float64]) -> go.Figure:
+    figure = _figure(210, -1.02, 1.02)
+    for name, colour in (("valence", "#1f77b4"), ("arousal", "#d62728")):
+        x, y = thinned(seconds, recording.number(name)[rows], peaks=False)
+        figure.add_scatter(x=x, y=y, name=name, line={"color": colour, "width": 1.6})
+    return figure
+
+
+def _states(recording: RunRecording, rows: NDArray[np.int64], seconds: NDArray[np.float64]) -> go.Figure:
+    figure = _figure(130, 0, 1.4)
+    states = recording.words("neutral_state")[rows]
+    for state, colour in zip(NEUTRAL_STATES, _STATE_COLOURS, strict=True):
+        x: list[float | None] = []
+        for begin, end in stretches(states == state, seconds):
+            x += [begin, end, None]
+        if x:
+            y = [0.5] * len(x)
+            line = {"color": colour, "width": 14}
+            figure.add_scatter(x=x, y=y, mode="lines", name=f"neutral {state}", line=line, hoverinfo="skip")
+    faces = set(recording.words("face_id")[rows].tolist())
+    events = [event for event in recording.events if event.face_id in faces]
+    if events:
+        figure.add_scatter(
+            x=[round((event.stamp_ns - int(recording.stamp_ns[0])) / 1e9, 3) for event in events],
+            y=[1.0] * len(events), mode="markers", name="event", text=[event.kind for event in events],
+            marker={"symbol": "triangle-down", "size": 10, "color": "#20242a"}, hovertemplate="%{text}<extra></extra>",
+        )  # fmt: skip
+    figure.update_yaxes(visible=False)
+    return figure
+
+
+def stretches(chosen: NDArray[np.bool_], seconds: NDArray[np.float64], gap_s: float = 0.5) -> list[tuple[float, float]]:
+    """Begin and end of the times in which `chosen` holds without a gap."""
+    found: list[tuple[float, float]] = []
+    for at in seconds[chosen]:
+        if found and at - found[-1][1] < gap_s:
+            found[-1] = (found[-1][0], round(float(at), 3))
+        else:
+            found.append((round(float(at), 3), round(float(at), 3)))
+    return found
