@@ -129,11 +129,11 @@ def test_learning_and_judging_by_command(tmp_path, capsys):
     assert "the shipped one" in report and "data:image/png;base64" in report and "--units 8" in report
     folder = tmp_path / "judged"
     judged = main(
-        ["evaluate", "dfecs", "--quick", "--model", str(out.with_suffix(".yaml")), "--out", str(folder),
+        ["evaluate", "dfecs", "--studies", "--model", str(out.with_suffix(".yaml")), "--out", str(folder),
          "--data", "ict-posed"]
     )  # fmt: skip
     assert judged == 0 and (folder / "rating_sheet.html").is_file() and (folder / "gallery.png").stat().st_size > 10000
-    assert float(json.loads((folder / "results.json").read_text())["model"]["rows"][0][2]) > 75
+    assert float(json.loads((folder / "results.json").read_text())["model"]["rows"][1][2]) > 75
     capsys.readouterr()
     assert main(["train", "dfecs", "--data", "bags:x"]) == 1 and "there are ict" in capsys.readouterr().err
     assert main(["train", "dfecs"]) == 1 and "nothing to learn from" in capsys.readouterr().err

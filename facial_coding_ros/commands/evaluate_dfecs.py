@@ -1,5 +1,6 @@
 """Judges DFECS: every figure with what it is compared with, on people never seen in training. Writes DIR/report.html,
-DIR/results.json, DIR/rating_sheet.html (to print, for human raters) and pictures.
+DIR/results.json, DIR/rating_sheet.html (to print, for human raters) and pictures. Studies that are not asked for keep
+the figures that DIR/results.json holds, so that they can be run one by one.
 
 With --ratings FILE it does nothing else than say how far the raters of a filled-in sheet agree."""
 
@@ -9,11 +10,12 @@ import argparse
 import json
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from ..cli import UserError
@@ -22,15 +24,23 @@ from ..coding.dfecs.baselines import pca_units, project, reconstruct
 from ..coding.dfecs.measures import variance_explained, variance_explained_by_length
 from ..coding.dfecs.model import DFECS
 from ..coding.dfecs.muscles import INTERPRETABLE_SCORE, read
-from ..coding.dfecs.pictures import gallery, inline, png, reconstructions
+from ..coding.dfecs.pictures import embedded, gallery, png, reconstructions
 from ..coding.dfecs.raters import fleiss_kappa, read_ratings, write_sheet
 from ..coding.dfecs.report import Report
 from ..datasets.ict_motions import SETTINGS
 from ..datasets.motion_data import KINDS, open_data
-from ..datasets.motions import MotionError
+from ..datasets.motions import MotionError, Motions, joined
 from ..datasets.tracked_motions import rendered_intensities
+from ..types import FloatArray
 
+TABLES = (
+    "model", "settings", "parts", "counts", "score", "number", "ablations", "tracked", "keypoints", "subjects",
+)  # fmt: skip
+PICTURES = {"model": ("gallery",), "counts": ("reconstructions",)}
 ATOMS = {"jaw": 4, "right_eye_brow": 8, "left_eye_brow": 8, "nose": 6, "mouth": 10}
+
+
+STUDIES = ("settings", "score", "number", "ablations", "keypoints", "tracked", "subjects")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", action="append", default=[], metavar="KIND:PATH", help="; ".join(KINDS))
     parser.add_argument(
-        "--renders", metavar="FOLDER", help="of facial_coding synthesize: motions as the tracker sees them"
-    )
+        "--renders", action="append", default=[], metavar="FOLDER",
+        help="of facial_coding synthesize: motions as the tracker sees them; needed for the study `tracked`",
+    )  # fmt: skip
+    parser.add_argument("--studies", nargs="*", choices=STUDIES, default=list(STUDIES), help="default: all")
     parser.add_argument("--seeds", type=int, default=3, help="default %(default)s")
     parser.add_argument("--people", type=int, default=101, help="in training and in test; default %(default)s")
-    parser.add_argument("--quick", action="store_true", help="only the model on --data, without the studies")
     parser.add_argument(
         "--ratings", metavar="CSV", help="a row for each motion, a column for each rater: Fleiss' kappa"
     )
@@ -56,139 +67,141 @@ def run(arguments: argparse.Namespace) -> int:
             answers = read_ratings(Path(arguments.ratings))
             print(f"{len(answers)} motions, {len(answers[0])} raters, Fleiss' kappa {fleiss_kappa(answers):.3f}")
             return 0
-        model = DFECS.load(arguments.model)
-        sets = {spec: open_data(spec, 2000).kpm for spec in arguments.data}
-        folder = Path(arguments.out)
-        folder.mkdir(parents=True, exist_ok=True)
-        page = _Page(Report("DFECS, judged", "facial_coding evaluate dfecs " + shlex.join(_words(arguments))), folder)
-        page.model(model, sets)
-        if not arguments.quick:
-            page.studies(studies.Plan(arguments.seeds, arguments.people, ATOMS), arguments.renders)
-        page.finish()
+        judge = _Judge(arguments)
+        judge.model(DFECS.load(arguments.model), arguments.data)
+        for name in tqdm([n for n in STUDIES if n in arguments.studies], desc="studies", leave=False):
+            judge.study(name)
     except (MotionError, ModelError, FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
-    print(f"{folder / 'report.html'}")
+    print(f"{Path(arguments.out) / 'report.html'}")
     return 0
+
+
+class _Judge:
+    """Runs studies; after each, the figures so far are in DIR/results.json and on the page."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._arguments, self._folder = arguments, Path(arguments.out)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._plan = studies.Plan(arguments.seeds, arguments.people, ATOMS)
+        kept = self._folder / "results.json"
+        self._results: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
+
+    def model(self, model: DFECS, data: Sequence[str]) -> None:
+        """The AUs of a model, the sheet for raters, and how well it explains data."""
+        readings = [read(unit) for unit in model.components_]
+        titles = [f"dfecs_{i:02d} {r.name} [{r.score:.2f}]" for i, r in enumerate(readings)]
+        self._picture("gallery", gallery(model.components_, titles))
+        write_sheet(self._folder / "rating_sheet.html", model.components_)
+        passing = sum(r.score >= INTERPRETABLE_SCORE for r in readings)
+        rows = [["AUs that pass the muscle score", f"{passing} of {len(readings)}", "", ""]]
+        for spec in data:
+            x = open_data(spec, 2000).kpm
+            made = model.inverse_transform(model.transform(x))
+            figures = (variance_explained(x, made), variance_explained_by_length(x, made))
+            rows.append([spec, str(len(x)), *(f"{figure:.1f}" for figure in figures)])
+        self._keep("model", "The model", ("", "number", "first form", "by length"), rows)
+
+    def study(self, name: str) -> None:
+        started = time.process_time()
+        if name != "tracked" or self._arguments.renders:
+            getattr(self, f"_{name}")()
+        self._results.setdefault("cpu_seconds", {})[name] = round(time.process_time() - started, 1)
+        self._write()
+
+    def _settings(self) -> None:
+        rows, parts, counts, models = studies.across_settings(self._plan)
+        self._keep("settings", "From setting to setting, 16 AUs", studies.CROSS_HEADER, rows)
+        self._keep("parts", "By face part, DFECS with optimal codes / PCA", ("setting", *studies.PARTS_68), parts)
+        header = ("setting", "DFECS, by seed", "PCA, the better sign, by seed")
+        self._keep("counts", "AUs of 16 that pass the muscle score", header, counts)
+        train, test = (self._plan.sample("talking", seed).motions.kpm for seed in (1000, 2000))
+        strong = test[np.argsort(-np.linalg.norm(test, axis=1))[: 40 * 5 : 40]]
+        units = models["talking"].components_
+        answers = [
+            ("DFECS", models["talking"].inverse_transform(models["talking"].transform(strong))),
+            ("DFECS, optimal codes", reconstruct(strong, units)),
+            ("PCA", project(strong, pca_units(train, len(units)))),
+        ]
+        self._picture("reconstructions", reconstructions(strong, answers, [f"motion {i + 1}" for i in range(5)]))
+
+    def _score(self) -> None:
+        rows = studies.how_often_passes(self._plan)
+        title = f"What passes the muscle score ({INTERPRETABLE_SCORE})"
+        self._keep("score", title, ("motions", "pass", "median score"), rows)
+
+    def _number(self) -> None:
+        header = ("AUs", "DFECS", "PCA", "DFECS pass", "PCA pass")
+        self._keep("number", "More and fewer AUs, talking to posed", header, studies.by_number(self._plan))
+
+    def _ablations(self) -> None:
+        header = ("registration", "DFECS", "PCA", "DFECS pass", "AUs read from the codes, r")
+        self._keep("ablations", "Without a step, talking to talking", header, studies.ablations(self._plan))
+
+    def _keypoints(self) -> None:
+        header = ("keypoints", "DFECS", "PCA", "DFECS pass", "AUs read from the codes, r")
+        rows = studies.denser_keypoints(self._plan)
+        self._keep("keypoints", "Open question 1: 68 against denser keypoints", header, rows)
+
+    def _tracked(self) -> None:
+        motions, labels = self._rendered()
+        people = np.unique(motions.person)
+        train = np.isin(motions.person, np.random.default_rng(0).permutation(people)[: len(people) // 2])
+        rows = studies.equal_terms(
+            motions.kpm[train], motions.kpm[~train], self._plan, labels[train], self._arguments.seeds
+        )
+        title = (
+            f"As the tracker sees them: {int(train.sum())} motions in training, {int((~train).sum())} of other people "
+            "in test"
+        )
+        header = ("AUs", "optimal codes", "by length", "LARS, 2 active", "4 active", "6 active", "pass")
+        self._keep("tracked", title, header, rows)
+
+    def _subjects(self) -> None:
+        tracked = self._rendered()[0].kpm if self._arguments.renders else None
+        header = ("subjects", *SETTINGS, *(("as the tracker sees them",) if self._arguments.renders else ()))
+        rows = studies.facs_of_many_subjects(self._plan, tracked)
+        self._keep("subjects", "Open question 2: KPM-FACS AUs of one and of many subjects", header, rows)
+
+    def _rendered(self) -> tuple[Motions, FloatArray]:
+        folders = [Path(folder) for folder in self._arguments.renders]
+        motions = joined([open_data(f"renders:{folder}") for folder in folders])
+        return motions, np.concatenate([rendered_intensities(folder) for folder in folders])
+
+    def _picture(self, name: str, figure: Figure) -> None:
+        (self._folder / f"{name}.png").write_bytes(png(figure))
+
+    def _keep(self, key: str, title: str, header: Sequence[str], rows: studies.Rows) -> None:
+        self._results[key] = {"title": title, "header": list(header), "rows": rows}
+        self._write()
+
+    def _write(self) -> None:
+        (self._folder / "results.json").write_text(json.dumps(self._results, indent=1, ensure_ascii=False) + "\n")
+        report = Report("DFECS, judged", "facial_coding evaluate dfecs " + shlex.join(_words(self._arguments)))
+        report.text(
+            f"Settings {', '.join(SETTINGS)}: {self._plan.people} people x {self._plan.each} motions in training, "
+            f"as many other people in test; mean ± standard deviation over {self._plan.seeds} seeds. Variance "
+            "explained in percent, first form unless it says by length; the two do not compare. PCA's codes are "
+            "unconstrained, all others non-negative."
+        )
+        for key in TABLES:
+            if key in self._results:
+                found = self._results[key]
+                report.heading(found["title"])
+                report.table(found["header"], found["rows"])
+                for name in PICTURES.get(key, ()):
+                    path = self._folder / f"{name}.png"
+                    report.html(embedded(path.read_bytes(), name) if path.is_file() else "")
+        report.html('<p>For human raters: <a href="rating_sheet.html">rating_sheet.html</a></p>')
+        report.write(self._folder / "report.html")
 
 
 def _words(arguments: argparse.Namespace) -> list[str]:
     words = []
     for name, value in vars(arguments).items():
+        if name == "studies":
+            continue
         for one in value if isinstance(value, list) else [value]:
-            if one is True:
-                words.append(f"--{name}")
-            elif one not in (None, False, ""):
+            if one not in (None, ""):
                 words += [f"--{name}", str(one)]
     return words
-
-
-class _Page:
-    """The report as it grows, and the same figures as data."""
-
-    def __init__(self, report: Report, folder: Path) -> None:
-        self._report, self._folder = report, folder
-        self._tables: dict[str, Any] = {}
-
-    def model(self, model: DFECS, sets: dict[str, np.ndarray]) -> None:
-        readings = [read(unit) for unit in model.components_]
-        titles = [f"dfecs_{i:02d} {r.name} [{r.score:.2f}]" for i, r in enumerate(readings)]
-        passing = sum(r.score >= INTERPRETABLE_SCORE for r in readings)
-        self._report.heading("The model")
-        self._report.text(
-            f"{passing} of {len(readings)} AUs pass the muscle score of {INTERPRETABLE_SCORE} (in brackets)."
-        )
-        self._picture("gallery", gallery(model.components_, titles))
-        write_sheet(self._folder / "rating_sheet.html", model.components_)
-        self._report.html('<p>For human raters: <a href="rating_sheet.html">rating_sheet.html</a></p>')
-        rows = []
-        for name, x in sets.items():
-            made = model.inverse_transform(model.transform(x))
-            rows.append(
-                [
-                    name,
-                    f"{len(x)}",
-                    f"{variance_explained(x, made):.1f}",
-                    f"{variance_explained_by_length(x, made):.1f}",
-                ]
-            )
-        if rows:
-            self._table("model", "On data that were given", ("data", "motions", "first form", "by length"), rows)
-
-    def studies(self, plan: studies.Plan, renders: str | None) -> None:
-        self._report.text(
-            f"Below, all models are learnt anew. Settings {', '.join(SETTINGS)}: {plan.people} people x {plan.each} "
-            f"motions in training, as many other people in test; mean ± standard deviation over {plan.seeds} seeds. "
-            "Variance explained in percent, first form unless it says by length; the two forms are not comparable. PCA's "
-            "codes are unconstrained; those of the others are non-negative."
-        )
-        rows, parts, counts, models = self._timed("across settings", lambda: studies.across_settings(plan))
-        self._table("across_settings", "From setting to setting, 16 AUs", studies.CROSS_HEADER, rows)
-        self._table("parts", "By face part: DFECS / PCA", ("setting", *studies.PARTS_68), parts)
-        self._table(
-            "interpretable", "AUs of 16 that pass the muscle score", ("setting", "DFECS", "PCA, either sign"), counts
-        )
-        passes = self._timed("muscle score", lambda: studies.how_often_passes(plan))
-        self._table("passes", "What passes the muscle score", ("motions", "pass", "median score"), passes)
-        self._reconstructions(plan, models["talking"])
-        header = ("AUs", "DFECS", "PCA", "DFECS pass", "PCA pass")
-        self._table("by_number", "More and fewer AUs", header, self._timed("number", lambda: studies.by_number(plan)))
-        header = ("registration", "DFECS", "PCA", "DFECS pass", "AUs read from codes, r")
-        self._table("ablations", "Without a step", header, self._timed("ablations", lambda: studies.ablations(plan)))
-        header = ("keypoints", "DFECS", "PCA", "DFECS pass", "AUs read from codes, r")
-        dense = self._timed("keypoints", lambda: studies.denser_keypoints(plan))
-        self._table("keypoints", "Open question 1: 68 against denser keypoints", header, dense)
-        tracked = None
-        if renders:
-            motions = open_data(f"renders:{renders}")
-            people = np.unique(motions.person)
-            train = np.isin(motions.person, people[: len(people) // 2])
-            tracked = motions.kpm[~train]
-            labels = rendered_intensities(Path(renders))[train]
-            header = ("AUs", "optimal codes", "by length", "LARS, 2 active", "4 active", "6 active", "pass")
-            rows = self._timed(
-                "tracker", lambda: studies.equal_terms(motions.kpm[train], tracked, plan, labels, plan.seeds)
-            )
-            title = (
-                f"Seen by the tracker: {int(train.sum())} motions in training, {len(tracked)} of other people in test"
-            )
-            self._table("tracked", title, header, rows)
-        header = ("subjects", *SETTINGS, *(("seen by the tracker",) if renders else ()))
-        rows = self._timed("subjects", lambda: studies.facs_of_many_subjects(plan, tracked))
-        self._table("facs_subjects", "Open question 2: KPM-FACS AUs of one and of many subjects", header, rows)
-
-    def _reconstructions(self, plan: studies.Plan, model: DFECS) -> None:
-        train, test = plan.sample("talking", 1000).motions.kpm, plan.sample("talking", 2000).motions.kpm
-        strong = test[np.argsort(-np.linalg.norm(test, axis=1))[: 40 * 5 : 40]]
-        axes = pca_units(train, len(model.components_))
-        answers = [
-            ("DFECS", model.inverse_transform(model.transform(strong))),
-            ("DFECS, optimal codes", reconstruct(strong, model.components_)),
-            ("PCA", project(strong, axes)),
-        ]
-        self._report.heading("Reconstructions")
-        self._report.text("Grey: the face that was seen; red: what the codes make of it. Setting talking, new people.")
-        titles = [f"motion {i + 1}" for i in range(len(strong))]
-        self._picture("reconstructions", reconstructions(strong, answers, titles))
-
-    def _picture(self, name: str, figure: Any) -> None:
-        (self._folder / f"{name}.png").write_bytes(png(figure))
-        self._report.html(inline(figure, name))
-
-    def _table(self, key: str, title: str, header: tuple[str, ...], rows: studies.Rows) -> None:
-        self._report.heading(title)
-        self._report.table(header, rows)
-        self._tables[key] = {"header": list(header), "rows": rows}
-        self.finish()
-
-    def _timed(self, name: str, work: Callable[[], Any]) -> Any:
-        started = time.process_time()
-        with tqdm(total=1, desc=name, leave=False) as bar:
-            result = work()
-            bar.update()
-        self._tables.setdefault("cpu_seconds", {})[name] = round(time.process_time() - started, 1)
-        return result
-
-    def finish(self) -> None:
-        """Writes what there is so far."""
-        self._report.write(self._folder / "report.html")
-        (self._folder / "results.json").write_text(json.dumps(self._tables, indent=1, ensure_ascii=False) + "\n")

@@ -82,7 +82,7 @@ def rendered_motions(folder: Path, registration: RegistrationSettings | None = N
         rest, shown = (people == one) & (number < NEUTRALS), (people == one) & (number > NEUTRALS)
         if rest.any() and shown.any():
             kpm.append(kpm_of(sparse[shown], sparse[rest].mean(0)))
-            person += [f"render-{one:04d}"] * int(shown.sum())
+            person += [f"{folder.name}-{one:04d}"] * int(shown.sum())
     if not kpm:
         raise MotionError(f"{folder}: no person has a tracked resting picture and a tracked expression")
     rows = np.concatenate(kpm)

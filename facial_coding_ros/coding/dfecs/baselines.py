@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import lars_path_gram
 
 from ...datasets.ict import AU_SHAPES, IctFaces
@@ -81,7 +81,7 @@ def lars(x: ArrayLike, units: ArrayLike, active: int, positive: bool) -> Array:
     return out
 
 
-def by_part(x: ArrayLike, made: ArrayLike, parts: Sequence[tuple[str, ArrayLike]]) -> dict[str, float]:
+def by_part(x: ArrayLike, made: ArrayLike, parts: Sequence[tuple[str, NDArray[np.intp]]]) -> dict[str, float]:
     """Variance explained (first form) of each part's columns."""
     x, made = np.asarray(x), np.asarray(made)
     return {name: variance_explained(x[:, columns], made[:, columns]) for name, columns in parts}

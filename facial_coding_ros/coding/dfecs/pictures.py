@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib
@@ -78,7 +79,8 @@ def _frame(axes: Axes, title: str) -> None:
     axes.set_ylim(1980, 560)
     axes.set_aspect("equal")
     axes.axis("off")
-    axes.set_title(title, fontsize=8, wrap=True)
+    lines = [part for line in title.split("\n") for part in textwrap.wrap(line, 40)]
+    axes.set_title("\n".join(lines), fontsize=8)
 
 
 def png(figure: Figure, dpi: int = 80) -> bytes:
@@ -88,5 +90,10 @@ def png(figure: Figure, dpi: int = 80) -> bytes:
 
 
 def inline(figure: Figure, about: str, dpi: int = 80) -> str:
-    """An HTML image that holds its own data."""
-    return f'<img alt="{about}" src="data:image/png;base64,{base64.b64encode(png(figure, dpi)).decode()}">'
+    """A figure as an HTML image that holds its own data."""
+    return embedded(png(figure, dpi), about)
+
+
+def embedded(image: bytes, about: str) -> str:
+    """A PNG as an HTML image that holds its own data."""
+    return f'<img alt="{about}" src="data:image/png;base64,{base64.b64encode(image).decode()}">'

@@ -35,8 +35,9 @@ class Plan:
     each: int = 100
 
     def model(self, seed: int, units: int = UNITS, **changed: object) -> DFECS:
-        settings = {"n_part_components": dict(self.atoms), "sparsity": self.sparsity, "random_state": seed} | changed
-        return DFECS(units, **settings)
+        base = DFECS(units, n_part_components=dict(self.atoms), sparsity=self.sparsity, random_state=seed)
+        model: DFECS = base.set_params(**changed)
+        return model
 
     def sample(
         self, setting: str, seed: int, dense: bool = False, registration: RegistrationSettings | None = None
@@ -199,7 +200,7 @@ def denser_keypoints(plan: Plan) -> Rows:
         points = np.asarray(points, np.float64) * EYE_DISTANCE
         return points.transpose(0, 2, 1).reshape(len(points), -1)
 
-    sets = {
+    sets: dict[str, tuple[Layout, ArrayLike, ArrayLike]] = {
         "68, registered by part": (LAYOUT_68, train.motions.kpm, test.motions.kpm),
         "68 of the frontal mesh": (LAYOUT_68, flat(MESH_TO_68 @ train.dense), flat(MESH_TO_68 @ test.dense)),
         "468, frontal mesh": (dense_layout(), flat(train.dense), flat(test.dense)),
