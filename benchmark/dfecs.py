@@ -17,7 +17,7 @@ def main() -> None:
     kpm = synthesise(SETTINGS["talking"], 10, 20, 4000, MeshNoise.measured()).motions.kpm
     motions = [Motion(row, np.zeros((468, 3), np.float32)) for row in kpm]
     times: dict[int, list[float]] = {faces: [] for faces in (1, 2, 4, 8, 16)}
-    for start in range(0, 180):
+    for start in range(180):
         for faces, found in times.items():
             some = motions[start : start + faces]
             before = time.perf_counter()
@@ -35,10 +35,11 @@ def main() -> None:
     model = DFECS.load(encoder.card.path)
     rows, lengths = unit_rows(model.components_)
     started = time.perf_counter()
-    exact = sparse_encode(kpm.astype(np.float64), rows, algorithm="lasso_cd", alpha=model.alpha_, positive=True, max_iter=200000) / lengths
+    x = kpm.astype(np.float64)
+    exact = sparse_encode(x, rows, algorithm="lasso_cd", alpha=model.alpha_, positive=True, max_iter=200000) / lengths
     each = (time.perf_counter() - started) / len(kpm) * 1e3
     error = np.abs(encoder.encode(motions) - exact).max() / exact.max()
-    print(f"largest difference to scikit-learn's lasso_cd: {error:.1e} of the largest code ({each:.2f} ms a face there)")
+    print(f"largest difference to scikit-learn's lasso_cd: {error:.1e} of the largest code; {each:.2f} ms a face there")
 
 
 if __name__ == "__main__":
