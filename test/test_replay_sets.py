@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import cv2
@@ -311,3 +313,44 @@ def test_bag_of_many_messages_is_listed_with_counts(bags: Path) -> None:
     bag = open_bag(bags / "sqlite3_raw")
     assert {topic.name: topic.count for topic in bag.topics} == {"/camera/image": FRAMES, "/words": FRAMES}
     assert not bag.damage
+
+
+def test_cluster(bags: Path, replayed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two workers of a local cluster, of which one is lost while it works: everything is there, and the same."""
+    distributed = pytest.importorskip("distributed", reason="needs dask.distributed")
+    import threading
+    import time
+
+    given = sorted(bags.iterdir())
+    out = tmp_path / "out"
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
+    ) as cluster:
+        pid = next(iter(cluster.workers.values())).pid
+
+        def lose() -> None:
+            while not list(out.rglob(".work-*")):
+                time.sleep(0.05)
+            os.kill(pid, signal.SIGKILL)  # as when a machine goes: no farewell
+
+        loss = threading.Thread(target=lose, daemon=True)
+        loss.start()
+        command = ["replay", *map(str, given), "--out", str(out), "--cluster", cluster.scheduler_address]
+        assert main([*command, "--formats", "csv"]) == 0
+        loss.join(10)
+        assert not loss.is_alive()
+    assert "4 recordings: 4 whole, 0 in part, 0 without a result" in capsys.readouterr().out
+    for bag in given:
+        expected = (replayed / bag.name / "face_codes.csv").read_bytes()
+        assert (out / bag.name / "face_codes.csv").read_bytes() == expected
+    assert not list(out.rglob(".work-*")), "what the lost worker had begun is cleared away"
+
+
+def test_cluster_that_does_not_answer(bags: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs dask.distributed")
+    import dask
+
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
+        given = [str(bags / "mcap_raw"), "--out", str(tmp_path / "out"), "--cluster", "tcp://127.0.0.1:9"]
+        assert main(["replay", *given]) == 1
+    assert "--cluster tcp://127.0.0.1:9" in capsys.readouterr().err and distributed

@@ -60,7 +60,7 @@ def on_cluster(jobs: Sequence[ReplayJob], scheduler: str) -> Iterator[Outcome]:
     where = {"scheduler_file": scheduler} if scheduler.endswith(".json") else {"address": scheduler}
     with distributed.Client(**where, set_as_default=False) as client:
         given = dict(zip(_submitted(client, jobs), jobs, strict=True))
-        for future in distributed.as_completed(list(given)):
+        for future in distributed.as_completed(list(given), loop=client.loop):
             yield _outcome(given[future], future)
 
 

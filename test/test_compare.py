@@ -1,0 +1,118 @@
+"""Two runs compared: what is more than chance, and what breaks the thresholds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facial_coding_ros.cli import main
+from facial_coding_ros.evaluation.comparison import Change, ComparisonError, _sure, compare, read_thresholds
+from facial_coding_ros.evaluation.results import Result, read_result
+from facial_coding_ros.evaluation.statistics import agreement, detection, draws_of, interval
+
+PEOPLE, EACH = 12, 120
+
+
+def result(noise: float, people: int = PEOPLE, seed: int = 1, shift: float = 0.0) -> Result:
+    """Of a run whose answers are the truth and some noise; people differ in how hard they are."""
+    rng = np.random.default_rng(0)
+    unit = np.repeat(np.arange(people), EACH)
+    truth = rng.random(people * EACH) < 0.4
+    hard = np.repeat(rng.gamma(2, 0.5, people), EACH)
+    said = 0.5 * truth + noise * hard * np.random.default_rng(seed).normal(0, 1, len(truth)) + shift
+    found = detection(said > 0.25, truth, said, unit, people) | agreement(0.5 * truth, said, unit, people)
+    figures = {f"au/12/{name}": statistic for name, statistic in found.items()}
+    return Result(figures, "people", tuple(f"p{i}" for i in range(people)), {"processing_p95_ms": 10.0 + seed}, ())
+
+
+def test_a_worse_run_is_worse() -> None:
+    changes = {change.name: change for change in compare(result(0.15), result(0.3, seed=2))}
+    for name in ("au/12/f1", "au/mean/f1", "au/12/auc", "au/12/icc31", "au/12/mae"):
+        assert changes[name].sure and changes[name].verdict == "worse" and changes[name].loss > 0, name
+    assert changes["au/12/mae"].difference > 0, "an error that rises is a loss"
+    assert changes["au/12/f1"].low <= changes["au/12/f1"].difference <= changes["au/12/f1"].high < 0
+    back = {change.name: change.verdict for change in compare(result(0.3, seed=2), result(0.15))}
+    assert back["au/12/f1"] == "better"
+
+
+def test_the_same_run_is_the_same() -> None:
+    assert {change.verdict for change in compare(result(0.2), result(0.2))} == {"same"}
+
+
+def test_noise_alone_is_seldom_more_than_chance() -> None:
+    """40 pairs of runs that differ by luck only: false alarms stay about as rare as promised."""
+    alarms = sum(
+        any(c.sure for c in compare(result(0.25, seed=2 * i), result(0.25, seed=2 * i + 1), 500)) for i in range(1, 41)
+    )
+    assert alarms <= 8, alarms
+
+
+def test_pairing_finds_what_people_would_hide() -> None:
+    """People differ by far more than the runs do; drawing the same people for both cancels that."""
+    first, second = result(0.2), result(0.19)
+    change = next(change for change in compare(first, second) if change.name == "au/12/mae")
+    assert change.verdict == "better"
+    alone = np.ptp(interval(first.figures["au/12/mae"].value(draws_of(PEOPLE))))
+    assert change.high - change.low < alone / 4
+
+
+def test_other_people_or_units() -> None:
+    first, second = result(0.2), result(0.2)
+    with pytest.raises(ComparisonError, match="the runs share nothing to compare: 12 people and 12 people, 0 in both"):
+        compare(first, Result(second.figures, "people", tuple(f"q{i}" for i in range(PEOPLE)), {}, ()))
+    fewer = result(0.2, people=6)
+    partly = compare(first, Result(fewer.figures, "people", fewer.units, {}, ()))
+    assert partly, "the people of both are compared"
+
+
+def test_benjamini_and_hochberg() -> None:
+    # Of m = 5 with limits 0.01, 0.02, 0.03, 0.04, 0.05.
+    assert _sure([0.2, 0.011, 0.005, 0.029, 0.9]).tolist() == [False, True, True, True, False]
+    assert _sure([0.04, np.nan, 0.045]).tolist() == [True, False, True]
+    assert not _sure([np.nan]).any()
+
+
+def test_thresholds(tmp_path: Path) -> None:
+    path = tmp_path / "thresholds.yaml"
+    for text, words in (
+        ("- a", "lines such as"),
+        ("au/mean/f1: {least: 1}", "are known"),
+        ("au/mean/f1: {min: high}", "'high' is not what it takes"),
+        ("a: [", "is no YAML"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ComparisonError, match=words):
+            read_thresholds(path)
+    change = Change("au/12/mae", 0.1, 0.13, 0.01, 0.05, 0.001, True)
+    assert change.loss == pytest.approx(0.03) and change.verdict == "worse"
+
+
+def test_command_and_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from .test_evaluation import Writer, labels_csv, smiling
+
+    for name, late in (("a", 1), ("b", 6)):
+        writer = Writer(tmp_path / name)
+        for frame in range(90):
+            writer.face(frame, "abcde", smiling(frame - late))
+        writer.write()
+    labels = labels_csv(tmp_path / "labels.csv")
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    assert main(["compare", a, b]) == 1
+    assert "holds no evaluation.json; run `facial_coding evaluate" in capsys.readouterr().err
+    assert main(["compare", a, b, "--labels", str(labels)]) == 0
+    for run in (a, b):
+        assert main(["evaluate", run, "--labels", str(labels)]) == 0
+    assert read_result(tmp_path / "a").figures["au/12/f1"].total() > 0.9
+    thresholds = tmp_path / "thresholds.yaml"
+    thresholds.write_text("au/12/f1: {min: 0.5, max_loss: 0.5}\nprocessing_*: {max: 1}\n")
+    capsys.readouterr()
+    assert main(["compare", a, b, "--thresholds", str(thresholds), "--csv", str(tmp_path / "c.csv")]) == 3
+    assert "broken: processing_*: no figure of this name in both runs" in capsys.readouterr().out
+    thresholds.write_text("'au/*/f1': {max_loss: 0.02}\n")
+    assert main(["compare", a, b, "--thresholds", str(thresholds)]) == 3
+    said = capsys.readouterr().out
+    assert "broken: au/12/f1 went from" in said and "broken: au/mean/f1 went from" in said
+    assert main(["compare", b, a, "--thresholds", str(thresholds)]) == 0, "the other way round it is a gain"
+    assert (tmp_path / "c.csv").read_text().startswith("figure,a,b,difference,low,high,p,verdict")
