@@ -47,7 +47,7 @@ _PARAMETER_TYPES = {
 
 
 class FacialCodingNode(LifecycleNode):
-    """See docs/ros.md for topics, services and parameters."""
+    """Topics, services and parameters stand in README.md and config/facial_coding.yaml."""
 
     def __init__(self, **node_arguments: Any) -> None:
         super().__init__(parameters.NODE_NAME, **node_arguments)
