@@ -98,7 +98,7 @@ def coding() -> None:
             for part, session in singles:
                 binding = session.bind(batch)
                 for name, array in binding.inputs.items():
-                    array[...] = known[part.inputs[name]]
+                    array[...] = known[part.inputs.get(name, name)]
                 binding.run()
                 known.update({f"{part.model.name}.{name}": array for name, array in binding.outputs.items()})
 

@@ -25,13 +25,15 @@ def test_shipped_models_as_one_graph(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["export", "coding", "--out", str(path)]) == 0
     fused = open_session(path, ONNX_RUNTIME)
     assert is_current(fused.model, parts)
+    stored = fused.model.check_inputs({t.name: t.shape for t in fused.inputs}, 3)
+    assert (tmp_path / "coding_check.npz").is_file() and {len(value) for value in stored.values()} == {3}
     rng = np.random.default_rng(1)
     values = {t.name: rng.normal(0, 0.3, (6, *t.shape)).astype(np.float32) for t in fused.inputs}
     answers = fused.run(values)
     names = {part.model.name for part in parts}
     for part in parts:
         alone = open_session(part.model.path, ONNX_RUNTIME)
-        given = {t.name: {**values, **answers}[part.inputs[t.name]] for t in alone.inputs}
+        given = {t.name: {**values, **answers}[part.inputs.get(t.name, t.name)] for t in alone.inputs}
         for name, expected in alone.run(given).items():
             scale = max(1.0, float(np.abs(expected).max()))
             np.testing.assert_allclose(answers[f"{part.model.name}.{name}"], expected, atol=1e-6 * scale, rtol=0)

@@ -1,19 +1,31 @@
-"""Joins the coding models (DFECS, FACS, latent, expression) into one graph: one call for all faces of a frame."""
+"""Joins the coding models (DFECS, FACS, latent, expression) into one graph: one call for all faces of a frame.
+
+With --check-inputs it stores instead, beside each model as NAME_check.npz, what faces of the demo clip give it: on
+these, engines are compared with ONNX Runtime.
+"""
 
 from __future__ import annotations
 
 import argparse
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from ..cli import UserError
-from ..inference import ModelError
+from ..inference import InferenceSettings, ModelError, open_session
 from ..inference.fusion import MODEL, coding_parts, fuse
 from ..models import share_folder
+from ..types import FloatArray
+
+CHECK_FACES = 8
+CHECK_EVERY = 25
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, default=None, help="folder of the single models; else the shipped ones")
     parser.add_argument("--out", type=Path, default=None, help=f"file to write; else {MODEL} in that folder")
+    parser.add_argument("--check-inputs", action="store_true", help="store the models' check inputs instead")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -21,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out or folder / MODEL
     try:
         parts = coding_parts(folder)
+        if arguments.check_inputs:
+            return _store_check_inputs(folder)
         if len(parts) < 2:
             raise UserError(f"{folder} holds {len(parts)} of the coding models; two or more are joined.")
         difference = fuse(parts, out)
@@ -30,3 +44,47 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(str(error)) from None
     print(f"{out}: {', '.join(part.model.name for part in parts)}; largest difference {difference:.2g}")
     return 0
+
+
+def _store_check_inputs(folder: Path) -> int:
+    values = demo_inputs()
+    for part in coding_parts(folder):
+        session = open_session(part.model.path, InferenceSettings(backend="onnxruntime"))
+        given = {tensor.name: values[part.inputs[tensor.name]] for tensor in session.inputs}
+        given = {tensor.name: given[tensor.name].reshape(-1, *tensor.shape) for tensor in session.inputs}
+        path = part.model.path.with_name(f"{part.model.name}_check.npz")
+        np.savez_compressed(path, **given)
+        values.update({f"{part.model.name}.{name}": answer for name, answer in session.run(given).items()})
+        print(f"{path}: {', '.join(f'{name} {array.shape}' for name, array in given.items())}")
+    return 0
+
+
+def demo_inputs() -> dict[str, FloatArray]:
+    """What fusion.CODING names, of faces of the demo clip; each one's first frame stands for its neutral."""
+    from ..coding.facs.confidence import Views, doubt
+    from ..image.sources import open_source
+    from ..keypoints import SCHEMES, Registration, motion
+    from ..tracking import TrackingSettings, make_tracker
+    from ..types import Registered
+
+    tracker, registration = make_tracker(TrackingSettings()), Registration()
+    weights = SCHEMES["68"].mesh_weights
+    neutrals: dict[str, Registered] = {}
+    taken: dict[str, list[FloatArray]] = {"kpm": [], "dense": [], "doubt": [], "points": [], "neutral": []}
+    for index, frame in enumerate(islice(open_source(share_folder("demo") / "two_people.mp4").frames(), 500)):
+        faces = tracker.track(frame)
+        if not faces or len(taken["kpm"]) >= CHECK_FACES:
+            continue
+        for face, registered in zip(faces, registration.register([face.mesh for face in faces]), strict=True):
+            neutral = neutrals.setdefault(face.owner, registered)
+            if index % CHECK_EVERY or neutral is registered:
+                continue
+            moved = motion(registered, neutral)
+            taken["kpm"].append(moved.kpm)
+            taken["dense"].append(moved.dense)
+            views = Views.of([face])
+            taken["doubt"].append(doubt(views.turn_deg, views.eye_distance_px))
+            for name, source in (("points", registered), ("neutral", neutral)):
+                taken[name].append((weights[:, : len(source.dense)] @ source.dense).astype(np.float32))
+    tracker.close()
+    return {name: np.stack(rows[:CHECK_FACES]) for name, rows in taken.items()}
