@@ -57,6 +57,13 @@ def test_image_network_builds(name: str, tmp_path: Path) -> None:
     builds(ModelFile.read(path).graph, name)
 
 
+def test_fused_coding_graph_builds(tmp_path: Path) -> None:
+    from facial_coding_ros.inference.fusion import coding_parts, fuse
+
+    fuse(coding_parts(), tmp_path / "coding.onnx")
+    builds((tmp_path / "coding.onnx").read_bytes(), "coding")
+
+
 def test_converted_landmark_network_builds(tmp_path: Path) -> None:
     from facial_coding_ros.inference.landmarks import converted_network
 
