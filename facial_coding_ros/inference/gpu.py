@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import math
 import weakref
 from collections.abc import Callable
@@ -20,11 +21,14 @@ class GpuError(RuntimeError):
 
 def cuda_runtime() -> ModuleType:
     """cuda-python's runtime module. Raises GpuError when it is not installed or cannot be loaded."""
-    try:
-        from cuda.bindings import runtime
-    except (ImportError, OSError, RuntimeError) as error:
-        raise GpuError(f"cuda-python cannot be loaded ({error}); install cuda-python of the driver's CUDA") from None
-    return runtime
+    for name in ("cuda.bindings.runtime", "cuda.cudart"):  # the second is its name before 12.6
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+        except (ImportError, OSError, RuntimeError) as error:
+            raise GpuError(f"cuda-python cannot be loaded: {error}") from None
+    raise GpuError("cuda-python is not installed; install the one of the driver's CUDA")
 
 
 class Gpu:

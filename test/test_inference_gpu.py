@@ -1,0 +1,40 @@
+"""The CUDA calls against the real cuda-python on a machine without a GPU: arguments fit, and the refusal is in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from facial_coding_ros.inference import GpuError, what_tensorrt_lacks
+from facial_coding_ros.inference.gpu import Gpu, cuda_runtime
+
+cuda = pytest.importorskip("cuda.bindings.runtime", reason="cuda-python is not installed; `standalone/setup tensorrt`")
+pytestmark = pytest.mark.skipif(not what_tensorrt_lacks(), reason="there is a GPU here; test_tensorrt_gpu.py runs")
+ARRAY = np.zeros(4, np.float32)
+CALLS: dict[str, Callable[[Gpu], object]] = {
+    "pinned": lambda gpu: gpu.pinned((2, 3)),
+    "allocate": lambda gpu: gpu.allocate(10),
+    "free": lambda gpu: gpu.free(0x1000),
+    "upload": lambda gpu: gpu.upload(0x1000, ARRAY),
+    "download": lambda gpu: gpu.download(ARRAY, 0x1000),
+    "wait": lambda gpu: gpu.wait(),
+    "capture": lambda gpu: gpu.capture(lambda: None),
+    "launch": lambda gpu: gpu.launch(cuda.cudaGraphExec_t(0)),
+    "free_graph": lambda gpu: gpu.free_graph(cuda.cudaGraphExec_t(0)),
+    "close": lambda gpu: gpu.close(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_each_call_reaches_the_driver(call: str) -> None:
+    gpu = Gpu.__new__(Gpu)
+    gpu._cuda, gpu._stream = cuda_runtime(), cuda.cudaStream_t(1)
+    with pytest.raises(GpuError, match="there is no NVIDIA (driver|GPU)"):
+        CALLS[call](gpu)
+
+
+def test_no_gpu_in_words() -> None:
+    with pytest.raises(GpuError, match="there is no NVIDIA (driver|GPU)"):
+        Gpu()
