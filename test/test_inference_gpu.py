@@ -1,4 +1,4 @@
-"""The CUDA calls against the real cuda-python on a machine without a GPU: arguments fit, and the refusal is in words."""
+"""The CUDA calls against the real cuda-python on a machine without a GPU: arguments fit, refusals are in words."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ CALLS: dict[str, Callable[[Gpu], object]] = {
 def test_each_call_reaches_the_driver(call: str) -> None:
     gpu = Gpu.__new__(Gpu)
     gpu._cuda, gpu._stream = cuda_runtime(), cuda.cudaStream_t(1)
-    with pytest.raises(GpuError, match="there is no NVIDIA (driver|GPU)"):
+    with pytest.raises(GpuError, match=r"there is no NVIDIA (driver|GPU)"):
         CALLS[call](gpu)
 
 
 def test_no_gpu_in_words() -> None:
-    with pytest.raises(GpuError, match="there is no NVIDIA (driver|GPU)"):
+    with pytest.raises(GpuError, match=r"there is no NVIDIA (driver|GPU)"):
         Gpu()
