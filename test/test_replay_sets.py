@@ -321,11 +321,18 @@ def test_cluster(bags: Path, replayed: Path, tmp_path: Path, capsys: pytest.Capt
     import threading
     import time
 
+    import dask
+
+    # By default Dask gives its workers one thread of BLAS, which rounds differently.
+    as_here = {"distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536}}
     given = sorted(bags.iterdir())
     out = tmp_path / "out"
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
-    ) as cluster:
+    with (
+        dask.config.set(as_here),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
+        ) as cluster,
+    ):
         pid = next(iter(cluster.workers.values())).pid
 
         def lose() -> None:
