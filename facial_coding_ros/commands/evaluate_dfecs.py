@@ -7,6 +7,7 @@ With --ratings FILE it does nothing else than say how far the raters of a filled
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import shlex
 import time
@@ -36,7 +37,7 @@ from ..types import FloatArray
 TABLES = (
     "model", "settings", "parts", "counts", "score", "number", "ablations", "tracked", "keypoints", "subjects",
 )  # fmt: skip
-PICTURES = {"model": ("gallery",), "counts": ("reconstructions",)}
+PICTURES = {"model": ("gallery", "reconstructions")}
 ATOMS = {"jaw": 4, "right_eye_brow": 8, "left_eye_brow": 8, "nose": 6, "mouth": 10}
 
 
@@ -92,6 +93,7 @@ class _Judge:
         readings = [read(unit) for unit in model.components_]
         titles = [f"dfecs_{i:02d} {r.name} [{r.score:.2f}]" for i, r in enumerate(readings)]
         self._picture("gallery", gallery(model.components_, titles))
+        self._reconstructions(model)
         write_sheet(self._folder / "rating_sheet.html", model.components_)
         passing = sum(r.score >= INTERPRETABLE_SCORE for r in readings)
         rows = [["AUs that pass the muscle score", f"{passing} of {len(readings)}", "", ""]]
@@ -102,6 +104,20 @@ class _Judge:
             rows.append([spec, str(len(x)), *(f"{figure:.1f}" for figure in figures)])
         self._keep("model", "The model", ("", "number", "first form", "by length"), rows)
 
+    def _reconstructions(self, model: DFECS) -> None:
+        """Five motions of new people, from the strongest to the median one."""
+        few = dataclasses.replace(self._plan, people=12)
+        train, test = (few.sample("talking", seed).motions.kpm for seed in (1000, 2000))
+        order = np.argsort(-np.linalg.norm(test, axis=1))
+        shown = test[order[(np.linspace(0.02, 0.5, 5) * len(test)).astype(int)]]
+        units = model.components_
+        answers = [
+            ("model", model.inverse_transform(model.transform(shown))),
+            ("optimal codes", reconstruct(shown, units)),
+            ("PCA", project(shown, pca_units(train, len(units)))),
+        ]
+        self._picture("reconstructions", reconstructions(shown, answers, [f"motion {i + 1}" for i in range(5)]))
+
     def study(self, name: str) -> None:
         started = time.process_time()
         if name != "tracked" or self._arguments.renders:
@@ -110,20 +126,11 @@ class _Judge:
         self._write()
 
     def _settings(self) -> None:
-        rows, parts, counts, models = studies.across_settings(self._plan)
+        rows, parts, counts = studies.across_settings(self._plan)
         self._keep("settings", "From setting to setting, 16 AUs", studies.CROSS_HEADER, rows)
         self._keep("parts", "By face part, DFECS with optimal codes / PCA", ("setting", *studies.PARTS_68), parts)
         header = ("setting", "DFECS, by seed", "PCA, the better sign, by seed")
         self._keep("counts", "AUs of 16 that pass the muscle score", header, counts)
-        train, test = (self._plan.sample("talking", seed).motions.kpm for seed in (1000, 2000))
-        strong = test[np.argsort(-np.linalg.norm(test, axis=1))[: 40 * 5 : 40]]
-        units = models["talking"].components_
-        answers = [
-            ("DFECS", models["talking"].inverse_transform(models["talking"].transform(strong))),
-            ("DFECS, optimal codes", reconstruct(strong, units)),
-            ("PCA", project(strong, pca_units(train, len(units)))),
-        ]
-        self._picture("reconstructions", reconstructions(strong, answers, [f"motion {i + 1}" for i in range(5)]))
 
     def _score(self) -> None:
         rows = studies.how_often_passes(self._plan)

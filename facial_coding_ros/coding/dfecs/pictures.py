@@ -76,7 +76,7 @@ def reconstructions(motions: ArrayLike, answers: Sequence[tuple[str, ArrayLike]]
 
 def _frame(axes: Axes, title: str) -> None:
     axes.set_xlim(220, 1180)
-    axes.set_ylim(1980, 560)
+    axes.set_ylim(2230, 560)
     axes.set_aspect("equal")
     axes.axis("off")
     lines = [part for line in title.split("\n") for part in textwrap.wrap(line, 40)]

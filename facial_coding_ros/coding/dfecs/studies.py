@@ -18,7 +18,7 @@ from .layout import LAYOUT_68, PARTS_68, Layout
 from .measures import active_units, sparsity_of, variance_explained, variance_explained_by_length
 from .model import DFECS
 from .muscles import INTERPRETABLE_SCORE, read, read_either_way
-from .sparse_codes import Array, encode
+from .sparse_codes import Array
 
 Rows = list[list[str]]
 UNITS = 16
@@ -64,12 +64,11 @@ CROSS_HEADER = (
 )  # fmt: skip
 
 
-def across_settings(plan: Plan) -> tuple[Rows, Rows, Rows, dict[str, DFECS]]:
+def across_settings(plan: Plan) -> tuple[Rows, Rows, Rows]:
     """Every setting to every other, on new people. Rows of the comparison, of the parts, of interpretability."""
     results: dict[tuple[str, str], list[list[float]]] = {}
     parts: dict[str, list[dict[str, float]]] = {}
     counts: dict[str, list[tuple[int, int]]] = {}
-    models: dict[str, DFECS] = {}
     columns = [(name, LAYOUT_68.columns(name)) for name in PARTS_68]
     facs = baselines.facs_units(1)[1]
     for seed in range(plan.seeds):
@@ -77,7 +76,6 @@ def across_settings(plan: Plan) -> tuple[Rows, Rows, Rows, dict[str, DFECS]]:
         for name in SETTINGS:
             x = plan.sample(name, 1000 + seed).motions.kpm
             model = plan.model(seed).fit(x)
-            models.setdefault(name, model)
             axes = baselines.pca_units(x, UNITS)
             facs16 = baselines.best_units(x[::20], facs, UNITS)
             counts.setdefault(name, []).append(
@@ -110,7 +108,7 @@ def across_settings(plan: Plan) -> tuple[Rows, Rows, Rows, dict[str, DFECS]]:
         for name, found in parts.items()
     ]
     count_rows = [[n, ", ".join(str(a) for a, _ in c), ", ".join(str(b) for _, b in c)] for n, c in counts.items()]
-    return rows, part_rows, count_rows, models
+    return rows, part_rows, count_rows
 
 
 def by_number(plan: Plan, numbers: Sequence[int] = (4, 8, 12, 16, 20, 24)) -> Rows:
@@ -279,8 +277,3 @@ def how_often_passes(plan: Plan) -> Rows:
         [name, f"{100 * np.mean(np.array(s) >= INTERPRETABLE_SCORE):.0f} %", f"{np.median(s):.2f}"]
         for name, s in (("motions at random", chance), ("FACS units", facs), ("FACS units reversed", reverse))
     ]
-
-
-def nonnegative_codes(x: ArrayLike, units: ArrayLike) -> Array:
-    """Optimal non-negative codes (n, k)."""
-    return encode(x, units, 0.0, tolerance=1e-6)
