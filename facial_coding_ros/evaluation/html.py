@@ -16,6 +16,7 @@ body{line-height:1.45}
 h1{font-size:1.4rem;margin:.3rem 0}h2{font-size:1.15rem;margin:1.8rem 0 .3rem}h3{font-size:.95rem;margin:.8rem 0 0}
 .wide{overflow-x:auto}table{border-collapse:collapse;margin:.4rem 0;font-size:.9rem}
 td,th{padding:.25rem .6rem;border-bottom:1px solid #e2e5e9;text-align:left}td,th{white-space:nowrap}
+td:first-child{white-space:normal;min-width:6rem}
 td.n,th.n{text-align:right}
 td small{color:#5a6470}.note{color:#5a6470;font-size:.9rem}
 .cards{display:flex;flex-wrap:wrap;gap:.5rem;margin:.6rem 0}
