@@ -50,7 +50,7 @@ class BagWriter:
     def write(self, frame: Frame, codes: Sequence[FaceCode]) -> None:
         """Adds the codes of one frame, also when there is no face."""
         height, width = frame.image.shape[:2]
-        faces = [self._face(frame, code, height, width) for code in codes]
+        faces = [self._face(code, height, width) for code in codes]
         kind = self._store.types[CODES_TYPE]
         message = kind(header=self._header(frame), faces=faces, processing_latency_s=math.nan)
         self._add(self._codes, frame, CODES_TYPE, message)
@@ -61,13 +61,9 @@ class BagWriter:
         message = kind(header=self._header(frame), face_id=face.face_id, person_id=face.person_id, **fields)
         self._add(self._events, frame, EVENT_TYPE, message)
 
-    def _face(self, frame: Frame, code: FaceCode, height: int, width: int) -> Any:
+    def _face(self, code: FaceCode, height: int, width: int) -> Any:
         kind: Any = self._store.types[CODE_TYPE]
-        fields = _packed(face_code_fields(code, height, width))
-        if "au_stamp" in kind.__dataclass_fields__:  # of the frame that the action units belong to
-            earlier_ns = getattr(code, "aus_stamp_ns", None)
-            fields["au_stamp"] = self._time(frame.stamp_ns if earlier_ns is None else earlier_ns)
-        return kind(**fields)
+        return kind(**_packed(face_code_fields(code, height, width)))
 
     def _time(self, stamp_ns: int) -> Any:
         return self._store.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 1_000_000_000))
