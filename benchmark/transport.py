@@ -20,10 +20,10 @@ def main() -> None:
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     os.environ["ROS_DOMAIN_ID"] = str(101 - os.getpid() % 50)
     import rclpy
+    from facial_coding_msgs.msg import FaceCodeArray
     from rclpy.qos import QoSProfile, ReliabilityPolicy
     from sensor_msgs.msg import Image
 
-    from facial_coding_msgs.msg import FaceCodeArray
     from facial_coding_ros.image.conversion import fill_image
     from facial_coding_ros.nodes.messages import header_of, stamp_ns_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def share_folder(name: str) -> Path:
-    """A folder of the package's data: `models`, `config`, `demo` or `examples`; from a ROS installation or from the sources.
+    """A folder of the package's data (models, config, demo, examples); from a ROS installation or from the sources.
 
     Raises FileNotFoundError when the package is installed without it.
     """

@@ -128,7 +128,8 @@ def test_stalled_camera_leaves_nobody_and_restarts(client: Client, images: Itera
         client.wait(lambda: not last_ids(tracked), "an empty `tracked` after the stall", process)
         stall = tracked[-1].header.stamp
         assert stall.sec * 10**9 + stall.nanosec <= camera.stamp_ns, "the stamp is the last image's"
-        client.wait(lambda: diagnostics and diagnostics[-1].status[0].level == b"\x01", "a warning in the diagnostics", process)
+        warned = "a warning in the diagnostics"
+        client.wait(lambda: diagnostics and diagnostics[-1].status[0].level == b"\x01", warned, process)
         assert "no image" in diagnostics[-1].status[0].message
         camera.close()
         again = client.camera()

@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
             _play(clip, recorder, arguments.seconds if arguments.camera is not None else None)
         if not recorder.frames:
             raise UserError("the node sent no face codes; its messages stand above")
-        page = write_page(folder / "face_codes.csv", folder / "report.html", f"Demo: {Path(clip).name}", folder / "annotated.webm")
+        video, title = folder / "annotated.webm", f"Demo: {Path(clip).name}"
+        page = write_page(folder / "face_codes.csv", folder / "report.html", title, video)
     except OSError as error:
         raise UserError(str(error)) from None
     share = recorder.frames / max(recorder.images, 1)
