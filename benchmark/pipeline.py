@@ -55,7 +55,8 @@ def main() -> None:
             coded += len(codes) == 1
     print(f"image to face code, one face, 640x480, {len(ours)} frames, {coded} with the face coded")
     for name, times in (("pipeline", ours), ("FaceMesh", theirs)):
-        print(f"  {name}   median {statistics.median(times) * 1e3:6.2f} ms  p99 {np.quantile(times, 0.99) * 1e3:6.2f} ms")
+        middle, late = statistics.median(times) * 1e3, np.quantile(times, 0.99) * 1e3
+        print(f"  {name}   median {middle:6.2f} ms  p99 {late:6.2f} ms")
     print(f"  ratio of medians {statistics.median(ours) / statistics.median(theirs):.2f}")
     print("  stages: " + ", ".join(f"{k} {v * 1e3:.2f} ms" for k, v in pipeline.times.take().items()))
     pipeline.close()
