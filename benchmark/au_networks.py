@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--pair-rounds", type=int, default=15, help="of ME-GraphAU against its plain form")
+    parser.add_argument("--pair-rounds", type=int, default=40, help="of ME-GraphAU against its plain form")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -100,12 +100,12 @@ def report(parameters, gmac, times, pair, threads: int) -> str:
     for title, by_batch in times.items():
         shown = " | ".join(f"{statistics.median(by_batch[count]):.1f}" for count in BATCHES)
         lines.append(f"| {title} | {parameters[title]:.1f} | {gmac[title]:.2f} | {shown} |")
-    ratios = {
-        count: statistics.median(a / b for a, b in zip(pair[GRAPH][count], pair[PLAIN][count], strict=True))
-        for count in BATCHES
-    }
-    shown = ", ".join(f"{ratio:.3f} at batch {count}" for count, ratio in ratios.items())
-    lines += ["", f"ME-GraphAU's stage 1 against the plain form, median of paired ratios (1.1 allowed): {shown}.", ""]
+    for name, of in (("medians", statistics.median), ("fastest runs", min)):
+        ratios = {count: of(pair[GRAPH][count]) / of(pair[PLAIN][count]) for count in BATCHES}
+        shown = ", ".join(f"{ratio:.3f} at batch {count}" for count, ratio in ratios.items())
+        rounds = len(pair[GRAPH][BATCHES[0]])
+        lines += ["", f"ME-GraphAU's stage 1 over the plain form, ratio of the {name} of {rounds} turns: {shown}."]
+    lines += ["At most 1.1 is asked for; the count of multiply-adds alone gives 1.05.", ""]
     return "\n".join(lines)
 
 

@@ -43,8 +43,11 @@ class Trunk(nn.Module):
     def __init__(self, width: int, groups: int) -> None:
         super().__init__()
         self.features = vgg19_features(width, groups)
-        with torch.no_grad():  # images are 0..255; published weights replace this
-            next(self.features.parameters()).div_(128)
+        first = self.layers[0]
+        assert isinstance(first, nn.Conv2d) and first.bias is not None
+        with torch.no_grad():  # as if images were centred and scaled, not 0..255; published weights replace this
+            first.weight.div_(64)
+            first.bias.copy_(-first.weight.sum((1, 2, 3)) * 110)
         self.starts = [0] + [i + 1 for i, layer in enumerate(self.layers) if isinstance(layer, nn.MaxPool2d)]
 
     @property

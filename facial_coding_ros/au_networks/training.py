@@ -21,7 +21,7 @@ from ..options import Settings, option
 from . import checkpoints, losses
 from .eac_net import EacNet
 from .inference import answer
-from .metrics import score
+from .metrics import FAILURE, score
 from .networks import AuModel, Batch
 from .prepared import PreparedFaces
 from .samples import FaceSamples, collate
@@ -235,6 +235,7 @@ class Trainer:
         record = {"test_f1": result.mean_f1, "test_accuracy": result.mean_accuracy}
         if answers.landmark_error is not None:
             record["test_landmark_error"] = float(answers.landmark_error.mean())
+            record["test_failure_rate"] = float((answers.landmark_error > FAILURE).mean())
         return record
 
     def _save(self) -> None:
