@@ -26,6 +26,9 @@ PROTOTYPES: Mapping[str, Mapping[int, float]] = {
 }
 ONE_SIDED = (2, 10, 12, 14, 15, 16, 20, 45)
 """Units that people often show on one side alone."""
+EXACT = RegistrationSettings(pose_correction=False)
+"""Registration of meshes that were turned exactly. The live one also takes out what the tracker adds to turned heads;
+there is none of it here, so taking it out would put it in."""
 SPEECH = (27, 22, 18, 16, 10, 24, 28, 17, 20)
 
 Codes = tuple[int, ...]
@@ -133,7 +136,7 @@ def synthesise(
     registration: RegistrationSettings | None = None,
     keep_dense: bool = False,
 ) -> IctSample:
-    """`people` x `per_person` motions, registered from turned and noisy meshes as the live way of the data does it.
+    """`people` x `per_person` motions, registered from turned and noisy meshes.
 
     The neutral is the mean of 30 noisy frontal frames of the same person. keep_dense: also the dense motions
     (n, 468, 2), else (0, 468, 2).
@@ -141,7 +144,7 @@ def synthesise(
     rng = np.random.default_rng([seed, list(SETTINGS).index(setting.name) if setting.name in SETTINGS else 99])
     faces = IctFaces.load()
     neutral = faces.people(people, rng)
-    register = Registration(registration or RegistrationSettings())
+    register = Registration(registration or EXACT)
     shapes = list(dict.fromkeys(name for sides in AU_SHAPES.values() for side in sides for name in side))
     basis = np.stack([faces.shape(name) for name in shapes])
     kpm, dense, right_all, left_all = [], [], [], []

@@ -92,7 +92,7 @@ class UnrolledAdmm:
         return np.maximum(s, 0.0) * self.scale
 
 
-def admm_steps(dictionary: ArrayLike, alpha: float, x: ArrayLike, error: float = 4e-5, most: int = 600) -> int:
+def admm_steps(dictionary: ArrayLike, alpha: float, x: ArrayLike, error: float = 6e-5, most: int = 600) -> int:
     """Fewest steps (a multiple of 10) whose codes of `x` are within `error` of the largest converged code.
 
     Raises ValueError when `most` are not enough.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.linear_model import Ridge
 
 from ...datasets.ict import IctFaces
-from ...datasets.ict_motions import SETTINGS, IctSample, MeshNoise, synthesise
+from ...datasets.ict_motions import EXACT, SETTINGS, IctSample, MeshNoise, synthesise
 from ...datasets.motions import EYE_DISTANCE
 from ...keypoints import MESH_TO_68, RegistrationSettings
 from . import baselines
@@ -128,12 +128,12 @@ def by_number(plan: Plan, numbers: Sequence[int] = (4, 8, 12, 16, 20, 24)) -> Ro
 
 
 ABLATIONS = {
-    "all steps": RegistrationSettings(),
-    "no frontalisation": RegistrationSettings(frontalisation="none"),
-    "linear frontalisation (W)": RegistrationSettings(frontalisation="linear"),
-    "no pose correction": RegistrationSettings(pose_correction=False),
-    "no affine": RegistrationSettings(affine=False),
-    "no part similarity": RegistrationSettings(part_similarity=False),
+    "all steps": EXACT,
+    "no frontalisation": replace(EXACT, frontalisation="none"),
+    "linear frontalisation (W)": replace(EXACT, frontalisation="linear"),
+    "the tracker's pose correction, where there is none to make": RegistrationSettings(),
+    "no affine": replace(EXACT, affine=False),
+    "no part similarity": replace(EXACT, part_similarity=False),
 }
 
 
