@@ -6,9 +6,9 @@ The live node, replay, demo and benchmarks all run this, so that a recording giv
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,12 +16,14 @@ from .au_networks.beside import NetworkBeside
 from .au_networks.live import NetworkSettings
 from .coding.dfecs import DfecsEncoder, DfecsSettings
 from .coding.expression import EXPRESSION_LABELS, AuExpression, ExpressionSettings
-from .coding.facs import BlendshapeFacs, FacsEstimator, FacsSettings
+from .coding.facs import BlendshapeFacs, FacsEstimator, FacsSettings, Views
 from .coding.perceptual.coder import PerceptualCoder
+from .inference import InferenceSettings
+from .inference.coding_graph import Arrays, Coder, CodingGraph
 from .keypoints import Registration, RegistrationSettings, motion
 from .neutral import NeutralKeeper, NeutralSettings
 from .tracking import TrackingSettings, make_tracker
-from .types import ActionUnits, CodeForm, Face, FaceCode, Frame, Motion, Neutral, NeutralState, Region, Registered
+from .types import ActionUnits, CodeForm, Face, FaceCode, Frame, Neutral, NeutralState, Region, Registered
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class PipelineSettings:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     dfecs: DfecsSettings = field(default_factory=DfecsSettings)
     expression: ExpressionSettings = field(default_factory=ExpressionSettings)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
 class StageTimes:
@@ -62,10 +65,10 @@ class StageTimes:
         return means
 
 
-def _facs(settings: PipelineSettings) -> FacsEstimator | BlendshapeFacs:
+def _facs(settings: PipelineSettings, inference: InferenceSettings) -> FacsEstimator | BlendshapeFacs:
     """Beside a network the keypoints' action units still serve the expression rules."""
     if settings.facs.source != "blendshapes":
-        return FacsEstimator.load(settings=settings.facs)
+        return FacsEstimator.load(settings=settings.facs, inference=inference)
     if settings.tracking.backend != "tasks":
         raise ValueError("facs.source is 'blendshapes'; that needs tracking.backend 'tasks' and tracking.task_file")
     return BlendshapeFacs(settings.facs)
@@ -80,14 +83,27 @@ class Pipeline:
 
     def __init__(self, settings: PipelineSettings | None = None, background: bool = False) -> None:
         self.settings = settings or PipelineSettings()
+        most = self.settings.tracking.max_faces
+        inference = replace(self.settings.inference, max_batch=max(most, self.settings.inference.max_batch))
         self.tracker = make_tracker(self.settings.tracking)
         self.registration = Registration(self.settings.registration)
         self.neutral = NeutralKeeper(self.settings.neutral)
-        self.facs = _facs(self.settings)
+        self.facs = _facs(self.settings, inference)
         by_network = self.settings.facs.source == "network"
-        self.network = NetworkBeside(self.settings.network, background) if by_network else None
-        self.dfecs = DfecsEncoder.load(self.settings.dfecs)
-        self.perceptual = PerceptualCoder(self.settings.expression, registration=self.settings.registration)
+        self.network = NetworkBeside(self.settings.network, background, inference) if by_network else None
+        self.dfecs = DfecsEncoder.load(self.settings.dfecs, inference)
+        self.perceptual = PerceptualCoder(
+            self.settings.expression, registration=self.settings.registration, inference=inference
+        )
+        coders: dict[str, Coder] = {
+            "dfecs": self.dfecs,
+            "perceptual_m2": self.perceptual,
+            "perceptual_expression": self.perceptual.classifier,
+        }
+        if isinstance(self.facs, FacsEstimator):
+            coders["facs"] = self.facs
+        self._graph = CodingGraph(coders, inference)
+        self._graph.warm_up(*range(1, most + 1))
         self.expression = AuExpression(self.settings.expression)
         self.times = StageTimes()
         self.faces: tuple[Face, ...] = ()
@@ -114,25 +130,27 @@ class Pipeline:
                 self.neutral.update(face.owner, points, face, stamp_ns)
                 for face, points in zip(faces, registered, strict=True)
             ]
-        with self.times.measure("motion"):
+        with self.times.measure("coding"):
             known = [i for i, neutral in enumerate(neutrals) if neutral.registered is not None]
-            motions = [motion(registered[i], neutrals[i].registered) for i in known]  # type: ignore[arg-type]
-        with self.times.measure("facs"):
-            aus = self._action_units(faces, neutrals, known, motions)
-        with self.times.measure("dfecs"):
+            views, answers = self._answers(
+                [faces[i] for i in known], [registered[i] for i in known], [neutrals[i] for i in known]
+            )
+            aus = self._action_units(faces, neutrals, known, views, answers)
             dfecs = np.full((len(faces), len(self.dfecs.names)), np.nan, np.float32)
-            dfecs[known] = self.dfecs.encode(motions)
-        with self.times.measure("expression"):
+            if known:
+                dfecs[known] = self.dfecs.codes(answers["dfecs"])
             owners = [face.owner for face in faces]
             seen = [face.visibility.face for face in faces]
-            latents, expressions = self.perceptual.estimate(registered, neutrals, owners, stamp_ns, seen)
+            latents, expressions = self.perceptual.expressions(
+                answers.get("perceptual_m2", {}), neutrals, owners, stamp_ns, seen
+            )
             if self.settings.expression.source == "aus":
                 expressions = self.expression.estimate(aus)
         ages_s = [0.0] * len(faces)
         if self.network is not None:
             with self.times.measure("network"):
-                answers = self.network.update(frame, faces)
-                aus, ages_s = [units for units, _ in answers], [age_s for _, age_s in answers]
+                newest = self.network.update(frame, faces)
+                aus, ages_s = [units for units, _ in newest], [age_s for _, age_s in newest]
         return tuple(
             FaceCode(face, neutral.state, neutral.uncertainty, units, expression, codes, latent, age_s)
             for face, neutral, units, expression, codes, latent, age_s in zip(
@@ -140,14 +158,38 @@ class Pipeline:
             )
         )
 
+    def _answers(
+        self, faces: Sequence[Face], registered: Sequence[Registered], neutrals: Sequence[Neutral]
+    ) -> tuple[Views, dict[str, Arrays]]:
+        """What the models say of faces that have a neutral, by model."""
+        views = Views.of(faces)
+        if not faces:
+            return views, {}
+        resting = [neutral.registered for neutral in neutrals if neutral.registered is not None]
+        motions = [motion(face, rest) for face, rest in zip(registered, resting, strict=True)]
+        given = {"dfecs": self.dfecs.given(motions), "perceptual_m2": self.perceptual.given(registered, resting)}
+        if isinstance(self.facs, FacsEstimator):
+            given["facs"] = self.facs.given(motions, views)
+        return views, self._graph.run(given)
+
     def _action_units(
-        self, faces: tuple[Face, ...], neutrals: list[Neutral], known: list[int], motions: list[Motion]
+        self,
+        faces: tuple[Face, ...],
+        neutrals: list[Neutral],
+        known: list[int],
+        views: Views,
+        answers: dict[str, Arrays],
     ) -> list[ActionUnits]:
         """Of all faces; those without a neutral, and so without motion, are unknown."""
+        if isinstance(self.facs, BlendshapeFacs):
+            return self.facs.estimate(faces)
+        if len(known) == len(faces):
+            return self.facs.units(answers["facs"], views, neutrals)
         aus = self.facs.unknown(len(faces))
-        estimated = self.facs.estimate(motions, [faces[i] for i in known], [neutrals[i] for i in known])
-        for i, units in zip(known, estimated, strict=True):
-            aus[i] = units
+        if known:
+            told = self.facs.units(answers["facs"], views, [neutrals[i] for i in known])
+            for i, units in zip(known, told, strict=True):
+                aus[i] = units
         return aus
 
     def give_neutrals(
@@ -174,7 +216,7 @@ class Pipeline:
     @property
     def backend(self) -> str:
         """What computes landmarks and models, for diagnostics."""
-        return f"{self.settings.tracking.backend}, onnxruntime CPU"
+        return f"landmarks: {self.settings.tracking.backend}; models: {self._graph.backend}"
 
     def apply(self, settings: PipelineSettings) -> None:
         """Takes over settings that may change while running; the others had their effect when this was made."""
@@ -202,5 +244,6 @@ class Pipeline:
     def close(self) -> None:
         if self.network is not None:
             self.network.close()
+        self._graph.close()
         self.neutral.close()
         self.tracker.close()

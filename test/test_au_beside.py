@@ -66,7 +66,7 @@ def test_a_network_needs_a_model() -> None:
     with pytest.raises(ValueError, match=r"network\.model is empty"):
         Pipeline(PipelineSettings(facs=FacsSettings(source="network")))
     wrong = NetworkSettings(model=str(Path("nowhere.onnx")))
-    with pytest.raises(ValueError, match=r"nowhere\.onnx"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx"):
         Pipeline(dataclasses.replace(PipelineSettings(facs=FacsSettings(source="network")), network=wrong))
 
 

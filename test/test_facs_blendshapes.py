@@ -7,10 +7,7 @@ import pytest
 
 from facial_coding_ros.coding.facs import BlendshapeFacs
 from facial_coding_ros.coding.facs.blendshapes import BLENDSHAPES
-from facial_coding_ros.types import Face, HeadPose, Motion, Neutral, NeutralState, Region, Visibility
-
-NONE = Neutral(NeutralState.NONE, None, float("nan"))
-MOTION = Motion(np.zeros(136, np.float32), np.zeros((468, 3), np.float32))
+from facial_coding_ros.types import Face, HeadPose, Region, Visibility
 
 
 def a_face(shapes, yaw_deg=0.0):
@@ -22,7 +19,7 @@ def a_face(shapes, yaw_deg=0.0):
 
 
 def coded(shapes, **view):
-    return BlendshapeFacs().estimate([MOTION], [a_face(shapes, **view)], [NONE])[0]
+    return BlendshapeFacs().estimate([a_face(shapes, **view)])[0]
 
 
 def test_sides_are_the_persons_own():
@@ -53,4 +50,4 @@ def test_another_number_of_blendshapes_is_refused():
     face = a_face({})
     object.__setattr__(face, "blendshapes", np.zeros(51, np.float32))
     with pytest.raises(ValueError, match=r"\(51,\); \(52,\) is expected"):
-        BlendshapeFacs().estimate([MOTION], [face], [NONE])
+        BlendshapeFacs().estimate([face])

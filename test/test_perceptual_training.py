@@ -22,13 +22,14 @@ from facial_coding_ros.coding.perceptual.classifier import (  # noqa: E402
 from facial_coding_ros.coding.perceptual.coder import CLASSIFIER, ENCODER, PerceptualCoder, lead  # noqa: E402
 from facial_coding_ros.coding.perceptual.evaluation import baselines, linear_svm, markdown, summary, table  # noqa: E402
 from facial_coding_ros.coding.perceptual.live_models import fit_live_classifier, write_live_models  # noqa: E402
-from facial_coding_ros.coding.perceptual.model_files import read_card, write_card  # noqa: E402
+from facial_coding_ros.coding.perceptual.model_files import write_card  # noqa: E402
 from facial_coding_ros.coding.perceptual.runs import load_run, save_run  # noqa: E402
 from facial_coding_ros.coding.perceptual.settings import TrainingSettings  # noqa: E402
 from facial_coding_ros.coding.perceptual.training import Training, TrainingData, encode  # noqa: E402
 from facial_coding_ros.coding.perceptual.triplets import artificial_triplets, satisfied  # noqa: E402
 from facial_coding_ros.datasets.ict import IctFaces  # noqa: E402
 from facial_coding_ros.datasets.posed import PosedSettings, posed_set  # noqa: E402
+from facial_coding_ros.inference import ModelFile  # noqa: E402
 from facial_coding_ros.keypoints import RegistrationSettings  # noqa: E402
 from facial_coding_ros.types import Neutral, NeutralState, Registered  # noqa: E402
 
@@ -195,7 +196,7 @@ def edited(live, tmp_path, name, **changes):
     """Copies of the live files with the card of one changed."""
     for file in (ENCODER, CLASSIFIER):
         (tmp_path / file).write_bytes((live / file).read_bytes())
-        write_card(tmp_path / file, read_card(live / file) | (changes if file == name else {}))
+        write_card(tmp_path / file, ModelFile.read(live / file).card | (changes if file == name else {}))
     return {"encoder": tmp_path / ENCODER, "classifier": tmp_path / CLASSIFIER}
 
 
@@ -223,7 +224,7 @@ def test_damaged_and_missing_files_are_refused(live, tmp_path):
     with pytest.raises(ValueError, match="dense points 'rotated, pose corrected'; here: 'levelled'"):
         PerceptualCoder(**files, registration=RegistrationSettings(frontalisation="none"))
     (tmp_path / ENCODER).write_bytes((live / ENCODER).read_bytes()[:-10])
-    with pytest.raises(ValueError, match="not the file its card describes"):
+    with pytest.raises(ValueError, match="damaged or not the file that"):
         PerceptualCoder(**files)
     (tmp_path / ENCODER).with_suffix(".yaml").unlink()
     with pytest.raises(FileNotFoundError, match=r"perceptual_m2\.yaml"):

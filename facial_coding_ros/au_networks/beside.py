@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..inference import InferenceSettings
 from ..types import ActionUnits, Face, Frame
 from ..worker import LatestWorker
 from .live import NetworkAus, NetworkSettings
@@ -27,14 +29,16 @@ class NetworkBeside:
     """The newest answers of an image network about the faces of a frame.
 
     background: in a thread of its own, as on a robot; otherwise in the caller's, so that a replay is always the same.
-    Raises au_networks.live.ModelError, or ValueError when the settings name no model.
+    inference: what computes it, with the number of threads of `settings`.
+    Raises FileNotFoundError, ModelError, or ValueError when the settings name no model.
     """
 
-    def __init__(self, settings: NetworkSettings, background: bool) -> None:
+    def __init__(self, settings: NetworkSettings, background: bool, inference: InferenceSettings | None = None) -> None:
         if not settings.model:
             raise ValueError("network.model is empty; facs.source 'network' needs the path of an exported network")
         self.settings = settings
-        self._network = NetworkAus(settings.model, settings.threads, settings.provider)
+        threads = settings.threads or os.cpu_count() or 1
+        self._network = NetworkAus(settings.model, replace(inference or InferenceSettings(), threads=threads))
         self.codes = self._network.codes
         self._answers = _Answers(0, {})
         self._asked_ns: int | None = None
@@ -74,3 +78,4 @@ class NetworkBeside:
     def close(self) -> None:
         if self._worker is not None:
             self._worker.stop()
+        self._network.session.close()

@@ -1,26 +1,16 @@
-"""Live use of an exported network: all faces of a frame in one batch, ONNX Runtime alone."""
+"""Live use of an exported network: all faces of a frame in one batch; no PyTorch."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
-import yaml
 from numpy.typing import NDArray
-from onnxruntime.capi.onnxruntime_pybind11_state import (
-    Fail,
-    InvalidArgument,
-    InvalidGraph,
-    InvalidProtobuf,
-    RuntimeException,
-)
-from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotSupported
 
+from ..inference import InferenceSettings, ModelError, ModelFile, expect, open_session
 from ..keypoints.schemes import SPARSE
 from ..options import Settings, option
 from ..types import ActionUnits, Face, FloatArray, ImageArray
@@ -42,42 +32,27 @@ class NetworkSettings(Settings):
 
     model: str = option("", "path of an exported network (ONNX) with its card (YAML) beside it")
     rate_hz: float = option(5.0, "how often the network runs at most, in image time", low=0.1, high=120.0, live=True)
-    threads: int = option(0, "threads of the network; 0: as many as there are cores", low=0, high=256)
-    provider: str = option("cpu", "what runs it", choices=("cpu", "cuda", "tensorrt"))
-
-
-PROVIDERS = {
-    "cpu": ["CPUExecutionProvider"],
-    "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
-    "tensorrt": ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
-}
-
-
-class ModelError(ValueError):
-    """A model file that cannot be used; the text says which, what is wrong and what was expected."""
+    threads: int = option(0, "threads of ONNX Runtime for it; 0: as many as there are cores", low=0, high=64)
 
 
 class NetworkAus:
     """An exported network. One thread at a time.
 
-    Raises ModelError for a file or card that is missing, damaged, of another kind, or not of one another, and when
-    ONNX Runtime has no such provider.
+    Raises FileNotFoundError when the file or its card is missing; ModelError when one is damaged, of another kind, or
+    not of the other.
     """
 
-    def __init__(self, path: Path | str, threads: int = 0, provider: str = "cpu") -> None:
-        self.path = Path(path)
-        self.card = _read_card(self.path)
+    def __init__(self, path: Path | str, inference: InferenceSettings | None = None) -> None:
+        model = ModelFile.read(path)
+        if "network" not in model.card:
+            raise ModelError(f"{model.path.with_suffix('.yaml')} is not the card of an action unit network.")
+        self.path, self.card = model.path, model.card
         self.spec = _spec_of(self.card, self.path)
-        wanted = PROVIDERS[provider][0]
-        if wanted not in onnxruntime.get_available_providers():
-            raise ModelError(f"This ONNX Runtime has no {wanted}; it has {onnxruntime.get_available_providers()}.")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        try:
-            self._session = onnxruntime.InferenceSession(str(self.path), options, providers=PROVIDERS[provider])
-        except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotSupported, RuntimeException) as error:
-            raise ModelError(f"{self.path} cannot be opened: {error}") from None
-        self._check_graph()
+        self.session = open_session(path, inference)
+        side = self.spec.alignment.crop
+        inputs = {"faces": (3, side, side)} | ({"landmarks": (68, 2)} if self.spec.takes_landmarks else {})
+        self._output = self.session.outputs[0].name
+        expect(self.session, inputs, {self._output: (len(self.spec.outputs),)})
 
     @property
     def codes(self) -> tuple[int, ...]:
@@ -102,8 +77,7 @@ class NetworkAus:
     def probability(self, crops: FloatArray, landmarks: FloatArray) -> FloatArray:
         """Raw answers (n, outputs) for aligned crops (n, 3, crop, crop), RGB, 0..255, and landmarks (n, 68, 2)."""
         given = {"faces": crops, "landmarks": landmarks}
-        inputs = {value.name: given[value.name] for value in self._session.get_inputs()}
-        return np.asarray(self._session.run(None, inputs)[0], np.float32)
+        return self.session.run({tensor.name: given[tensor.name] for tensor in self.session.inputs})[self._output]
 
     def _inputs(self, image: ImageArray, faces: Sequence[Face]) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
         """Crops, landmarks and whether each face could be aligned; the others are grey."""
@@ -132,19 +106,6 @@ class NetworkAus:
         confidence = (decided * trust).astype(np.float32)
         return ActionUnits(self.codes, answers[:count], confidence, left, right, presence=answers[:count])
 
-    def _check_graph(self) -> None:
-        side = self.spec.alignment.crop
-        expected: dict[str, list[Any]] = {"faces": [3, side, side]}
-        if self.spec.takes_landmarks:
-            expected["landmarks"] = [68, 2]
-        found = {value.name: list(value.shape[1:]) for value in self._session.get_inputs()}
-        outputs = [list(value.shape[1:]) for value in self._session.get_outputs()]
-        if found != expected or outputs != [[len(self.spec.outputs)]]:
-            raise ModelError(
-                f"{self.path} takes {found} and gives {outputs}; its card asks for {expected} and "
-                f"{[[len(self.spec.outputs)]]}."
-            )
-
 
 def _trust(face: Face, code: int) -> float:
     """0..1: what is known of the face's pose, size and visibility, for one action unit."""
@@ -155,21 +116,6 @@ def _trust(face: Face, code: int) -> float:
     seen = face.visibility
     region = seen.brows if code in BROWS else seen.eyes if code in EYES else seen.lower_face
     return float(pose * size * seen.face * region)
-
-
-def _read_card(path: Path) -> dict[str, Any]:
-    card_path = path.with_suffix(".yaml")
-    if not path.is_file() or not card_path.is_file():
-        raise ModelError(f"{path} and its card {card_path.name} are expected; one of them is missing.")
-    try:
-        card = yaml.safe_load(card_path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ModelError(f"{card_path} is no YAML: {error}") from None
-    if not isinstance(card, dict) or "network" not in card or "sha256" not in card:
-        raise ModelError(f"{card_path} is not the card of an action unit network.")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != card["sha256"]:
-        raise ModelError(f"{path} is not the file its card describes, or is damaged: the sha256 differs.")
-    return card
 
 
 def _spec_of(card: dict[str, Any], path: Path) -> NetworkSpec:

@@ -1,7 +1,7 @@
 """Detection, landmarks, and face identity over time.
 
-    tracker = make_tracker(TrackingSettings())
-    faces = tracker.track(frame)
+tracker = make_tracker(TrackingSettings())
+faces = tracker.track(frame)
 """
 
 from __future__ import annotations

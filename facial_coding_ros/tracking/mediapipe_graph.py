@@ -10,6 +10,7 @@ face graphs. 1.x has no Python graphs: use the backend "tasks" there.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -128,9 +129,7 @@ class MediaPipeGraph:
         self._create, self._get, self._rect = packet_creator, packet_getter, rect_pb2.NormalizedRect
         self._image_format = mediapipe.ImageFormat.SRGB
         resource_util.set_resource_dir(os.path.dirname(os.path.dirname(mediapipe.__file__)))
-        self._maps, self._iris_depth = _refinement_maps()
-        sizes = [3 * SURFACE_POINTS, *(2 * len(part) for part in self._maps)]
-        self._ends = np.cumsum(sizes).tolist()
+        self._order, self._irises, self._iris_depth = _order_of_mesh(*_refinement_maps())
         self._lanes = lanes
         self._time = 0
         self._packets: dict[str, list[Any]] = {}
@@ -230,16 +229,9 @@ class MediaPipeGraph:
         if turn >= len(packets):
             return None
         values = np.array(self._get.get_float_list(packets[turn]), np.float32)
-        parts = np.split(values, self._ends)
-        logit = float(values[-1])
-        surface = parts[0].reshape(SURFACE_POINTS, 3)
-        mesh = np.empty((MESH_POINTS, 3), np.float32)
-        mesh[:SURFACE_POINTS] = surface
-        for part, indices in zip(parts[1:-1], self._maps, strict=True):
-            mesh[indices, :2] = part.reshape(-1, 2)
-        for indices, averaged in zip(self._maps[-2:], self._iris_depth, strict=True):
-            mesh[indices, 2] = surface[averaged, 2].mean()
-        return Landmarks(_to_image(mesh, square), _presence(logit))
+        mesh = values[self._order]
+        mesh[self._irises, 2] = values[self._iris_depth].mean(1, keepdims=True)
+        return Landmarks(_to_image(mesh, square), _presence(float(values[-1])))
 
 
 def _presence(logit: float) -> float:
@@ -248,19 +240,16 @@ def _presence(logit: float) -> float:
     Its logit is far too sure of itself: letters and clouds reach 9, good faces lie at 20 to 35, small, blurred or dark
     ones at 5 to 20. So its sigmoid, which MediaPipe thresholds at 0.5, lets false faces through.
     """
-    return float(1 / (1 + np.exp(-(np.clip(logit, -60, 60) - MIDDLE_LOGIT) / LOGIT_SCALE)))
+    return 1 / (1 + math.exp(-(min(max(logit, -60.0), 60.0) - MIDDLE_LOGIT) / LOGIT_SCALE))
 
 
 def _to_image(mesh: FloatArray, square: Square) -> FloatArray:
     """From pixels of the network's input to pixels of the image."""
-    scale = square.side / INPUT_SIDE
-    cos, sin = np.cos(square.angle), np.sin(square.angle)
-    x, y = mesh[:, 0] - INPUT_SIDE / 2, mesh[:, 1] - INPUT_SIDE / 2
-    out = np.empty_like(mesh)
-    out[:, 0] = square.x + scale * (cos * x - sin * y)
-    out[:, 1] = square.y + scale * (sin * x + cos * y)
-    out[:, 2] = scale * mesh[:, 2]
-    return out
+    scale, half = square.side / INPUT_SIDE, INPUT_SIDE / 2
+    cos, sin = scale * math.cos(square.angle), scale * math.sin(square.angle)
+    turn = np.array(((cos, sin, 0), (-sin, cos, 0), (0, 0, scale)), np.float32)
+    shift = np.array((square.x - (cos - sin) * half, square.y - (sin + cos) * half, 0), np.float32)
+    return mesh @ turn + shift
 
 
 def _sensible(square: Square, width: int, height: int) -> bool:
@@ -269,6 +258,20 @@ def _sensible(square: Square, width: int, height: int) -> bool:
         and -square.side < square.x < width + square.side
         and -square.side < square.y < height + square.side
     )
+
+
+def _order_of_mesh(
+    maps: Sequence[np.ndarray], iris_depth: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where each number of a mesh stands among the network's, (478, 3); points of the two irises (2, 5); and the
+    depths whose means are theirs, (2, n)."""
+    order = np.zeros((MESH_POINTS, 3), np.intp)
+    order[:SURFACE_POINTS] = np.arange(3 * SURFACE_POINTS).reshape(-1, 3)
+    start = 3 * SURFACE_POINTS
+    for part in maps:
+        order[part, :2] = start + np.arange(2 * len(part)).reshape(-1, 2)
+        start += 2 * len(part)
+    return order, np.stack(maps[-2:]), 3 * np.stack(iris_depth) + 2
 
 
 def _refinement_maps() -> tuple[list[np.ndarray], list[np.ndarray]]:

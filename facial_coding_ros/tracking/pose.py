@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,9 +45,12 @@ class PoseEstimator:
         mean = self._weights @ points
         covariance = points.T @ self._weighted  # whose columns sum to 0, so the points need no centring
         u, singular, vt = np.linalg.svd(covariance)
-        signs = np.array([1.0, 1.0, 1.0 if np.linalg.det(u @ vt) > 0 else -1.0])
-        rotation = u @ (signs[:, None] * vt)
-        scale = max(float(singular @ signs) / self._spread, 1e-6)
+        rotation = u @ vt
+        if determinant(rotation) < 0:
+            u[:, 2] *= -1
+            singular[2] *= -1
+            rotation = u @ vt
+        scale = max(float(singular.sum()) / self._spread, 1e-6)
         return rotation, scale, mean - scale * rotation @ self._mean
 
     def frontal(self, mesh: FloatArray) -> tuple[NDArray[np.float64], float, float]:
@@ -78,10 +83,15 @@ class PoseEstimator:
 
 def angles(rotation: NDArray[np.float64]) -> tuple[float, float, float]:
     """Yaw, pitch, roll in degrees of a rotation in the axes of datasets.ict.turned."""
-    yaw = np.arcsin(np.clip(rotation[2, 0], -1, 1))
-    pitch = np.arctan2(-rotation[2, 1], rotation[2, 2])
-    roll = np.arctan2(rotation[1, 0], rotation[0, 0])
-    return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
+    (a, _, _), (b, _, _), (c, d, e) = rotation.tolist()
+    yaw, pitch, roll = math.asin(min(max(c, -1.0), 1.0)), math.atan2(-d, e), math.atan2(b, a)
+    return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
+
+
+def determinant(matrix: NDArray[np.float64]) -> float:
+    """Of one (3, 3) matrix, quicker than numpy's."""
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    return float(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
 
 
 def _turn_to(ray: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -31,9 +31,8 @@ class OneEuroFilter:
         else:
             speed = (mesh - self._value) / (step * size)
             self._speed = self._speed + _share(DERIVATIVE_CUTOFF_HZ, step) * (speed - self._speed)
-            rate = np.linalg.norm(self._speed, axis=1, keepdims=True)
+            rate = np.sqrt(np.einsum("nd,nd->n", self._speed, self._speed))[:, None]
             self._value = self._value + _share(self.min_cutoff_hz + self.beta * rate, step) * (mesh - self._value)
-            self._value = self._value.astype(np.float32)
         self._stamp_ns = stamp_ns
         return self._value.copy()
 

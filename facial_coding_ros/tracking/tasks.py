@@ -16,9 +16,7 @@ from ..types import MESH_POINTS, FloatArray, ImageArray
 from .pose import PoseEstimator
 from .regions import Detection, Landmarks, Square
 
-WHERE = (
-    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/latest/face_landmarker.task"
-)
+WHERE = "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/latest/face_landmarker.task"
 NO_FACE_RESIDUAL = 0.3
 """Meshes that lie further than this from a mean face (RMS, eye distances) are no faces; people's reach 0.15."""
 FRAME_MS = 1

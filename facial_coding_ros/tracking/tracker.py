@@ -10,7 +10,7 @@ import numpy as np
 
 from ..types import Face, Frame, ImageArray, Region
 from .pose import PoseEstimator
-from .regions import Detection, Landmarks, Square, mesh_region, mesh_size, region_square
+from .regions import Detection, Landmarks, Square, mesh_region, region_square
 from .settings import TrackingSettings, TrackingStatistics
 from .shape import ShapeReader
 from .smoothing import OneEuroFilter
@@ -201,17 +201,14 @@ class FaceTracker:
         """Adds landmarks to what is seen unless they are none, poor, or on a head that is already there."""
         if landmarks is None or landmarks.presence < self.settings.keep_score:
             return False
-        mesh, (height, width) = landmarks.mesh, image.shape[:2]
-        size = mesh_size(mesh)
-        inside = ((mesh[:, :2] >= 0) & (mesh[:, :2] < (width, height))).all(axis=1).mean()
-        if size < self.settings.min_face_px or inside < 0.4:
+        height, width = image.shape[:2]
+        if landmarks.size < self.settings.min_face_px or landmarks.share_inside(width, height) < 0.4:
             return False
         for other in seen:
-            if same_head(mesh, other.landmarks.mesh, max(size, other.size)):
+            if same_head(landmarks.mesh, other.landmarks.mesh, max(landmarks.size, other.size)):
                 other.sources.extend([track.face_id] if track else [])
                 return False
-        centre = mesh[:, :2].mean(axis=0).astype(np.float64)
-        seen.append(Observation(landmarks, size, centre, self._shape, [track.face_id] if track else []))
+        seen.append(Observation(landmarks, self._shape, [track.face_id] if track else []))
         return True
 
     def _look_at_new(self, frame: Frame, detections: list[Detection], seen: list[Observation]) -> None:
@@ -221,7 +218,7 @@ class FaceTracker:
             if not any(_covers(one, detection) for one in seen) and not any(_same_box(detection, one) for one in fresh):
                 fresh.append(detection)
         found = self._landmarks_of(frame.image, fresh)
-        for landmarks in sorted(found, key=lambda one: -mesh_size(one.mesh)):
+        for landmarks in sorted(found, key=lambda one: -one.size):
             self._observe(frame.image, landmarks, seen, None)
 
     def _landmarks_of(self, image: ImageArray, detections: list[Detection]) -> list[Landmarks]:
@@ -336,9 +333,8 @@ def _followed_square(track: Track, square: Square, stamp: int) -> Square:
 
 
 def _covers(seen: Observation, detection: Detection) -> bool:
-    distance = float(np.linalg.norm(seen.centre - detection.centre))
-    return distance < 0.6 * max(seen.size, detection.width)
+    return abs(seen.centre - detection.centre) < 0.6 * max(seen.size, detection.width)
 
 
 def _same_box(a: Detection, b: Detection) -> bool:
-    return float(np.linalg.norm(a.centre - b.centre)) < 0.5 * max(a.width, b.width)
+    return abs(a.centre - b.centre) < 0.5 * max(a.width, b.width)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from ..types import FloatArray
-from .regions import Landmarks, Square, mesh_square
+from .regions import Landmarks, Square
 from .shape import Shape, ShapeMemory, ShapeReader
 from .smoothing import OneEuroFilter
 
@@ -44,10 +45,16 @@ class Observation:
     """A face seen in one frame. sources: ids of the tracks whose regions showed it; none when the detector did."""
 
     landmarks: Landmarks
-    size: float
-    centre: NDArray[np.float64]
     reader: ShapeReader
     sources: list[str] = field(default_factory=list)
+
+    @property
+    def size(self) -> float:
+        return self.landmarks.size
+
+    @property
+    def centre(self) -> complex:
+        return self.landmarks.centre
 
     @cached_property
     def shape(self) -> Shape | None:
@@ -60,12 +67,12 @@ class Observation:
 
 @dataclass(frozen=True)
 class Motion:
-    """Where a face was last seen."""
+    """Where a face was last seen. centre: x + iy in pixels; velocity: the same a second."""
 
     seen_ns: int
     size: float
-    centre: NDArray[np.float64]
-    velocity: NDArray[np.float64]
+    centre: complex
+    velocity: complex
     square: Square
 
 
@@ -82,24 +89,24 @@ class Track:
     announced: bool = False
     presence: float = 0.0
     size: float = 0.0
-    centre: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
-    velocity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    centre: complex = 0j
+    velocity: complex = 0j
     square: Square = field(default_factory=lambda: Square(0, 0, 1))
     memory: ShapeMemory = field(default_factory=ShapeMemory)
     doubts: int = 0
     last_sure: Motion | None = None
 
-    def predicted(self, stamp_ns: int) -> NDArray[np.float64]:
-        """Where the centre is expected, in pixels."""
+    def predicted(self, stamp_ns: int) -> complex:
+        """Where the centre is expected, x + iy in pixels."""
         ahead = (stamp_ns - self.seen_ns) / 1e9
-        return self.centre + self.velocity * MOTION_FADES_S * (1 - np.exp(-ahead / MOTION_FADES_S))
+        return self.centre + self.velocity * MOTION_FADES_S * (1 - math.exp(-ahead / MOTION_FADES_S))
 
     def region(self, stamp_ns: int) -> Square:
         """Where to look for its landmarks: the last place, ahead of it when it moves fast."""
         shift = self.predicted(stamp_ns) - self.centre
-        if np.linalg.norm(shift) < 0.06 * self.size:
+        if abs(shift) < 0.06 * self.size:
             return self.square
-        return self.square.moved(float(shift[0]), float(shift[1]))
+        return self.square.moved(shift.real, shift.imag)
 
     def unlikeness(self, seen: Observation) -> float | None:
         """How far the shapes differ, 1 being a person's own variation; None while that cannot be said."""
@@ -110,9 +117,9 @@ class Track:
     def update(self, seen: Observation, stamp_ns: int) -> None:
         step = (stamp_ns - self.seen_ns) / 1e9
         if self.hits and step > 0:
-            share = 1 - np.exp(-step / VELOCITY_MEMORY_S)
+            share = 1 - math.exp(-step / VELOCITY_MEMORY_S)
             self.velocity = self.velocity + share * ((seen.centre - self.centre) / step - self.velocity)
-        self.centre, self.size, self.square = seen.centre, seen.size, mesh_square(seen.landmarks.mesh)
+        self.centre, self.size, self.square = seen.centre, seen.size, seen.landmarks.square
         self.seen_ns, self.hits, self.misses = stamp_ns, self.hits + 1, 0
         self.presence += (seen.landmarks.presence - self.presence) / min(self.hits, 10)
         look = self.doubts or self.hits <= 2 * SHAPES_NEEDED or self.hits % SHAPE_EVERY == 0
@@ -157,24 +164,33 @@ def assign(tracks: Sequence[Track], seen: Sequence[Observation], stamp_ns: int) 
     if not tracks or not seen:
         return {}
     known = {track.face_id for track in tracks if track.announced}
-    cost = np.array([[_motion_cost(track, one, stamp_ns) for one in seen] for track in tracks])
-    for i, track in enumerate(tracks):
-        if track.misses > BLIND_FRAMES:  # one who comes back takes nobody's face who is known by now
-            cost[i, [j for j, one in enumerate(seen) if known.intersection(one.sources)]] = IMPOSSIBLE
-    possible = cost < IMPOSSIBLE
-    for i, j in np.argwhere(possible):
-        if tracks[i].misses or possible[i].sum() > 1 or possible[:, j].sum() > 1 or not seen[j].sources:
+    cost = {
+        (i, j): apart
+        for i, track in enumerate(tracks)
+        for j, one in enumerate(seen)
+        # One who comes back takes nobody's face who is known by now.
+        if not (track.misses > BLIND_FRAMES and known.intersection(one.sources))
+        and (apart := _motion_cost(track, one, stamp_ns)) < IMPOSSIBLE
+    }
+    choices, rivals = Counter(i for i, _ in cost), Counter(j for _, j in cost)
+    for i, j in cost:
+        if tracks[i].misses or choices[i] > 1 or rivals[j] > 1 or not seen[j].sources:
             cost[i, j] += _shape_cost(tracks[i], seen[j])
-    rows, columns = linear_sum_assignment(cost)
-    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if cost[r, c] < IMPOSSIBLE}
+    if len(choices) == len(rivals) == len(cost):  # nobody could be two
+        return {i: j for (i, j), apart in cost.items() if apart < IMPOSSIBLE}
+    table = np.full((len(tracks), len(seen)), IMPOSSIBLE)
+    for pair, apart in cost.items():
+        table[pair] = apart
+    rows, columns = linear_sum_assignment(table)
+    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if table[r, c] < IMPOSSIBLE}
 
 
 def _motion_cost(track: Track, seen: Observation, stamp_ns: int) -> float:
     """Distance from where the track is expected and change of size, within what a person can do in the time unseen."""
     unseen = max((stamp_ns - track.seen_ns) / 1e9, 0.0)
     size = max(track.size, 1e-3)
-    distance = float(np.linalg.norm(seen.centre - track.predicted(stamp_ns))) / size
-    growth = abs(float(np.log(max(seen.size, 1e-3) / size)))
+    distance = abs(seen.centre - track.predicted(stamp_ns)) / size
+    growth = abs(math.log(max(seen.size, 1e-3) / size))
     reach = REACH + REACH_PER_S * unseen
     if distance > reach or growth > 0.4 + 0.5 * unseen:
         return IMPOSSIBLE
@@ -215,7 +231,7 @@ def _reach(track: Track, stamp_ns: int) -> float:
 
 
 def _distance(track: Track, fresh: Track, stamp_ns: int) -> float:
-    return float(np.linalg.norm(fresh.centre - track.predicted(stamp_ns))) / max(track.size, 1e-3)
+    return abs(fresh.centre - track.predicted(stamp_ns)) / max(track.size, 1e-3)
 
 
 class FaceIds:

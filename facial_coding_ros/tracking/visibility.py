@@ -7,13 +7,14 @@ not there. A patterned thing in front of a face is not noticed this way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..types import FloatArray, HeadPose, ImageArray, Visibility
-from .regions import Landmarks, mesh_size
+from .regions import Landmarks
 
 BROWS_NOT_VISIBLE, EYES_NOT_VISIBLE, LOWER_FACE_NOT_VISIBLE, FACE_NOT_VISIBLE = 70, 71, 72, 73
 NOT_VISIBLE_BELOW = 0.3
@@ -37,8 +38,8 @@ _SKIN = (50, 280, 205, 425, 117, 346, 123, 352, 151, 9, 195, 5, 187, 411)
 _LIGHT = np.full(3, 1 / 3)
 # Contrast (standard deviation over the brightness of the skin) at which a part counts as hidden and as seen. Six people
 # at 45 to 270 px have at least 0.13, 0.05 and 0.085; a plain block has 0.03 at most.
-_HIDDEN = np.repeat((0.03, 0.015, 0.03), 2)
-_SEEN = np.repeat((0.09, 0.04, 0.07), 2)
+_HIDDEN = (0.03, 0.03, 0.015, 0.015, 0.03, 0.03)
+_SEEN = (0.09, 0.09, 0.04, 0.04, 0.07, 0.07)
 
 
 def _means(groups: Sequence[Sequence[int]]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -57,11 +58,10 @@ def visibility(image: ImageArray, found: Landmarks, pose: HeadPose) -> Visibilit
     The face's value falls with the landmark network's score, below 48 px, beyond 40 degrees of yaw and 30 of pitch,
     outside the image, and with each part that is hidden; a part's value with all of these but the other parts.
     """
-    mesh = found.mesh
-    size = np.clip((mesh_size(mesh) - 16) / 32, 0, 1)
-    turn = np.clip((75 - abs(pose.yaw_deg)) / 35, 0, 1) * np.clip((65 - abs(pose.pitch_deg)) / 35, 0, 1)
-    common = float(found.presence * size * turn)
-    brows, eyes, lips = (common * share for share in _parts_seen(image, mesh))
+    size = _unit((found.size - 16) / 32)
+    turn = _unit((75 - abs(pose.yaw_deg)) / 35) * _unit((65 - abs(pose.pitch_deg)) / 35)
+    common = found.presence * size * turn
+    brows, eyes, lips = (common * share for share in _parts_seen(image, found.mesh))
     return Visibility((brows + eyes + lips) / 3, brows, eyes, lips)
 
 
@@ -69,14 +69,21 @@ def _parts_seen(image: ImageArray, mesh: FloatArray) -> list[float]:
     """Share of brows, eyes and lips that is seen, each the mean of its two sides."""
     height, width = image.shape[:2]
     places = np.rint(mesh[_POINTS, :2]).astype(np.intp)
-    x, y = np.clip(places[:, 0], 0, width - 1), np.clip(places[:, 1], 0, height - 1)
-    inside = (x == places[:, 0]) & (y == places[:, 1])
-    light = image[y, x] @ _LIGHT
-    values = _MEANS @ np.column_stack((light, light * light, inside))
-    mean, there = values[:-1, 0], values[:-1, 2]
-    contrast = np.sqrt(np.maximum(values[:-1, 1] - mean * mean, 0)) / (values[-1, 0] + 10)
-    shares = np.clip((contrast - _HIDDEN) / (_SEEN - _HIDDEN), 0, 1) * there
-    return [float(share) for share in (shares[::2] + shares[1::2]) / 2]
+    kept = np.minimum(np.maximum(places, 0), (width - 1, height - 1))
+    values = np.empty((len(_POINTS), 3))
+    values[:, 0] = image[kept[:, 1], kept[:, 0]] @ _LIGHT
+    values[:, 1] = values[:, 0] ** 2
+    values[:, 2] = (kept == places).all(1)
+    *parts, (skin, _, _) = (_MEANS @ values).tolist()
+    shares = []
+    for (mean, square, inside), hidden, seen in zip(parts, _HIDDEN, _SEEN, strict=True):
+        contrast = math.sqrt(max(square - mean * mean, 0.0)) / (skin + 10)
+        shares.append(_unit((contrast - hidden) / (seen - hidden)) * inside)
+    return [(right + left) / 2 for right, left in zip(shares[::2], shares[1::2], strict=True)]
+
+
+def _unit(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
 
 
 def visibility_codes(seen: Visibility) -> tuple[int, ...]:

@@ -9,14 +9,11 @@ from typing import Any
 
 import yaml
 
+from ...inference.model_files import ModelError
 from ...models import model_path
 
 KIND = "dfecs"
 SCHEME = "68"
-
-
-class ModelError(ValueError):
-    """A model that cannot be used; one line that says which file, what was found and what was expected."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ def write_graph(admm: UnrolledAdmm, path: Path) -> None:
     state = "start"
     for i in range(admm.steps):
         nodes += [
-            helper.make_node("Abs", [state], [f"size_{i}"]),
+            # |s|, in the form that ONNX Runtime joins with the Gemm before it; half the time of Abs.
+            helper.make_node("LeakyRelu", [state], [f"size_{i}"], alpha=-1.0),
             helper.make_node("Gemm", [f"size_{i}", "step", "start"], [f"state_{i}"]),
         ]
         state = f"state_{i}"

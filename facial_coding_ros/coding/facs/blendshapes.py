@@ -1,4 +1,4 @@
-"""MediaPipe's blendshapes -> intensities of FACS action units: another source behind FacsEstimator's interface.
+"""MediaPipe's blendshapes -> intensities of FACS action units, instead of FacsEstimator.
 
 The blendshape model is Google's, trained on people, and only comes with the Tasks backend. Its cheekSquint and
 noseSneer hardly ever move, so AU6 and AU9 are said with little confidence; there is nothing for AU23.
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...types import ActionUnits, Face, Motion, Neutral
+from ...types import ActionUnits, Face
 from .action_units import CODES
 from .answers import assemble, unknown
 from .confidence import Views
@@ -56,10 +56,8 @@ class BlendshapeFacs:
                 sides[side, rows, column] = 1 / max(len(rows), 1)
         self._sides, self._trust = sides, trust
 
-    def estimate(
-        self, motions: Sequence[Motion], faces: Sequence[Face], neutrals: Sequence[Neutral]
-    ) -> list[ActionUnits]:
-        """Action units of each face; `motions` and `neutrals` are not used. A face without blendshapes is unknown."""
+    def estimate(self, faces: Sequence[Face]) -> list[ActionUnits]:
+        """Action units of each face; no neutral is needed. A face without blendshapes is unknown."""
         return [self._one(face) if face.blendshapes is not None else self.unknown(1)[0] for face in faces]
 
     def _one(self, face: Face) -> ActionUnits:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
+from ...inference import InferenceSettings, ModelFile, Session, expect, open_session
 from ...keypoints import RegistrationSettings
 from ...models import model_path
 from ...types import Expression, FloatArray, Neutral, NeutralState, Registered
 from ..expression.labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
-from .model_files import INPUTS, LATENT, OUTPUTS, check_classifier, check_encoder, read_card
+from .model_files import INPUTS, LATENT, OUTPUTS, check_classifier, check_encoder
 from .smoothing import OneEuro
 
 ENCODER, CLASSIFIER = "perceptual_m2.onnx", "perceptual_expression.onnx"
@@ -23,6 +24,18 @@ _TRUST_OF_STATE = {
     NeutralState.READY: 1.0,
     NeutralState.STALE: 0.9,
 }
+
+
+class ExpressionClassifier:
+    """Latent to probabilities of the labels, and valence and arousal."""
+
+    def __init__(self, model: ModelFile, inference: InferenceSettings | None = None) -> None:
+        self.model = model
+        self._inference = inference
+
+    @cached_property
+    def session(self) -> Session:
+        return open_session(self.model.path, self._inference)
 
 
 class PerceptualCoder:
@@ -38,17 +51,20 @@ class PerceptualCoder:
         encoder: Path | None = None,
         classifier: Path | None = None,
         registration: RegistrationSettings | None = None,
+        inference: InferenceSettings | None = None,
     ) -> None:
-        encoder, classifier = encoder or model_path(ENCODER), classifier or model_path(CLASSIFIER)
         self.settings = settings or ExpressionSettings()
-        card, classifier_card = read_card(encoder), read_card(classifier)
-        scheme = check_encoder(encoder, card, registration or RegistrationSettings())
-        check_classifier(classifier, classifier_card, card, EXPRESSION_LABELS)
+        self.model = ModelFile.read(encoder or model_path(ENCODER))
+        self.classifier = ExpressionClassifier(ModelFile.read(classifier or model_path(CLASSIFIER)), inference)
+        card = self.model.card
+        scheme = check_encoder(self.model.path, card, registration or RegistrationSettings())
+        check_classifier(self.classifier.model.path, self.classifier.model.card, card, EXPRESSION_LABELS)
+        self._inference = inference
+        self._points_of_model = scheme.count
         # Points are means of mesh points: the same number of each, so that gathering and adding gives all.
         rows = [np.flatnonzero(row) for row in scheme.mesh_weights]
         repeats = int(np.lcm.reduce([len(row) for row in rows]))
         self._gather = np.stack([np.tile(row, repeats // len(row)) for row in rows], 1)
-        self._encoder, self._classifier = _session(encoder), _session(classifier)
         self.dimensions = int(card["latent_dimensions"])
         self._filter = OneEuro() if self.settings.latent_filter == "one_euro" else None
 
@@ -66,18 +82,42 @@ class PerceptualCoder:
         given, latents are steadied over time. trust: 0..1 for each face, from pose, size and visibility; what is not
         trusted goes to `unsure`.
         """
-        latents = np.full((len(registered), self.dimensions), np.nan, np.float32)
         known = [i for i, neutral in enumerate(neutrals) if neutral.registered is not None]
-        shares = np.zeros((len(registered), len(EXPRESSION_LABELS)), np.float32)
-        affect = np.zeros((len(registered), 2), np.float32)
+        resting = [neutral.registered for neutral in neutrals if neutral.registered is not None]
+        answers = self.session.run(self.given([registered[i] for i in known], resting)) if known else {}
+        return self.expressions(answers, neutrals, owners, stamp_ns, trust)
+
+    @cached_property
+    def session(self) -> Session:
+        """The encoder by itself. Raises ModelError when it is of another form."""
+        session = open_session(self.model.path, self._inference)
+        expect(session, dict.fromkeys(INPUTS, (self._points_of_model, 3)), {LATENT: (self.dimensions,)})
+        return session
+
+    def given(self, registered: Sequence[Registered], resting: Sequence[Registered]) -> dict[str, FloatArray]:
+        """What the encoder is given for faces and their neutrals."""
+        points = self._points([*registered, *resting])
+        return dict(zip(INPUTS, (points[: len(registered)], points[len(registered) :]), strict=True))
+
+    def expressions(
+        self,
+        answers: Mapping[str, FloatArray],
+        neutrals: Sequence[Neutral],
+        owners: Sequence[str] = (),
+        stamp_ns: int = 0,
+        trust: Sequence[float] = (),
+    ) -> tuple[FloatArray, list[Expression]]:
+        """As `estimate`, from what the encoder answers for those faces that have a neutral."""
+        known = [i for i, neutral in enumerate(neutrals) if neutral.registered is not None]
+        latents = np.full((len(neutrals), self.dimensions), np.nan, np.float32)
+        shares = np.zeros((len(neutrals), len(EXPRESSION_LABELS)), np.float32)
+        affect = np.zeros((len(neutrals), 2), np.float32)
         if known:
-            resting = [neutrals[i].registered for i in known]
-            points = self._points([registered[i] for i in known] + resting)  # type: ignore[operator]
-            pairs = dict(zip(INPUTS, (points[: len(known)], points[len(known) :]), strict=True))
-            latents[known] = self._encoder.run([LATENT], pairs)[0]
+            latents[known] = answers[LATENT]
             if self._filter is not None and owners:
                 latents = self._filter.update(owners, latents, stamp_ns)
-            shares[known], affect[known] = self._classifier.run(OUTPUTS, {LATENT: latents[known]})
+            told = self.classifier.session.run({LATENT: latents[known]})
+            shares[known], affect[known] = (told[name] for name in OUTPUTS)
         trusted = np.array([_TRUST_OF_STATE[neutral.state] for neutral in neutrals], np.float32)
         if len(trust):
             trusted *= np.clip(np.asarray(trust, np.float32), 0, 1)
@@ -105,10 +145,3 @@ def lead(shares: FloatArray, margin: float) -> FloatArray:
         return np.ones(len(shares), np.float32)
     two = np.partition(shares, -2, axis=1)[:, -2:]
     return np.minimum(1, (two[:, 1] - two[:, 0]) / np.float32(margin))
-
-
-def _session(path: Path) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])

@@ -24,23 +24,6 @@ def order_of(scheme: Scheme) -> str:
     return hashlib.sha256(" ".join(f"{k}:{row}" for k, row in enumerate(rows)).encode()).hexdigest()
 
 
-def read_card(path: Path) -> dict[str, Any]:
-    """The card beside a model file. Raises ValueError or FileNotFoundError with one clear line."""
-    card_path = path.with_suffix(".yaml")
-    for needed in (path, card_path):
-        if not needed.is_file():
-            raise FileNotFoundError(f"No file {needed}; a model is a .onnx file with its card of the same name, .yaml.")
-    card = yaml.safe_load(card_path.read_text())
-    if not isinstance(card, dict):
-        raise ValueError(f"{card_path} is no model card: a YAML mapping is expected.")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != card.get("sha256"):
-        raise ValueError(
-            f"{path} is not the file its card describes: sha256 {found[:12]}..., card {card.get('sha256')}."
-        )
-    return card
-
-
 def write_card(path: Path, card: Mapping[str, Any]) -> None:
     """The card of `path`, with its sha256."""
     content = {"name": path.stem, **card, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}

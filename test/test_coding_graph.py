@@ -1,0 +1,98 @@
+"""The coding models in the pipeline: one graph where it was made from them, else one by one, with the same answers."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facial_coding_ros.coding.dfecs import DfecsEncoder, DfecsSettings
+from facial_coding_ros.coding.facs import FacsEstimator
+from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
+from facial_coding_ros.image.sources import open_source
+from facial_coding_ros.inference import ModelError, ModelFile
+from facial_coding_ros.inference.coding_graph import CodingGraph
+from facial_coding_ros.inference.fusion import CODING, coding_parts, is_current
+from facial_coding_ros.models import model_path
+from facial_coding_ros.pipeline import Pipeline, PipelineSettings
+from facial_coding_ros.tracking import TrackingSettings
+from facial_coding_ros.types import FaceCode
+
+from .conftest import CLIP
+
+SETTINGS = PipelineSettings(tracking=TrackingSettings(id_seed=1))
+
+
+def codes_of(pipeline: Pipeline, frames: int = 40) -> list[FaceCode]:
+    try:
+        return [code for frame in islice(open_source(CLIP).frames(), frames) for code in pipeline.process(frame)]
+    finally:
+        pipeline.close()
+
+
+def test_the_shipped_graph_was_made_from_the_shipped_models() -> None:
+    """After a model is replaced: facial_coding export coding."""
+    parts = coding_parts()
+    assert {part.model.name for part in parts} == set(CODING)
+    assert is_current(ModelFile.read(model_path("coding.onnx")), parts)
+
+
+def test_a_model_of_ones_own_runs_beside_the_others_with_the_same_answers(tmp_path: Path) -> None:
+    for suffix in (".yaml", ".npz", ".onnx"):
+        shutil.copy(model_path(f"dfecs{suffix}"), tmp_path / f"mine{suffix}")
+    # Another file of the same content: one byte of the graph's name is changed, and its hash with it.
+    graph = tmp_path / "mine.onnx"
+    graph.write_bytes(graph.read_bytes().replace(b"dfecs_encoder", b"dfecs_Encoder"))
+    card = tmp_path / "mine.yaml"
+    old, new = ModelFile.read(model_path("dfecs.onnx")).sha256, _sha256(graph)
+    card.write_text(card.read_text().replace(old, new))
+    own = codes_of(Pipeline(replace(SETTINGS, dfecs=DfecsSettings(model=str(card)))))
+    shipped = codes_of(Pipeline(SETTINGS))
+    assert len(own) == len(shipped) > 40
+    for one, other in zip(own, shipped, strict=True):
+        np.testing.assert_allclose(one.dfecs, other.dfecs, atol=1e-5)
+        np.testing.assert_allclose(one.aus.intensity, other.aus.intensity, atol=1e-5)
+        np.testing.assert_allclose(one.latent, other.latent, atol=1e-4)
+
+
+def test_answers_are_those_of_the_stages_by_themselves() -> None:
+    dfecs, facs, perceptual = DfecsEncoder.load(), FacsEstimator.load(), PerceptualCoder()
+    coders = {
+        "dfecs": dfecs,
+        "facs": facs,
+        "perceptual_m2": perceptual,
+        "perceptual_expression": perceptual.classifier,
+    }
+    graph = CodingGraph(coders)
+    rng = np.random.default_rng(3)
+    given = {
+        name: {t.name: rng.normal(0, 0.2, (5, *t.shape)).astype(np.float32) for t in coder.session.inputs}
+        for name, coder in coders.items()
+        if name != "perceptual_expression"
+    }
+    answers = graph.run(given)
+    assert set(answers) == set(given)
+    for name, inputs in given.items():
+        for key, expected in coders[name].session.run(inputs).items():
+            np.testing.assert_allclose(answers[name][key], expected, atol=1e-6 * max(1.0, np.abs(expected).max()))
+    graph.close()
+
+
+def test_a_graph_of_another_form_is_refused_when_the_pipeline_is_made(tmp_path: Path) -> None:
+    for suffix in (".yaml", ".npz", ".onnx"):
+        shutil.copy(model_path(f"dfecs{suffix}"), tmp_path / f"mine{suffix}")
+    card = tmp_path / "mine.yaml"
+    foreign = model_path("perceptual_expression.onnx")
+    shutil.copy(foreign, tmp_path / "mine.onnx")
+    card.write_text(card.read_text().replace(ModelFile.read(model_path("dfecs.onnx")).sha256, _sha256(foreign)))
+    with pytest.raises(ModelError, match=r"mine\.onnx has the inputs latent"):
+        Pipeline(replace(SETTINGS, dfecs=DfecsSettings(model=str(card))))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
