@@ -7,6 +7,7 @@ between the eyes, eye distance 1.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..datasets.ict import IctFaces
 from ..options import Settings, option
 from ..types import SURFACE_POINTS, FloatArray, Motion, Registered
 from .learnt import load_arrays
+from .rotations import best_rotation
 from .schemes import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS, SPARSE
 
 # Points that expressions hardly move: eye corners, bridge of the nose, forehead between the brows, temples.
@@ -40,21 +42,22 @@ class RegistrationSettings(Settings):
     part_similarity: bool = option(True, "each part of the face moved, turned and scaled by its own two points")
 
 
-_RIGHT, _LEFT = RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS
+_CORNERS = np.array((*RIGHT_EYE_CORNERS, *LEFT_EYE_CORNERS))
+_CENTRES = np.array(((0.5, 0.5, 0, 0), (0, 0, 0.5, 0.5)), np.float32)
+_BETWEEN_AND_ALONG = np.array(((0.25, 0.25, 0.25, 0.25), (-0.5, -0.5, 0.5, 0.5)), np.float32)
 
 
 def eye_centres(dense: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Right and left eye centre (n, d) of meshes (n, points, d)."""
-    half = np.float32(0.5)
-    return (dense[:, _RIGHT[0]] + dense[:, _RIGHT[1]]) * half, (dense[:, _LEFT[0]] + dense[:, _LEFT[1]]) * half
+    centres = _CENTRES @ dense[:, _CORNERS]
+    return centres[:, 0], centres[:, 1]
 
 
 def at_eyes(meshes: FloatArray) -> FloatArray:
     """Meshes (n, points, d) centred between the eyes, distance between the eye centres 1."""
-    right, left = eye_centres(meshes)
-    along = left - right
-    size = np.sqrt(np.einsum("nd,nd->n", along, along))[:, None, None]
-    return (meshes - ((right + left) * np.float32(0.5))[:, None, :]) / np.maximum(size, np.float32(1e-9))
+    eyes = _BETWEEN_AND_ALONG @ meshes[:, _CORNERS]
+    size = np.sqrt(np.einsum("nd,nd->n", eyes[:, 1], eyes[:, 1]))
+    return (meshes - eyes[:, :1]) / np.maximum(size, np.float32(1e-9))[:, None, None]
 
 
 def levelled(points: FloatArray, right: FloatArray, left: FloatArray) -> FloatArray:
@@ -79,13 +82,8 @@ class Rotation:
     def matrices(self, meshes: FloatArray) -> FloatArray:
         """Rotations (n, 3, 3) with frontal = mesh @ R."""
         # The template's mean is 0, so that of the meshes needs no subtraction.
-        u, _, vt = np.linalg.svd(meshes[:, self._stable].transpose(0, 2, 1) @ self._template)
-        rotation = u @ vt
-        mirrored = np.linalg.det(rotation) < 0
-        if mirrored.any():
-            u[mirrored, :, 2] *= -1
-            rotation = u @ vt
-        return np.asarray(rotation, np.float32)
+        covariances = meshes[:, self._stable].transpose(0, 2, 1) @ self._template
+        return np.array([best_rotation(one)[0] for one in covariances], np.float32)
 
 
 class PoseCorrection:
@@ -103,8 +101,8 @@ class PoseCorrection:
     @classmethod
     def features(cls, rotations: FloatArray) -> FloatArray:
         """(n, 5): u, v, u^2, u v, v^2 with u, v the image x and y of the axis out of the face."""
-        u, v = np.clip(rotations[:, :2, 2], -cls.LIMIT, cls.LIMIT).T
-        return np.stack([u, v, u * u, u * v, v * v], 1)
+        turns = [[min(max(t, -cls.LIMIT), cls.LIMIT) for t in one] for one in rotations[:, :2, 2].tolist()]
+        return np.array([(u, v, u * u, u * v, v * v) for u, v in turns], np.float32)
 
     def __call__(self, dense: FloatArray, rotations: FloatArray) -> FloatArray:
         """Frontal meshes (n, 468, 3) and the rotations that made them so."""
@@ -136,13 +134,13 @@ class Affine:
     """Least-squares affine of six points onto their places in the registered frame."""
 
     def __init__(self) -> None:
-        self._points = list(AFFINE_TARGETS)
+        self._points = np.array(list(AFFINE_TARGETS))
         self._places = np.array(list(AFFINE_TARGETS.values()), np.float64)
 
     def __call__(self, points: FloatArray) -> FloatArray:
         """(n, 68, 2) in any unit -> (n, 68, 2) in the registered frame."""
-        six = points[:, self._points, :].astype(np.float64)
-        design = np.concatenate([six, np.ones((*six.shape[:2], 1))], 2)
+        design = np.ones((len(points), len(self._points), 3))
+        design[..., :2] = points[:, self._points]
         moved = design.transpose(0, 2, 1)
         solution = np.linalg.solve(moved @ design, moved @ self._places)
         return (points @ solution[:, :2] + solution[:, 2:]).astype(np.float32)
@@ -163,6 +161,9 @@ class Placement:
         return normalised(points) * np.float32(self._scale) + self._offset
 
 
+_NOSE_PLACE = np.array((700, 1000), np.float32)
+
+
 class PartSimilarity:
     """Eyes with brows and the jaw each laid on two points, the nose moved by one; the mouth stays as it is."""
 
@@ -171,7 +172,7 @@ class PartSimilarity:
         ((*range(22, 27), *range(42, 48)), (42, 45), ((800, 1000), (1000, 1000))),
         (tuple(range(17)), (0, 16), ((300, 1000), (1100, 1000))),
     )
-    NOSE, NOSE_POINT, NOSE_PLACE = slice(27, 36), 27, (700, 1000)
+    NOSE, NOSE_POINT = slice(27, 36), 27
 
     def __init__(self) -> None:
         part_of = np.concatenate([np.full(len(part), k) for k, (part, _, _) in enumerate(self.PARTS)])
@@ -184,14 +185,14 @@ class PartSimilarity:
     def __call__(self, points: FloatArray) -> FloatArray:
         """(n, 68, 2) -> (n, 68, 2), both in the registered frame."""
         out = points.copy()
-        as_complex = points[..., 0] + 1j * points[..., 1]
+        as_complex = np.ascontiguousarray(points, np.float64).view(np.complex128)[..., 0]
         first = as_complex[:, self._first]
         length = as_complex[:, self._second] - first
         turn = self._span / np.where(np.abs(length) > 1e-9, length, 1)
         offset = self._start - first * turn
         moved = as_complex[:, self._points] * turn[:, self._part_of] + offset[:, self._part_of]
-        out[:, self._points, 0], out[:, self._points, 1] = moved.real, moved.imag
-        out[:, self.NOSE] += (np.array(self.NOSE_PLACE, np.float32) - points[:, self.NOSE_POINT])[:, None, :]
+        out[:, self._points] = np.ascontiguousarray(moved).view(np.float64).reshape(*moved.shape, 2)
+        out[:, self.NOSE] += (_NOSE_PLACE - points[:, self.NOSE_POINT])[:, None, :]
         return out
 
 
@@ -220,7 +221,7 @@ class Registration:
             return []
         if meshes.ndim != 3 or meshes.shape[1] < SURFACE_POINTS or meshes.shape[2] != 3:
             raise ValueError(f"meshes have shape {meshes.shape}; (n, 468 or 478, 3) is expected")
-        if not np.isfinite(meshes).all():
+        if not math.isfinite(float(meshes.sum())):
             raise ValueError("a mesh holds numbers that are not finite")
         surface = at_eyes(meshes[:, :SURFACE_POINTS])
         dense = self._frontal(surface)

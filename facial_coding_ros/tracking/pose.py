@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets.ict import IctFaces, turned
+from ..keypoints.rotations import best_rotation
 from ..types import SURFACE_POINTS, CameraIntrinsics, FloatArray, HeadPose
 
 SELLION = 168
@@ -44,13 +45,9 @@ class PoseEstimator:
         points = mesh[:SURFACE_POINTS].astype(np.float64)
         mean = self._weights @ points
         covariance = points.T @ self._weighted  # whose columns sum to 0, so the points need no centring
-        u, singular, vt = np.linalg.svd(covariance)
-        rotation = u @ vt
-        if determinant(rotation) < 0:
-            u[:, 2] *= -1
-            singular[2] *= -1
-            rotation = u @ vt
-        scale = max(float(singular.sum()) / self._spread, 1e-6)
+        rows, trace = best_rotation(covariance)
+        rotation = np.array(rows)
+        scale = max(trace / self._spread, 1e-6)
         return rotation, scale, mean - scale * rotation @ self._mean
 
     def frontal(self, mesh: FloatArray) -> tuple[NDArray[np.float64], float, float]:
@@ -86,12 +83,6 @@ def angles(rotation: NDArray[np.float64]) -> tuple[float, float, float]:
     (a, _, _), (b, _, _), (c, d, e) = rotation.tolist()
     yaw, pitch, roll = math.asin(min(max(c, -1.0), 1.0)), math.atan2(-d, e), math.atan2(b, a)
     return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
-
-
-def determinant(matrix: NDArray[np.float64]) -> float:
-    """Of one (3, 3) matrix, quicker than numpy's."""
-    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
-    return float(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
 
 
 def _turn_to(ray: NDArray[np.float64]) -> NDArray[np.float64]:
