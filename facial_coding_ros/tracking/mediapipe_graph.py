@@ -230,7 +230,8 @@ class MediaPipeGraph:
             return None
         values = np.array(self._get.get_float_list(packets[turn]), np.float32)
         mesh = values[self._order]
-        mesh[self._irises, 2] = values[self._iris_depth].mean(1, keepdims=True)
+        depths = values[self._iris_depth]
+        mesh[self._irises, 2] = np.add.reduce(depths, 1, keepdims=True) / depths.shape[1]
         return Landmarks(_to_image(mesh, square), _presence(float(values[-1])))
 
 

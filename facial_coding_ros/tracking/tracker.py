@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -57,11 +58,11 @@ class FaceTracker:
         self._stamp_ns: int | None = None
         self._detected_ns: int | None = None
         self._turn = 0
-        self._counts = TrackingStatistics()
+        self._counts: Counter[str] = Counter()
 
     @property
     def statistics(self) -> TrackingStatistics:
-        return dataclasses.replace(self._counts, live_tracks=len(self._tracks))
+        return TrackingStatistics(**self._counts, live_tracks=len(self._tracks))
 
     @property
     def face_ids(self) -> tuple[str, ...]:
@@ -258,7 +259,7 @@ class FaceTracker:
         left_out = max(len(seen) - self.settings.max_faces, 0)
         del seen[self.settings.max_faces :]
         self._count(faces_left_out_total=left_out)
-        self._counts = dataclasses.replace(self._counts, faces_left_out=left_out)
+        self._counts["faces_left_out"] = left_out
 
     def _start(self, stamp: int, face_id: str = "") -> Track:
         smoother = OneEuroFilter(self.settings.smoothing_min_cutoff_hz, self.settings.smoothing_beta)
@@ -311,8 +312,8 @@ class FaceTracker:
         )
 
     def _count(self, **more: int) -> None:
-        changed = {name: getattr(self._counts, name) + number for name, number in more.items()}
-        self._counts = dataclasses.replace(self._counts, **changed)
+        for name, number in more.items():
+            self._counts[name] += number
 
 
 def _tiles(width: int, height: int, side: int) -> list[tuple[int, int, int, int]]:
