@@ -17,7 +17,7 @@ import numpy as np
 
 from facial_coding_ros.inference import InferenceSettings, ModelFile, open_session
 from facial_coding_ros.inference.fusion import coding_parts, fuse
-from facial_coding_ros.inference.landmarks import LandmarkNetwork, converted_network
+from facial_coding_ros.inference.landmarks import LandmarkNetwork
 from facial_coding_ros.models import share_folder
 from facial_coding_ros.tracking.mediapipe_graph import MediaPipeGraph
 from facial_coding_ros.types import FloatArray
@@ -63,9 +63,8 @@ def landmarks() -> None:
 
 
 def _allocated_by_landmarks(image: np.ndarray) -> int:
-    network = LandmarkNetwork(open_session(converted_network(), InferenceSettings(backend="onnxruntime")))
+    network = LandmarkNetwork.load(InferenceSettings(backend="onnxruntime"))
     rows = np.array([[320, 240, 200 + 10 * i, 0.1 * i] for i in range(4)], np.float32)
-    network.locate(image, rows)
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     meshes, presence = network.locate(image, rows)

@@ -85,7 +85,7 @@ class Pipeline:
         self.settings = settings or PipelineSettings()
         most = self.settings.tracking.max_faces
         inference = replace(self.settings.inference, max_batch=max(most, self.settings.inference.max_batch))
-        self.tracker = make_tracker(self.settings.tracking)
+        self.tracker = make_tracker(self.settings.tracking, inference)
         self.registration = Registration(self.settings.registration)
         self.neutral = NeutralKeeper(self.settings.neutral)
         self.facs = _facs(self.settings, inference)
@@ -216,7 +216,7 @@ class Pipeline:
     @property
     def backend(self) -> str:
         """What computes landmarks and models, for diagnostics."""
-        return f"landmarks: {self.settings.tracking.backend}; models: {self._graph.backend}"
+        return f"landmarks: {self.tracker.backend}; models: {self._graph.backend}"
 
     def apply(self, settings: PipelineSettings) -> None:
         """Takes over settings that may change while running; the others had their effect when this was made."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 
-from facial_coding_ros.inference import InferenceSettings, ModelError, open_session
+from facial_coding_ros.inference import InferenceSettings, ModelError, ModelFile, landmark_conversion, open_session
+from facial_coding_ros.inference.landmark_conversion import converted_network
 from facial_coding_ros.inference.landmark_graph import convert_landmark_network
-from facial_coding_ros.inference.landmarks import LandmarkNetwork, converted_network
+from facial_coding_ros.inference.landmarks import LandmarkNetwork
 from facial_coding_ros.inference.tflite import TfliteError, read_tflite
 from facial_coding_ros.models import share_folder
 from facial_coding_ros.tracking.mediapipe_graph import LOGIT_SCALE, MIDDLE_LOGIT, MediaPipeGraph
@@ -111,31 +116,98 @@ def test_more_faces_than_a_batch_holds(network: LandmarkNetwork, frames: list[tu
     assert small.locate(image, np.empty((0, 4), np.float32))[0].shape == (0, 478, 3)
 
 
-def test_nothing_but_the_answers_is_allocated(
-    network: LandmarkNetwork, frames: list[tuple[ImageArray, list[Square]]]
+def test_from_the_first_image_on_nothing_but_the_answers_is_allocated(
+    folder: Path, frames: list[tuple[ImageArray, list[Square]]]
 ) -> None:
     image, squares = frames[0]
-    four = rows(squares[:4])
-    network.locate(image, four)
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        meshes, presence = network.locate(image, four)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    answers = meshes.nbytes + presence.nbytes
-    # Two columns of one mesh while it is turned; a crop alone would be 110 KB, and its floats 442 KB.
-    assert peak - before < answers + 20_000
+    network = LandmarkNetwork.load(ONNX_RUNTIME, folder)
+    for count in (8, 3, 1):
+        some = rows((squares * 2)[:count])
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            meshes, presence = network.locate(image, some)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # Python's own small change; a crop alone would be 110 KB, and its floats 442 KB.
+        assert peak - before < meshes.nbytes + presence.nbytes + 3000
+    network.close()
 
 
-def test_converted_once_and_again_when_damaged(folder: Path, network: LandmarkNetwork) -> None:
-    path = converted_network(folder)
+def test_converted_once_and_again_when_damaged_or_made_otherwise(
+    folder: Path, network: LandmarkNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = converted_network(folder).path
     made = path.stat().st_mtime_ns
-    assert converted_network(folder) == path and path.stat().st_mtime_ns == made
+    assert converted_network(folder).path.stat().st_mtime_ns == made
     path.write_bytes(path.read_bytes()[:-100])
-    assert converted_network(folder) == path
+    assert converted_network(folder).path == path and "damaged" in caplog.text
     open_session(path, ONNX_RUNTIME).close()
+    card = path.with_suffix(".yaml")
+    said = yaml.safe_load(card.read_text())
+    assert said["largest_mean_difference_px"] < 0.05
+    card.write_text(yaml.safe_dump({**said, "converter_sha256": "another"}))
+    converted_network(folder)
+    assert yaml.safe_load(card.read_text()) == said
+
+
+def test_faces_of_the_clip_are_what_engines_are_compared_on(folder: Path, network: LandmarkNetwork) -> None:
+    faces = converted_network(folder).check_inputs({"faces": (192, 192, 3)}, 8)["faces"]
+    assert faces.shape == (8, 192, 192, 3) and 50 < faces.mean() < 200 and faces.max() > 200
+    assert network.session.run({"faces": faces})["presence"].min() > 10
+
+
+def test_a_network_that_differs_from_mediapipes_graph_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert = landmark_conversion.convert_landmark_network
+
+    def lips_backwards(source: bytes, maps: list[Any], iris_depth: list[Any]) -> bytes:
+        return convert(source, [maps[0][::-1], *maps[1:]], iris_depth)
+
+    monkeypatch.setattr(landmark_conversion, "convert_landmark_network", lips_backwards)
+    with pytest.raises(ModelError, match=r"differs from MediaPipe's own graph by \d.* 0\.3 is allowed") as caught:
+        converted_network(tmp_path)
+    assert "landmark_backend" in str(caught.value) and not list(tmp_path.iterdir())
+
+
+def test_where_it_cannot_be_kept_it_works_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("a file where the folder should be")
+    network = LandmarkNetwork.load(ONNX_RUNTIME, tmp_path / "file" / "models")
+    network.close()
+    assert "cannot be kept" in caplog.text and "converted again at the next start" in caplog.text
+
+
+def test_a_full_disk_and_two_nodes_at_once(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk. Each node has its network; only one of them can keep it."""
+    script = (
+        "import logging, resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from facial_coding_ros.inference import InferenceSettings\n"
+        "from facial_coding_ros.inference.landmarks import LandmarkNetwork\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "if sys.argv[2] == 'full':\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
+        "LandmarkNetwork.load(InferenceSettings(max_batch=1, backend='onnxruntime'), Path(sys.argv[1]))\n"
+    )
+    both = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path), disk], stderr=subprocess.PIPE, text=True)
+        for disk in ("full", "free", "free")
+    ]
+    full, *free = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0, 0], (full, free)
+    assert "cannot be kept ([Errno 27] File too large)" in full
+    assert not any("cannot be kept" in said for said in free)
+    assert not list(tmp_path.glob("*.part"))
+    assert ModelFile.read(tmp_path / "face_landmarks.onnx").name == "face_landmarks"
+
+
+def test_without_onnx_one_line_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ModelError, match=r"install onnx, or set tracking\.landmark_backend to 'mediapipe'") as caught:
+        converted_network(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:

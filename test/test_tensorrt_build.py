@@ -65,9 +65,9 @@ def test_fused_coding_graph_builds(tmp_path: Path) -> None:
 
 
 def test_converted_landmark_network_builds(tmp_path: Path) -> None:
-    from facial_coding_ros.inference.landmarks import converted_network
+    from facial_coding_ros.inference.landmark_conversion import converted_network
 
-    builds(converted_network(tmp_path).read_bytes(), "face_landmarks")
+    builds(converted_network(tmp_path).graph, "face_landmarks")
 
 
 def test_half_precision_keeps_inputs_and_outputs(tmp_path: Path) -> None:

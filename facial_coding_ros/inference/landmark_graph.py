@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from ..types import MESH_POINTS, SURFACE_POINTS
-from .engines import write_whole
 from .tflite import TfliteError, TfliteModel, TfliteOperation, read_tflite
 
 OPSET, IR_VERSION = 17, 8
@@ -44,30 +41,6 @@ def convert_landmark_network(source: bytes, maps: list[NDArray[Any]], iris_depth
     converter = _Converter(model)
     converter.convert()
     return converter.finish(maps, iris_depth)
-
-
-def write_landmark_network(source: Path, path: Path, maps: list[NDArray[Any]], iris_depth: list[NDArray[Any]]) -> None:
-    """Writes NAME.onnx and its card. Raises TfliteError, OSError, or ImportError without the onnx package."""
-    content = source.read_bytes()
-    graph = convert_landmark_network(content, maps, iris_depth)
-    card = {
-        "name": path.stem,
-        "kind": "face landmarks",
-        "what": "MediaPipe's face landmark network with attention, converted on this machine from its wheel.",
-        "licence": "Apache-2.0, as MediaPipe",
-        "source_sha256": hashlib.sha256(content).hexdigest(),
-        "inputs": {INPUT: f"(n, {SIDE}, {SIDE}, 3) float32, RGB 0..255, a turned square around each face"},
-        "outputs": {
-            MESH: f"(n, {MESH_POINTS}, 3) float32, pixels of the input",
-            PRESENCE: "(n, 1) float32, logit of a face",
-        },
-        # In proportion to the input: half a pixel of 192 at the worst point.
-        "tolerance": 2.5e-3,
-        "sha256": hashlib.sha256(graph).hexdigest(),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, graph)
-    write_whole(path.with_suffix(".yaml"), yaml.safe_dump(card, sort_keys=False, width=110).encode())
 
 
 class _Converter:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..types import Face, Frame, Region
 from .settings import TrackingSettings, TrackingStatistics
 from .visibility import visibility_codes
+
+if TYPE_CHECKING:
+    from ..inference import InferenceSettings
 
 __all__ = ["Tracker", "TrackingSettings", "TrackingStatistics", "make_tracker", "visibility_codes"]
 
@@ -22,6 +25,10 @@ class Tracker(Protocol):
 
     @property
     def statistics(self) -> TrackingStatistics: ...
+
+    @property
+    def backend(self) -> str:
+        """What computes landmarks, in words."""
 
     @property
     def face_ids(self) -> tuple[str, ...]:
@@ -49,12 +56,15 @@ class Tracker(Protocol):
         """Frees the networks."""
 
 
-def make_tracker(settings: TrackingSettings) -> Tracker:
+def make_tracker(settings: TrackingSettings, inference: InferenceSettings | None = None) -> Tracker:
     """The tracker of the chosen backend.
 
+    inference: what computes the landmark network where landmark_backend is 'onnx'.
     Raises ImportError when MediaPipe cannot be loaded, FileNotFoundError or ValueError with one line for a task file
-    that is missing or no good.
+    that is missing or no good, for settings that do not fit together, and for a landmark network that cannot be had.
     """
+    if settings.backend == "tasks" and settings.landmark_backend == "onnx":
+        raise ValueError("tracking.landmark_backend is 'onnx'; that needs tracking.backend 'mediapipe'")
     from ..datasets.ict import IctFaces
     from .mediapipe_graph import MediaPipeGraph
     from .pose import PoseEstimator
@@ -69,6 +79,10 @@ def make_tracker(settings: TrackingSettings) -> Tracker:
         source = TaskLandmarker(
             settings.task_file, pose, faces=settings.max_faces, detection_score=settings.detection_score
         )
+    elif settings.landmark_backend == "onnx":
+        from .onnx_landmarks import OnnxLandmarks
+
+        source = OnnxLandmarks(inference, detection_score=settings.detection_score)
     else:
         lanes = settings.lanes or min(os.cpu_count() or 1, 4, settings.max_faces)
         source = MediaPipeGraph(detection_score=settings.detection_score, lanes=lanes)

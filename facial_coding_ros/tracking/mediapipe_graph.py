@@ -104,11 +104,12 @@ def _graph_text(lanes: int, detection_score: float) -> str:
 class MediaPipeGraph:
     """Detections and landmarks of one image; keeps nothing from image to image.
 
-    detection_score: least score of a detection. lanes: landmark networks side by side.
+    detection_score: least score of a detection. lanes: landmark networks side by side; with 0 only the detector works.
     Raises ImportError when MediaPipe is missing or has no Python graphs.
     """
 
     detects_always = False
+    backend = "MediaPipe on the CPU"
 
     def __init__(self, *, detection_score: float = 0.5, lanes: int = 2) -> None:
         # MediaPipe's native log begins when it is loaded; 2 leaves its errors. A value of the user's stays.
@@ -129,7 +130,7 @@ class MediaPipeGraph:
         self._create, self._get, self._rect = packet_creator, packet_getter, rect_pb2.NormalizedRect
         self._image_format = mediapipe.ImageFormat.SRGB
         resource_util.set_resource_dir(os.path.dirname(os.path.dirname(mediapipe.__file__)))
-        self._order, self._irises, self._iris_depth = _order_of_mesh(*_refinement_maps())
+        self._order, self._irises, self._iris_depth = _order_of_mesh(*refinement_maps())
         self._lanes = lanes
         self._time = 0
         self._packets: dict[str, list[Any]] = {}
@@ -156,7 +157,7 @@ class MediaPipeGraph:
         if detect:
             self._time += 1
             self._graph.add_packet_to_input_stream("detector_image", packet.at(self._time))
-        used = [i for i, square in enumerate(squares) if _sensible(square, width, height)]
+        used = [i for i, square in enumerate(squares) if sensible(square, width, height)]
         for turn, index in enumerate(used):
             lane = turn % self._lanes
             self._time += lane == 0
@@ -232,10 +233,10 @@ class MediaPipeGraph:
         mesh = values[self._order]
         depths = values[self._iris_depth]
         mesh[self._irises, 2] = np.add.reduce(depths, 1, keepdims=True) / depths.shape[1]
-        return Landmarks(_to_image(mesh, square), _presence(float(values[-1])))
+        return Landmarks(_to_image(mesh, square), presence(float(values[-1])))
 
 
-def _presence(logit: float) -> float:
+def presence(logit: float) -> float:
     """The network's own answer to "is this a face" as a probability that means something.
 
     Its logit is far too sure of itself: letters and clouds reach 9, good faces lie at 20 to 35, small, blurred or dark
@@ -253,7 +254,8 @@ def _to_image(mesh: FloatArray, square: Square) -> FloatArray:
     return mesh @ turn + shift
 
 
-def _sensible(square: Square, width: int, height: int) -> bool:
+def sensible(square: Square, width: int, height: int) -> bool:
+    """Whether a face can be sought in a square: it is neither tiny nor huge nor far outside."""
     return (
         4 <= square.side <= 8 * max(width, height)
         and -square.side < square.x < width + square.side
@@ -275,7 +277,7 @@ def _order_of_mesh(
     return order, np.stack(maps[-2:]), 3 * np.stack(iris_depth) + 2
 
 
-def _refinement_maps() -> tuple[list[np.ndarray], list[np.ndarray]]:
+def refinement_maps() -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Which mesh points each refined part replaces, and whose depth the irises take; from MediaPipe's own graph."""
     from google.protobuf import text_format
     from mediapipe.calculators.util import landmarks_refinement_calculator_pb2

@@ -16,6 +16,12 @@ class TrackingSettings(Settings):
         "what finds faces and landmarks: the models in MediaPipe's wheel, or a FaceLandmarker task file",
         choices=("mediapipe", "tasks"),
     )
+    landmark_backend: str = option(
+        "mediapipe",
+        "what computes the landmarks of the backend 'mediapipe': its own graph, quickest for few faces on a CPU, or "
+        "the same network as ONNX: all faces in one batch, where inference.backend says",
+        choices=("mediapipe", "onnx"),
+    )
     task_file: str = option("", "path of face_landmarker.task, for the backend 'tasks'")
     max_faces: int = option(
         8, "faces followed at once; of more, the nearest and longest followed stay", low=1, high=64, live=True
@@ -50,7 +56,7 @@ class TrackingSettings(Settings):
         60.0, "how fast the cut-off rises with speed: Hz per face width a second", low=0.0, high=1000.0, live=True
     )
     lanes: int = option(
-        0, "landmark networks that run side by side, about 30 MiB each; 0: one per core, at most 4", low=0, high=16
+        0, "MediaPipe's landmark networks side by side, about 30 MiB each; 0: one per core, at most 4", low=0, high=16
     )
     id_seed: int = option(
         0, "start of the sequence of face ids; 0: another one at each start, so that ids differ over restarts", low=0

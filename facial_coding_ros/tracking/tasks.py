@@ -33,6 +33,7 @@ class TaskLandmarker:
     """
 
     detects_always = True
+    backend = "MediaPipe Tasks on the CPU"
 
     def __init__(self, task_file: str, pose: PoseEstimator, *, faces: int, detection_score: float = 0.5) -> None:
         path = Path(task_file).expanduser()

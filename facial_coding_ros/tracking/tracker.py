@@ -31,9 +31,15 @@ TILE = 0.5
 
 
 class LandmarkSource(Protocol):
-    """A backend: finds landmarks, keeps no identities. detects_always: detections cost it nothing."""
+    """A backend: finds landmarks, keeps no identities.
+
+    detects_always: detections cost it nothing. backend: what computes landmarks, in words.
+    """
 
     detects_always: bool
+
+    @property
+    def backend(self) -> str: ...
 
     def process(
         self, image: ImageArray, squares: list[Square], detect: bool
@@ -59,6 +65,11 @@ class FaceTracker:
         self._detected_ns: int | None = None
         self._turn = 0
         self._counts: Counter[str] = Counter()
+
+    @property
+    def backend(self) -> str:
+        """What computes landmarks, in words."""
+        return self._source.backend
 
     @property
     def statistics(self) -> TrackingStatistics:
