@@ -16,8 +16,10 @@ from typing import Any
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from facial_coding_ros.image.bags import Bag
 from facial_coding_ros.image.conversion import fill_compressed, fill_image
 from facial_coding_ros.image.sources import open_source
 from facial_coding_ros.nodes.messages import header_of
@@ -160,6 +162,38 @@ class Camera:
     def close(self) -> None:
         self._client.node.destroy_publisher(self.publisher)
         self._client.node.destroy_publisher(self.infos)
+
+
+class BagPlayer:
+    """A topic of a bag as `ros2 bag play --clock` sends it: the recorded bytes, and /clock with the recorder's time."""
+
+    def __init__(self, client: Client, bag: Bag, topic: str, to: str) -> None:
+        self._client = client
+        self._messages = bag.messages((topic,), _fail)
+        kind = Image if next(t.type for t in bag.topics if t.name == topic).endswith("/Image") else CompressedImage
+        qos = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
+        self.publisher = client.node.create_publisher(kind, to, qos)
+        self.clock = client.node.create_publisher(Clock, "/clock", 10)
+
+    def tell_time(self, now_ns: int) -> None:
+        message = Clock()
+        message.clock.sec, message.clock.nanosec = divmod(now_ns, 10**9)
+        self.clock.publish(message)
+
+    def step(self) -> int:
+        """Sends the next message at its time of recording; that time, 0 when there is none."""
+        for _, recorded_ns, raw in self._messages:
+            self._send(recorded_ns, raw)
+            return recorded_ns
+        return 0
+
+    def _send(self, recorded_ns: int, raw: bytes) -> None:
+        self.tell_time(recorded_ns)
+        self.publisher.publish(raw)
+
+
+def _fail(problem: str) -> None:
+    raise AssertionError(problem)
 
 
 def images_of(path: Path, count: int = 40) -> list[ImageArray]:

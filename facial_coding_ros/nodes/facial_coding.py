@@ -62,7 +62,7 @@ class FacialCodingNode(LifecycleNode):
             )
             self.declare_parameter(name, default, descriptor)
         self.add_on_set_parameters_callback(self._on_set_parameters)
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # a stalled camera or a paused bag stops ROS time
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused bag stops ROS time
         self._lock = threading.Lock()
         self._settings = NodeSettings()
         self._pipeline: Pipeline | None = None
@@ -71,7 +71,7 @@ class FacialCodingNode(LifecycleNode):
         self._humans: Humans | None = None
         self._watch_timers: list[Timer] = []
         self._subscriptions_of_input: list[Subscription[Any]] = []
-        self._watch = InputWatch()
+        self._watch = InputWatch(self.get_clock())
         self._camera: CameraIntrinsics | None = None
         self._stalled = False
         self._frames = self._processed = self._refused = self._faces = 0
@@ -84,7 +84,7 @@ class FacialCodingNode(LifecycleNode):
         try:
             self._settings = parameters.build(self._parameter_values())
             self._pipeline = Pipeline(self._settings.pipeline, background=True)
-        except (ValueError, FileNotFoundError) as error:
+        except (ValueError, ImportError, OSError) as error:
             self.get_logger().error(f"not configured: {error}")
             return TransitionCallbackReturn.FAILURE
         self._codes = self.create_publisher(FaceCodeArray, "~/face_codes", RELIABLE)
@@ -101,7 +101,7 @@ class FacialCodingNode(LifecycleNode):
         self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined)
         self._neutral_services = NeutralServices(self, self._pipeline, self._lock)
         self._became_ready = BecameReady()
-        self._watch, self._stalled, self._camera = InputWatch(), False, None
+        self._watch, self._stalled, self._camera = InputWatch(self.get_clock()), False, None
         self._last_warning = time.monotonic()
         self._worker = LatestWorker(self._work, "facial_coding")
         self._subscribe_input()

@@ -5,23 +5,42 @@ from __future__ import annotations
 import time
 from collections import deque
 
+from rclpy.clock import Clock, ROSClock
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 
 class InputWatch:
-    """Arrival of images, by the steady clock: a stalled camera has no stamps to measure by."""
+    """Arrival of images, by the steady clock: a stalled camera has no stamps to measure by.
 
-    def __init__(self) -> None:
+    Where time is simulated (`clock` follows /clock), an image is only as old as simulated time says: while that stands
+    still or goes slowly, as in a bag that was paused, no image is due.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._arrivals: deque[float] = deque(maxlen=120)
         self._since = time.monotonic()
+        self._simulated_since_ns = self._simulated_ns()
 
     def arrived(self) -> None:
         self._arrivals.append(time.monotonic())
+        self._simulated_since_ns = self._simulated_ns()
 
     def age_s(self) -> float:
         """Seconds since the last image, or since the start when there was none."""
-        return time.monotonic() - (self._arrivals[-1] if self._arrivals else self._since)
+        age_s = time.monotonic() - (self._arrivals[-1] if self._arrivals else self._since)
+        now_ns = self._simulated_ns()
+        if not now_ns:
+            return age_s
+        # A bag that starts again sets the clock back.
+        self._simulated_since_ns = min(self._simulated_since_ns, now_ns)
+        return min(age_s, (now_ns - self._simulated_since_ns) / 1e9)
+
+    def _simulated_ns(self) -> int:
+        """0 where time is not simulated, or nobody has said yet what time it is."""
+        simulated = isinstance(self._clock, ROSClock) and self._clock.ros_time_is_active
+        return int(self._clock.now().nanoseconds) if simulated else 0
 
     def rate_hz(self) -> float:
         """Images per second over the last two seconds."""
