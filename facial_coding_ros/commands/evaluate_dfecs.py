@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from ..cli import UserError
 from ..coding.dfecs import DfecsSettings, ModelError, studies
-from ..coding.dfecs.baselines import pca_units, project, reconstruct
-from ..coding.dfecs.measures import variance_explained, variance_explained_by_length
+from ..coding.dfecs.baselines import best_units, facs_units, pca_units, project, reconstruct
+from ..coding.dfecs.comparison import FORMS, HEADERS, TRACKED_HEADER, AcrossSettings, Units, equal_terms
 from ..coding.dfecs.model import DFECS
 from ..coding.dfecs.muscles import INTERPRETABLE_SCORE, read
 from ..coding.dfecs.pictures import embedded, gallery, png, reconstructions
@@ -35,8 +35,17 @@ from ..datasets.tracked_motions import rendered_intensities
 from ..types import FloatArray
 
 TABLES = (
-    "model", "settings", "parts", "counts", "score", "number", "ablations", "tracked", "keypoints", "subjects",
+    "model", "settings", "length", "training", "parts", "sparsity", "counts", "score", "tracked", "number", "ablations",
+    "keypoints", "subjects",
 )  # fmt: skip
+TITLES = {
+    "settings": "From setting to setting, 16 AUs, people who were not in training, first form",
+    "length": "From setting to setting, 16 AUs, people who were not in training, by length",
+    "training": "On the motions of training",
+    "parts": "By face part, from a setting to itself",
+    "sparsity": "Sparsity, and all at the same sparsity, from a setting to itself",
+    "counts": "AUs of 16 that pass the muscle score",
+}
 PICTURES = {"model": ("gallery", "reconstructions")}
 ATOMS = {"jaw": 4, "right_eye_brow": 8, "left_eye_brow": 8, "nose": 6, "mouth": 10}
 
@@ -68,8 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
             answers = read_ratings(Path(arguments.ratings))
             print(f"{len(answers)} motions, {len(answers[0])} raters, Fleiss' kappa {fleiss_kappa(answers):.3f}")
             return 0
-        judge = _Judge(arguments)
-        judge.model(DFECS.load(arguments.model), arguments.data)
+        judge = _Judge(arguments, DFECS.load(arguments.model))
+        judge.show(arguments.data)
         for name in tqdm([n for n in STUDIES if n in arguments.studies], desc="studies", leave=False):
             judge.study(name)
     except (MotionError, ModelError, FileNotFoundError, ValueError) as error:
@@ -81,28 +90,44 @@ def run(arguments: argparse.Namespace) -> int:
 class _Judge:
     """Runs studies; after each, the figures so far are in DIR/results.json and on the page."""
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
+    def __init__(self, arguments: argparse.Namespace, model: DFECS) -> None:
+        self._model = model
         self._arguments, self._folder = arguments, Path(arguments.out)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._plan = studies.Plan(arguments.seeds, arguments.people, ATOMS)
         kept = self._folder / "results.json"
         self._results: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
 
-    def model(self, model: DFECS, data: Sequence[str]) -> None:
-        """The AUs of a model, the sheet for raters, and how well it explains data."""
+    def show(self, data: Sequence[str]) -> None:
+        """The AUs of the model, the sheet for raters, and how well it explains data."""
+        model = self._model
         readings = [read(unit) for unit in model.components_]
         titles = [f"dfecs_{i:02d} {r.name} [{r.score:.2f}]" for i, r in enumerate(readings)]
         self._picture("gallery", gallery(model.components_, titles))
         self._reconstructions(model)
         write_sheet(self._folder / "rating_sheet.html", model.components_)
         passing = sum(r.score >= INTERPRETABLE_SCORE for r in readings)
-        rows = [["AUs that pass the muscle score", f"{passing} of {len(readings)}", "", ""]]
+        rows = [["AUs that pass the muscle score", f"{passing} of {len(readings)}", "", "", "", ""]]
+        if data:
+            others = self._of_face_model()
         for spec in data:
-            x = open_data(spec, 2000).kpm
-            made = model.inverse_transform(model.transform(x))
-            figures = (variance_explained(x, made), variance_explained_by_length(x, made))
-            rows.append([spec, str(len(x)), *(f"{figure:.1f}" for figure in figures)])
-        self._keep("model", "The model", ("", "number", "first form", "by length"), rows)
+            x = open_data(spec, 2000).kpm.astype(np.float64)
+            made = [model.inverse_transform(model.transform(x)), *(units.reconstruct(x) for units in others.values())]
+            figures = [" / ".join(f"{measure(x, one):.1f}" for measure in FORMS.values()) for one in made]
+            rows.append([spec, str(len(x)), *figures])
+        header = ("", "number", "own codes", "optimal codes", "PCA of ICT faces", "KPM-FACS")
+        self._keep("model", "The model, variance explained in the first form / by length", header, rows)
+
+    def _of_face_model(self) -> dict[str, Units]:
+        """The model, and as many PCA and KPM-FACS AUs that no tracked motion was used for."""
+        few = dataclasses.replace(self._plan, people=max(1, self._plan.people // len(SETTINGS)))
+        x = np.concatenate([few.sample(name, 1000).motions.kpm for name in SETTINGS]).astype(np.float64)
+        count = len(self._model.components_)
+        return {
+            "DFECS, the model": Units(self._model.components_),
+            "PCA": Units(pca_units(x, count), positive=False),
+            "KPM-FACS, 1 subject": Units(best_units(x[:: max(1, len(x) // 500)], facs_units(1)[1], count)),
+        }
 
     def _reconstructions(self, model: DFECS) -> None:
         """Five motions of new people, from the strongest to the median one."""
@@ -126,11 +151,8 @@ class _Judge:
         self._write()
 
     def _settings(self) -> None:
-        rows, parts, counts = studies.across_settings(self._plan)
-        self._keep("settings", "From setting to setting, 16 AUs", studies.CROSS_HEADER, rows)
-        self._keep("parts", "By face part, DFECS with optimal codes / PCA", ("setting", *studies.PARTS_68), parts)
-        header = ("setting", "DFECS, by seed", "PCA, the better sign, by seed")
-        self._keep("counts", "AUs of 16 that pass the muscle score", header, counts)
+        for key, rows in AcrossSettings(self._plan).run().items():
+            self._keep(key, TITLES[key], HEADERS[key], rows)
 
     def _score(self) -> None:
         rows = studies.how_often_passes(self._plan)
@@ -152,20 +174,16 @@ class _Judge:
 
     def _tracked(self) -> None:
         motions, labels = self._rendered()
-        people = np.unique(motions.person)
-        train = np.isin(motions.person, np.random.default_rng(0).permutation(people)[: len(people) // 2])
-        rows = studies.equal_terms(
-            motions.kpm[train], motions.kpm[~train], self._plan, labels[train], self._arguments.seeds
-        )
+        given = self._of_face_model()
+        rows = equal_terms(motions, labels, self._plan, given)
         title = (
-            f"As the tracker sees them: {int(train.sum())} motions in training, {int((~train).sum())} of other people "
-            "in test"
+            f"As the tracker sees them: {len(motions)} motions of {motions.people} people; each half of the people "
+            "judged by what was learnt from the other half"
         )
-        header = ("AUs", "optimal codes", "by length", "LARS, 2 active", "4 active", "6 active", "pass")
-        self._keep("tracked", title, header, rows)
+        self._keep("tracked", title, TRACKED_HEADER, rows)
 
     def _subjects(self) -> None:
-        tracked = self._rendered()[0].kpm if self._arguments.renders else None
+        tracked = self._rendered()[0].kpm[::4] if self._arguments.renders else None
         header = ("subjects", *SETTINGS, *(("as the tracker sees them",) if self._arguments.renders else ()))
         rows = studies.facs_of_many_subjects(self._plan, tracked)
         self._keep("subjects", "Open question 2: KPM-FACS AUs of one and of many subjects", header, rows)
@@ -188,8 +206,9 @@ class _Judge:
         report.text(
             f"Settings {', '.join(SETTINGS)}: {self._plan.people} people x {self._plan.each} motions in training, "
             f"as many other people in test; mean ± standard deviation over {self._plan.seeds} seeds. Variance "
-            "explained in percent, first form unless it says by length; the two do not compare. PCA's codes are "
-            "unconstrained, all others non-negative."
+            "explained in percent, first form unless it says by length; the two do not compare. Codes are optimal "
+            "ones where nothing else is said: PCA's unconstrained, all others non-negative. Own codes: with DFECS's L1 "
+            "weight, as the node's. The studies of number, ablations and keypoints: one seed."
         )
         for key in TABLES:
             if key in self._results:

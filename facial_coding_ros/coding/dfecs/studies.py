@@ -15,7 +15,7 @@ from ...datasets.motions import EYE_DISTANCE
 from ...keypoints import MESH_TO_68, RegistrationSettings
 from . import baselines
 from .layout import LAYOUT_68, PARTS_68, Layout
-from .measures import active_units, sparsity_of, variance_explained, variance_explained_by_length
+from .measures import variance_explained
 from .model import DFECS
 from .muscles import INTERPRETABLE_SCORE, read, read_either_way
 from .sparse_codes import Array
@@ -56,59 +56,6 @@ def score(value: Sequence[float]) -> str:
 def interpretable_count(units: ArrayLike, signed: bool = True) -> int:
     reading = read if signed else read_either_way
     return sum(reading(unit).score >= INTERPRETABLE_SCORE for unit in np.asarray(units))
-
-
-CROSS_HEADER = (
-    "trained on", "tested on", "DFECS", "DFECS, optimal codes", "PCA", "difference", "DFECS by length", "PCA by length",
-    "KPM-FACS", "training", "active AUs", "zero codes",
-)  # fmt: skip
-
-
-def across_settings(plan: Plan) -> tuple[Rows, Rows, Rows]:
-    """Every setting to every other, on new people. Rows of the comparison, of the parts, of interpretability."""
-    results: dict[tuple[str, str], list[list[float]]] = {}
-    parts: dict[str, list[dict[str, float]]] = {}
-    counts: dict[str, list[tuple[int, int]]] = {}
-    columns = [(name, LAYOUT_68.columns(name)) for name in PARTS_68]
-    facs = baselines.facs_units(1)[1]
-    for seed in range(plan.seeds):
-        tests = {name: plan.sample(name, 2000 + seed).motions.kpm.astype(np.float64) for name in SETTINGS}
-        for name in SETTINGS:
-            x = plan.sample(name, 1000 + seed).motions.kpm
-            model = plan.model(seed).fit(x)
-            axes = baselines.pca_units(x, UNITS)
-            facs16 = baselines.best_units(x[::20], facs, UNITS)
-            counts.setdefault(name, []).append(
-                (interpretable_count(model.components_), interpretable_count(axes, signed=False))
-            )
-            for other, test in tests.items():
-                codes = model.transform(test)
-                made, by_axes = codes @ model.components_, baselines.project(test, axes)
-                best = baselines.reconstruct(test, model.components_)
-                results.setdefault((name, other), []).append([
-                    variance_explained(test, made),
-                    variance_explained(test, best),
-                    variance_explained(test, by_axes),
-                    variance_explained(test, best) - variance_explained(test, by_axes),
-                    variance_explained_by_length(test, best),
-                    variance_explained_by_length(test, by_axes),
-                    variance_explained(test, baselines.reconstruct(test, facs16)),
-                    model.variance_explained_,
-                    active_units(codes),
-                    100 * sparsity_of(codes),
-                ])  # fmt: skip
-                if other == name:
-                    parts.setdefault(name, []).append(
-                        baselines.by_part(test, best, columns)
-                        | {f"{k} (PCA)": v for k, v in baselines.by_part(test, by_axes, columns).items()}
-                    )
-    rows = [[*pair, *(score(column) for column in zip(*values, strict=True))] for pair, values in results.items()]
-    part_rows = [
-        [name, *(f"{score([p[k] for p in found])} / {score([p[f'{k} (PCA)'] for p in found])}" for k in PARTS_68)]
-        for name, found in parts.items()
-    ]
-    count_rows = [[n, ", ".join(str(a) for a, _ in c), ", ".join(str(b) for _, b in c)] for n, c in counts.items()]
-    return rows, part_rows, count_rows
 
 
 def by_number(plan: Plan, numbers: Sequence[int] = (4, 8, 12, 16, 20, 24)) -> Rows:
@@ -227,42 +174,13 @@ def facs_of_many_subjects(plan: Plan, tracked: ArrayLike | None) -> Rows:
         sets["seen by the tracker"] = np.asarray(tracked)
     rows = []
     for subjects in (1, 3, 10, 100):
-        units = [baselines.facs_units(subjects, seed)[1] for seed in range(5)]
+        units = [baselines.facs_units(subjects, seed, EXACT)[1] for seed in range(5)]
         rows.append(
             [
                 str(subjects),
                 *(score([variance_explained(x, baselines.reconstruct(x, u)) for u in units]) for x in sets.values()),
             ]
         )
-    return rows
-
-
-def equal_terms(x: ArrayLike, test: ArrayLike, plan: Plan, intensities: ArrayLike | None, seeds: int) -> Rows:
-    """DFECS, PCA and KPM-FACS AUs at the same number and the same sparsity, on motions as the tracker reports them.
-
-    intensities: (n, units) of the training motions; with them, also KPM-FACS AUs as the tracker shows them, which need
-    labels. Columns: optimal codes in both forms, then LARS paths with 2, 4 and 6 active AUs (first form).
-    """
-    x, test = np.asarray(x, np.float64), np.asarray(test, np.float64)
-    some = test[:: max(1, len(test) // 500)]
-    candidates: dict[str, list[tuple[Array, bool]]] = {
-        "DFECS": [(plan.model(seed).fit(x).components_, True) for seed in range(seeds)],
-        "PCA": [(baselines.pca_units(x, UNITS), False)],
-        "KPM-FACS, 1 subject": [(baselines.best_units(x[::4], baselines.facs_units(1)[1], UNITS), True)],
-        "KPM-FACS, 100 subjects": [(baselines.best_units(x[::4], baselines.facs_units(100)[1], UNITS), True)],
-    }
-    if intensities is not None:
-        tracked = baselines.tracked_facs_units(x, intensities)
-        candidates["KPM-FACS through the tracker (labels)"] = [(baselines.best_units(x[::4], tracked, UNITS), True)]
-    rows = []
-    for name, models in candidates.items():
-        figures = []
-        for units, positive in models:
-            made = baselines.reconstruct(test, units) if positive else baselines.project(test, units)
-            paths = [variance_explained(some, baselines.lars(some, units, k, positive)) for k in (2, 4, 6)]
-            figures.append([variance_explained(test, made), variance_explained_by_length(test, made), *paths])
-        count = ", ".join(str(interpretable_count(units, positive)) for units, positive in models)
-        rows.append([name, *(score(column) for column in zip(*figures, strict=True)), count])
     return rows
 
 
