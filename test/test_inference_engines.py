@@ -85,13 +85,27 @@ def test_a_newer_engine_replaces_the_stale_one(tmp_path: Path) -> None:
     assert cache.load(newer.key) == newer and len(cache.entries()) == 3
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_read_only_cache_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    tmp_path.chmod(0o500)
-    cache = EngineCache(tmp_path)
-    with cache.one_builder():
-        assert cache.store(ENGINE) is None
-    assert "cannot be kept" in caplog.text
+def test_read_only_cache_is_a_warning(tmp_path: Path) -> None:
+    """In a process of its own, which gives up being root: root may write everywhere."""
+    script = (
+        "import os, sys\n"
+        "from test.test_inference_engines import ENGINE\n"
+        "from facial_coding_ros.inference.engines import EngineCache\n"
+        "os.chdir(sys.argv[1])\n"
+        "os.chmod('.', 0o555)\n"
+        "if os.geteuid() == 0:\n"
+        "    os.setuid(65534)\n"
+        "cache = EngineCache('.')\n"
+        "with cache.one_builder():\n"
+        "    sys.exit(cache.store(ENGINE) is not None)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=Path(__file__).parents[1], capture_output=True, text=True
+    )
+    tmp_path.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    assert "cache folder cannot be written" in done.stderr and "cannot be kept ([Errno 13]" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_cache_that_is_no_folder_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

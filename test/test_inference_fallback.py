@@ -17,9 +17,14 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from facial_coding_ros.coding.dfecs import DfecsEncoder
+from facial_coding_ros.coding.facs import FacsEstimator
+from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
 from facial_coding_ros.inference import InferenceSettings, ModelError, open_session, tensorrt_backend
+from facial_coding_ros.inference.coding_graph import CodingGraph
 from facial_coding_ros.inference.engines import EngineCache
 from facial_coding_ros.inference.gpu import GpuError
+from facial_coding_ros.inference.landmarks import LandmarkNetwork
 from facial_coding_ros.inference.tensorrt_library import TensorRtError
 
 from .test_inference_session import write_model
@@ -204,7 +209,7 @@ def test_half_precision_that_differs_gives_way(tmp_path: Path, use: Any, caplog:
         session = open_session(path, settings(tmp_path, precision="fp16"))
         assert ", fp32, on stand-in SM87 (the fp16 engine of TensorRT 10.3.0 differs" in session.backend
     assert library.builds == ["fp16", "fp32"]  # the refusal is remembered
-    assert "times what the model allows (0.01)" in caplog.text
+    assert "times what the model's card allows" in caplog.text
 
 
 def test_half_precision_is_used_where_it_is_good_enough(tmp_path: Path, use: Any) -> None:
@@ -264,3 +269,49 @@ def test_an_unwritable_cache_does_not_stop_anything(tmp_path: Path, use: Any, ca
     session = open_session(write_model(tmp_path), settings(tmp_path))
     assert session.backend.startswith("TensorRT")
     assert "cannot be kept" in caplog.text
+
+
+def test_more_faces_than_engines_were_built_for(tmp_path: Path, use: Any) -> None:
+    """tracking.max_faces may be raised while running."""
+    use(StandInLibrary())
+    path = write_model(tmp_path)
+    session = open_session(path, settings(tmp_path, max_batch=2))
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    expected = open_session(path, InferenceSettings(backend="onnxruntime")).run({"x": x})
+    for name, answer in session.run({"x": x}).items():
+        np.testing.assert_allclose(answer, expected[name], atol=1e-6)
+
+
+def test_more_faces_than_the_coding_engine_was_built_for(tmp_path: Path, use: Any) -> None:
+    dfecs, facs, perceptual = DfecsEncoder.load(), FacsEstimator.load(), PerceptualCoder()
+    coders = {"dfecs": dfecs, "facs": facs, "perceptual_m2": perceptual, "perceptual_expression": perceptual.classifier}
+    rng = np.random.default_rng(3)
+    given = {
+        name: {t.name: rng.normal(0, 0.2, (5, *t.shape)).astype(np.float32) for t in coders[name].session.inputs}
+        for name in ("dfecs", "facs", "perceptual_m2")
+    }
+    expected = CodingGraph(coders, InferenceSettings(backend="onnxruntime")).run(given)
+    use(StandInLibrary())
+    graph = CodingGraph(coders, settings(tmp_path, max_batch=2))
+    assert graph.backend.startswith("TensorRT")
+    graph.warm_up(1, 2)
+    for name, answers in graph.run(given).items():
+        for key, answer in answers.items():
+            np.testing.assert_allclose(answer, expected[name][key], atol=1e-5)
+
+
+def test_landmarks_by_tensorrt_are_checked_on_faces_and_may_give_way(
+    tmp_path: Path, use: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the tracker gets with landmark_backend 'onnx' on a GPU; one pixel off is too much."""
+    image = np.full((480, 640, 3), 90, np.uint8)
+    squares = np.array([[320, 240, 200 + 10 * i, 0.1 * i] for i in range(3)], np.float32)
+    exact = LandmarkNetwork.load(InferenceSettings(backend="onnxruntime"), tmp_path).locate(image, squares)
+    for moved, backend in ((0.0, "TensorRT 10.3.0, fp32, on stand-in SM87"), (1.0, "ONNX Runtime ")):
+        use(StandInLibrary(full=moved, version=f"10.{3 + int(moved)}.0"))
+        network = LandmarkNetwork.load(settings(tmp_path, max_batch=2), tmp_path)
+        assert network.backend.startswith(backend)
+        for found, expected in zip(network.locate(image, squares), exact, strict=True):
+            np.testing.assert_allclose(found, expected, atol=2e-3)
+        network.close()
+    assert "differs from ONNX Runtime" in caplog.text

@@ -13,7 +13,7 @@ from facial_coding_ros.inference import InferenceSettings, ModelError, ModelFile
 from facial_coding_ros.inference.fusion import Part, coding_parts, fuse, is_current
 from facial_coding_ros.models import share_folder
 
-from .test_inference_session import write_model
+from .test_inference_session import write_card, write_model
 
 ONNX_RUNTIME = InferenceSettings(backend="onnxruntime")
 
@@ -48,6 +48,26 @@ def test_inputs_are_shared_and_outputs_passed_on(tmp_path: Path) -> None:
     answers = both.run({"x": np.ones((2, 3), np.float32)})
     assert answers["one.y"].tolist() == answers["two.y"].tolist() == [[3.5, 1.5]] * 2
     assert not is_current(both.model, [Part(one), Part(replace(two, sha256="0"))])
+
+
+def test_an_output_may_differ_as_much_as_what_it_is_made_from(tmp_path: Path) -> None:
+    import onnx
+
+    loose = ModelFile.read(write_model(tmp_path, "loose", tolerance={"y": 0.01}))
+    helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["y"], ["end"])],
+        "then",
+        [helper.make_tensor_value_info("y", FLOAT, ["n", 2])],
+        [helper.make_tensor_value_info("end", FLOAT, ["n", 2])],
+    )
+    path = tmp_path / "then.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+    write_card(path, inputs={"y": "(n, 2)"}, outputs={"end": "(n, 2)"}, tolerance=0.002)
+    fuse([Part(loose), Part(ModelFile.read(path), {"y": "loose.y"})], tmp_path / "both.onnx")
+    both = ModelFile.read(tmp_path / "both.onnx")
+    allowed = {name: both.tolerance(name) for name in ("loose.y", "loose.doubled", "then.end")}
+    assert allowed == {"loose.y": 0.01, "loose.doubled": 0.001, "then.end": 0.01}
 
 
 def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_expected_form(tmp_path: Path) -> None:
 def test_tolerance_and_check_inputs(tmp_path: Path) -> None:
     path = write_model(tmp_path, tolerance=0.01)
     model = ModelFile.read(path)
-    assert model.tolerance == 0.01
+    assert model.tolerance("y") == 0.01
     noise = model.check_inputs({"x": (3,)}, 4)["x"]
     assert noise.shape == (4, 3) and np.array_equal(noise, model.check_inputs({"x": (3,)}, 4)["x"])
     np.savez(tmp_path / "small_check.npz", x=np.arange(6, dtype=np.float32).reshape(2, 3))
@@ -180,4 +180,6 @@ def test_tolerance_and_check_inputs(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"small_check.npz: x has shape \(2, 5\)"):
         model.check_inputs({"x": (3,)}, 3)
     with pytest.raises(ModelError, match="tolerance is -1"):
-        _ = ModelFile.read(write_model(tmp_path, tolerance=-1)).tolerance
+        ModelFile.read(write_model(tmp_path, tolerance=-1)).tolerance("y")
+    by_output = ModelFile.read(write_model(tmp_path, tolerance={"y": 0.02}))
+    assert (by_output.tolerance("y"), by_output.tolerance("doubled")) == (0.02, 0.001)

@@ -6,12 +6,14 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+import numpy as np
+
 from ..models import share_folder
 from ..types import FloatArray
 from . import open_session
 from .fusion import CODING, MODEL, Part, is_current
 from .model_files import ModelFile
-from .session import InferenceSettings, Session
+from .session import Binding, InferenceSettings, Session
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class CodingGraph:
         self._settings = settings or InferenceSettings()
         self._fused = self._open_fused({name: coder.model for name, coder in coders.items()})
         self._single = {} if self._fused else {name: coder.session for name, coder in coders.items()}
+        self._most_at_once = min((s.max_batch for s in self._sessions() if s.max_batch), default=0)
 
     def _open_fused(self, models: Mapping[str, ModelFile]) -> Session | None:
         path = share_folder("models") / MODEL
@@ -65,16 +68,28 @@ class CodingGraph:
         Models that nothing is given for are left out. The answers may be overwritten by the next call. At least one
         face is expected.
         """
-        if self._fused is None:
-            return {name: self._single[name].run(inputs) for name, inputs in given.items()}
         faces = len(next(iter(next(iter(given.values())).values())))
-        binding = self._fused.bind(faces)
-        for name, inputs in given.items():
-            for key, values in inputs.items():
-                binding.inputs[CODING[name][key]][...] = values
-        binding.run()
+        if faces <= self._most_at_once or not self._most_at_once:
+            return self._run_at_once(given, faces)
+        # More than engines were built for: max_faces was raised while running.
+        parts: list[dict[str, Arrays]] = []
+        for start in range(0, faces, self._most_at_once):
+            end = min(start + self._most_at_once, faces)
+            part = {name: {key: v[start:end] for key, v in inputs.items()} for name, inputs in given.items()}
+            answers = self._run_at_once(part, end - start)
+            parts.append({name: {key: v.copy() for key, v in values.items()} for name, values in answers.items()})
+        return {
+            name: {key: np.concatenate([part[name][key] for part in parts]) for key in values}
+            for name, values in parts[0].items()
+        }
+
+    def _run_at_once(self, given: Mapping[str, Arrays], faces: int) -> dict[str, Arrays]:
+        """In the sessions' own arrays."""
+        if self._fused is None:
+            return {name: _fill_and_run(self._single[name].bind(faces), inputs) for name, inputs in given.items()}
+        named = {CODING[name][key]: values for name, inputs in given.items() for key, values in inputs.items()}
         answers: dict[str, dict[str, FloatArray]] = {name: {} for name in given}
-        for name, values in binding.outputs.items():
+        for name, values in _fill_and_run(self._fused.bind(faces), named).items():
             model, _, key = name.partition(".")
             if model in answers:
                 answers[model][key] = values
@@ -86,3 +101,10 @@ class CodingGraph:
 
     def _sessions(self) -> Iterator[Session]:
         yield from (self._fused,) if self._fused else self._single.values()
+
+
+def _fill_and_run(binding: Binding, inputs: Arrays) -> Arrays:
+    for name, values in inputs.items():
+        binding.inputs[name][...] = values
+    binding.run()
+    return binding.outputs

@@ -93,7 +93,7 @@ def fuse(parts: Sequence[Part], path: Path | str) -> float:
     model.ir_version = IR_VERSION
     onnx.checker.check_model(model, full_check=True)
     content = bytes(model.SerializeToString(deterministic=True))
-    card = {
+    card: dict[str, Any] = {
         "name": path.stem,
         "kind": "fused coding",
         "what": f"{', '.join(sessions)} as one graph; inputs and outputs are theirs.",
@@ -101,7 +101,7 @@ def fuse(parts: Sequence[Part], path: Path | str) -> float:
         "parts": {part.model.name: part.model.sha256 for part in parts},
         "inputs": {name: f"(faces, {', '.join(map(str, shape))}) float32" for name, shape in inputs.items()},
         "outputs": {name: f"(faces, {', '.join(map(str, shape))}) float32" for name, shape in outputs.items()},
-        "tolerance": min(part.model.tolerance for part in parts),
+        "tolerance": _tolerances(parts, sessions),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     values = _check_inputs(parts, sessions, inputs)
@@ -137,6 +137,18 @@ def _wires(
             inputs[source] = tensor.shape
         names[f"{part.model.name}.{tensor.name}"] = source
     return names
+
+
+def _tolerances(parts: Sequence[Part], sessions: Mapping[str, OnnxRuntimeSession]) -> dict[str, float]:
+    """Of each output: its own model's, or that of what it is made from where this is larger."""
+    allowed: dict[str, float] = {}
+    for part in parts:
+        session = sessions[part.model.name]
+        sources = [part.inputs.get(tensor.name, tensor.name) for tensor in session.inputs]
+        given = max((allowed[source] for source in sources if source in allowed), default=0.0)
+        for tensor in session.outputs:
+            allowed[f"{part.model.name}.{tensor.name}"] = max(part.model.tolerance(tensor.name), given)
+    return allowed
 
 
 def _check_inputs(

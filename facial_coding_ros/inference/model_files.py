@@ -65,10 +65,14 @@ class ModelFile:
         listed = self.card.get(key)
         return tuple(listed) if isinstance(listed, dict) else None
 
-    @property
-    def tolerance(self) -> float:
-        """Largest allowed difference between backends. Raises ModelError when the card's is no positive number."""
+    def tolerance(self, output: str) -> float:
+        """Largest allowed difference between backends in an output; the card's is one number, or one for each output.
+
+        Raises ModelError when the card's is no positive number.
+        """
         value = self.card.get("tolerance", TOLERANCE)
+        if isinstance(value, dict):
+            value = value.get(output, TOLERANCE)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < np.inf:
             raise ModelError(f"{self.path.with_suffix('.yaml')}: tolerance is {value!r}; a number above 0 is expected.")
         return float(value)

@@ -29,6 +29,8 @@ ERRORS = (
 class OnnxRuntimeSession:
     """Session of ONNX Runtime. Raises ModelError when it refuses the graph or the graph is not its card's."""
 
+    max_batch = 0
+
     def __init__(self, model: ModelFile, threads: int = 1, why: str = "") -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads

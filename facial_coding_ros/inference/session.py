@@ -57,18 +57,22 @@ class Binding(Protocol):
 
 
 class Session(Protocol):
-    """A model ready to run; one thread at a time. backend: what computes it and why, in words."""
+    """A model ready to run; one thread at a time.
+
+    backend: what computes it and why, in words. max_batch: the largest size of batch; 0: any.
+    """
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     backend: str
     model: ModelFile
+    max_batch: int
 
     def bind(self, batch: int) -> Binding:
         """The arrays for this size of batch, made at the first call. Raises ValueError for a size it cannot take."""
 
     def run(self, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-        """Answers (n, ...) by name, in arrays of their own; n may be 0."""
+        """Answers (n, ...) by name, in arrays of their own; n may be 0, or more than max_batch."""
 
     def warm_up(self, *batches: int) -> None:
         """Makes everything ready for these sizes of batch, so that the first frame is as fast as the others."""
@@ -91,13 +95,17 @@ def run_bound(session: Session, inputs: Mapping[str, FloatArray]) -> dict[str, F
     if len(sizes) != 1:
         raise ValueError(f"{session.model.name}: the inputs have different sizes of batch, {sorted(sizes)}.")
     batch = sizes.pop()
-    if batch == 0:
-        return {tensor.name: np.empty((0, *tensor.shape), np.float32) for tensor in session.outputs}
-    binding = session.bind(batch)
-    for name, array in inputs.items():
-        binding.inputs[name][...] = array
-    binding.run()
-    return {name: array.copy() for name, array in binding.outputs.items()}
+    answers = {tensor.name: np.empty((batch, *tensor.shape), np.float32) for tensor in session.outputs}
+    most = session.max_batch or batch
+    for start in range(0, batch, most or 1):
+        end = min(start + most, batch)
+        binding = session.bind(end - start)
+        for name, array in inputs.items():
+            binding.inputs[name][...] = array[start:end]
+        binding.run()
+        for name, array in binding.outputs.items():
+            answers[name][start:end] = array
+    return answers
 
 
 def check_form(model: ModelFile, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> None:
