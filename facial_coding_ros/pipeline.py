@@ -5,8 +5,9 @@ The live node, replay, demo and benchmarks all run this, so that a recording giv
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -18,12 +19,15 @@ from .coding.dfecs import DfecsEncoder, DfecsSettings
 from .coding.expression import EXPRESSION_LABELS, AuExpression, ExpressionSettings
 from .coding.facs import BlendshapeFacs, FacsEstimator, FacsSettings, Views
 from .coding.perceptual.coder import PerceptualCoder
+from .image.ahead import ahead
 from .inference import InferenceSettings
 from .inference.coding_graph import Arrays, Coder, CodingGraph
 from .keypoints import Registration, RegistrationSettings, motion
 from .neutral import NeutralKeeper, NeutralSettings
 from .tracking import TrackingSettings, make_tracker
 from .types import ActionUnits, CodeForm, Face, FaceCode, Frame, Neutral, NeutralState, Region, Registered
+
+_SWITCH_S = 0.0005
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,10 @@ class StageTimes:
         try:
             yield
         finally:
-            self._total[stage] = self._total.get(stage, 0.0) + time.perf_counter() - start
+            self.add(stage, time.perf_counter() - start)
+
+    def add(self, stage: str, seconds: float) -> None:
+        self._total[stage] = self._total.get(stage, 0.0) + seconds
 
     def frame_done(self) -> None:
         self._frames += 1
@@ -103,7 +110,7 @@ class Pipeline:
         if isinstance(self.facs, FacsEstimator):
             coders["facs"] = self.facs
         self._graph = CodingGraph(coders, inference)
-        self._graph.warm_up(*range(1, most + 1))
+        self._graph.warm_up(*range(1, inference.max_batch + 1))
         self.expression = AuExpression(self.settings.expression)
         self.times = StageTimes()
         self.faces: tuple[Face, ...] = ()
@@ -114,6 +121,35 @@ class Pipeline:
         """Face codes of one frame, sorted by face id. `regions`: faces another node tracks, by id (add-on mode)."""
         with self.times.measure("tracking"):
             faces = self.tracker.track(frame) if regions is None else self.tracker.track_regions(frame, regions)
+        return self._codes(frame, faces)
+
+    def process_all(self, frames: Iterable[Frame]) -> Generator[tuple[Frame, tuple[FaceCode, ...], float], None, None]:
+        """Frames of a recording, their codes as `process` gives them, and the seconds that took.
+
+        The next frame is tracked while one is coded, which a camera's newest frame does not allow: use nothing of the
+        tracker meanwhile.
+        """
+
+        def tracked() -> Iterator[tuple[Frame, tuple[Face, ...], float]]:
+            for frame in frames:
+                start = time.perf_counter()
+                faces = self.tracker.track(frame)
+                yield frame, faces, time.perf_counter() - start
+
+        # Tracking mostly waits outside of Python; it should not wait for the interpreter as long again.
+        interval_s = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)
+        try:
+            with ahead(tracked(), 1) as next_ones:
+                for frame, faces, tracking_s in next_ones:
+                    start = time.perf_counter()
+                    self.times.add("tracking", tracking_s)
+                    codes = self._codes(frame, faces)
+                    yield frame, codes, tracking_s + time.perf_counter() - start
+        finally:
+            sys.setswitchinterval(interval_s)
+
+    def _codes(self, frame: Frame, faces: tuple[Face, ...]) -> tuple[FaceCode, ...]:
         codes = self._code(frame, faces) if faces else ()
         self.faces = faces
         self.times.frame_done()

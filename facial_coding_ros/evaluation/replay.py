@@ -162,10 +162,11 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
         if job.overlay:
             video = files.enter_context(VideoWriter(folder / "overlay.webm", source.fps))
         read = files.enter_context(ahead(source.frames(problems)))
-        for frame in _with_progress(source, read, progress, "replay"):
-            started = time.perf_counter()
-            codes = pipeline.process(frame)
-            durations.add(time.perf_counter() - started)
+        # Progress counts frames as they are read, at most six before their codes.
+        frames_read = _with_progress(source, read, progress, "replay")
+        coded = files.enter_context(contextlib.closing(pipeline.process_all(frames_read)))
+        for frame, codes, took in coded:
+            durations.add(took)
             table.write(frame.index, frame.stamp_ns, codes)
             listing.writerow((frame.index, frame.stamp_ns, frame.recorded_ns, len(codes)))
             if parquet is not None:

@@ -1,25 +1,26 @@
-"""Reading ahead: the next frames are decoded while the last one is worked on."""
+"""Working ahead: the next items of an iterator are made in a thread while the last one is worked on."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
-from ..types import Frame
+Item = TypeVar("Item")
 
 _DEPTH = 4
 
 
 @contextmanager
-def ahead(frames: Iterator[Frame]) -> Iterator[Iterator[Frame]]:
-    """The same frames in the same order, read by a thread that is at most a few of them ahead and ends with the block.
-    What the reading raises is raised where the frame would have come."""
-    waiting: queue.Queue[Frame | BaseException | None] = queue.Queue(_DEPTH)
+def ahead(items: Iterator[Item], depth: int = _DEPTH) -> Iterator[Iterator[Item]]:
+    """The same items in the same order, made by a thread that is at most `depth` of them ahead and ends with the block.
+    What the making raises is raised where the item would have come."""
+    waiting: queue.Queue[Item | BaseException | None] = queue.Queue(depth)
     over = threading.Event()
 
-    def put(item: Frame | BaseException | None) -> bool:
+    def put(item: Item | BaseException | None) -> bool:
         while not over.is_set():
             try:
                 waiting.put(item, timeout=0.1)
@@ -28,25 +29,27 @@ def ahead(frames: Iterator[Frame]) -> Iterator[Iterator[Frame]]:
                 continue
         return False
 
-    def read() -> None:
+    def make() -> None:
         try:
-            for frame in frames:
-                if not put(frame):
+            for item in items:
+                if not put(item):
                     return
             put(None)
         except BaseException as error:  # noqa: BLE001  handed on, not swallowed
             put(error)
 
-    def taken() -> Iterator[Frame]:
+    def taken() -> Iterator[Item]:
         while (item := waiting.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
 
-    thread = threading.Thread(target=read, name="reading ahead", daemon=True)
+    thread = threading.Thread(target=make, name="ahead", daemon=True)
     thread.start()
     try:
         yield taken()
     finally:
         over.set()
         thread.join()
+        with suppress(queue.Full):
+            waiting.put_nowait(None)  # whoever still waits, waits for nothing
