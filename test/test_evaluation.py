@@ -8,11 +8,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from facial_coding_ros.cli import main
+from facial_coding_ros.codes.events import BecameReady
 from facial_coding_ros.codes.table import FIXED_COLUMNS
 from facial_coding_ros.coding.expression import EXPRESSION_LABELS
 from facial_coding_ros.datasets.labelled import sequence
@@ -21,6 +23,7 @@ from facial_coding_ros.evaluation.evaluate import Options, evaluate
 from facial_coding_ros.evaluation.onsets import onset_delays
 from facial_coding_ros.evaluation.runs import RunError, read_run
 from facial_coding_ros.evaluation.tracking_score import track_score
+from facial_coding_ros.types import NeutralState
 
 AUS = (4, 12)
 START_NS = 5_000_000_000
@@ -73,6 +76,31 @@ def run(tmp_path: Path) -> Path:
     for frame in range(5, 90):
         writer.face(frame, "abcde", smiling(frame - 2))
     return writer.write()
+
+
+def test_events_of_a_table_are_those_the_node_tells(tmp_path: Path) -> None:
+    """Ready again after a while without it; a person who is another track; a frame in which nobody is seen."""
+    states = {
+        0: [("aaaaa", "", "learning")],
+        1: [("aaaaa", "", "ready"), ("bbbbb", "p1", "ready")],
+        2: [("aaaaa", "", "stale"), ("ccccc", "p1", "ready")],
+        3: [("aaaaa", "", "ready"), ("ccccc", "p1", "ready")],
+        5: [("aaaaa", "", "ready")],
+    }
+    writer = Writer(tmp_path / "run", frames=6)
+    node, expected = BecameReady(), []
+    for frame in range(6):
+        codes = []
+        for face_id, person_id, state in states.get(frame, []):
+            writer.face(frame, face_id, person_id=person_id, neutral_state=state)
+            face = SimpleNamespace(face_id=face_id, owner=person_id or face_id)
+            codes.append(SimpleNamespace(face=face, neutral_state=NeutralState[state.upper()]))
+        expected += [(writer.stamp(frame), face.face_id) for face in node.update(codes)]  # type: ignore[arg-type]
+    (recording,) = read_run(writer.write())
+    assert [(event.stamp_ns, event.face_id) for event in recording.events] == expected
+    assert [(frame, face_id) for frame, face_id in ((1, "aaaaa"), (1, "bbbbb"), (3, "aaaaa"), (5, "aaaaa"))] == [
+        (round((stamp_ns - START_NS) * 30 / 1e9), face_id) for stamp_ns, face_id in expected
+    ]
 
 
 def labels_csv(path: Path, fps: float = 30.0, count: int = 90, recording: str = "clip") -> Path:

@@ -7,16 +7,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..types import CodeForm, FaceCode
-from .table import columns, row
+import numpy as np
+
+from ..types import CodeForm, FaceCode, FloatArray
+from .table import WORDS, columns, numbers, words
 
 _ROWS_IN_MEMORY = 4096
 _WHOLE_NUMBERS = ("frame", "stamp_ns")
-_WORDS = ("face_id", "person_id", "neutral_state", "expression")
 
 
 class ParquetWriter:
-    """Writes the rows of `table.row` as they come; the file appears, whole, when closed without an error.
+    """Writes the table's rows as they come; the file appears, whole, when closed without an error.
 
     Raises ModuleNotFoundError when pyarrow is not installed.
     """
@@ -27,9 +28,10 @@ class ParquetWriter:
         self._pyarrow = pyarrow
         self._path = path
         self._part = path.with_name(path.name + ".part")
-        kinds = {name: pyarrow.int64() for name in _WHOLE_NUMBERS} | {name: pyarrow.string() for name in _WORDS}
+        kinds = {name: pyarrow.string() for name in WORDS} | {name: pyarrow.int64() for name in _WHOLE_NUMBERS}
         self._schema = pyarrow.schema([(name, kinds.get(name, pyarrow.float32())) for name in columns(form)])
-        self._rows: list[list[Any]] = []
+        self._words: list[tuple[Any, ...]] = []
+        self._numbers: list[FloatArray] = []
 
     def __enter__(self) -> ParquetWriter:
         from pyarrow import parquet
@@ -39,21 +41,24 @@ class ParquetWriter:
 
     def write(self, index: int, stamp_ns: int, codes: Iterable[FaceCode]) -> None:
         """Adds the rows of one frame."""
-        self._rows += [row(index, stamp_ns, code) for code in codes]
-        if len(self._rows) >= _ROWS_IN_MEMORY:
+        for code in codes:
+            self._words.append(words(index, stamp_ns, code))
+            self._numbers.append(numbers(code))
+        if len(self._words) >= _ROWS_IN_MEMORY:
             self._flush()
 
     def _flush(self) -> None:
-        pa = self._pyarrow
-        arrays = []
-        for number, field in enumerate(self._schema):
-            values = [entry[number] for entry in self._rows]
-            arrays.append(pa.array(map(float, values) if pa.types.is_floating(field.type) else values, field.type))
-        self._file.write_batch(pa.record_batch(arrays, schema=self._schema))
-        self._rows = []
+        told = dict(zip(WORDS, zip(*self._words, strict=True), strict=True))
+        floats = iter(np.ascontiguousarray(np.stack(self._numbers).T))
+        arrays = [
+            self._pyarrow.array(told[field.name] if field.name in told else next(floats), field.type)
+            for field in self._schema
+        ]
+        self._file.write_batch(self._pyarrow.record_batch(arrays, schema=self._schema))
+        self._words, self._numbers = [], []
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is None and self._rows:
+        if kind is None and self._words:
             self._flush()
         self._file.close()
         if kind is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -94,7 +95,7 @@ def read_table(path: Path) -> RunRecording:
     frame, first = np.unique(numbers, return_index=True)
     stamp_ns = columns.pop("stamp_ns").astype(np.int64)
     at = np.searchsorted(frame, numbers)
-    events = _ready_events(stamp_ns, columns)
+    events = _ready_events(stamp_ns[first], at, columns)
     return RunRecording(path.parent.name, frame, stamp_ns[first], at, columns, np.full(len(frame), np.nan), events)
 
 
@@ -108,7 +109,8 @@ def _of_folder(folder: Path) -> RunRecording:
     at = np.searchsorted(frame, recording.frame[recording.at])
     if len(frame) == 0 or (at >= len(frame)).any() or not np.array_equal(frame[at], recording.frame[recording.at]):
         raise RunError(f"{folder}/{CODES} and {FRAMES} are not of the same replay")
-    events = _events(folder / "bag") if (folder / "bag").is_dir() else recording.events
+    told_events = (folder / "bag").is_dir()
+    events = _events(folder / "bag") if told_events else _ready_events(stamp_ns, at, recording.columns)
     latency = np.full(len(frame), np.nan)
     return RunRecording(Path(told["input"]).name, frame, stamp_ns, at, recording.columns, latency, events, told)
 
@@ -137,13 +139,23 @@ def _table(path: Path) -> dict[str, NDArray[Any]]:
     return columns
 
 
-def _ready_events(stamp_ns: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> tuple[Event, ...]:
+def _ready_events(
+    stamp_ns: NDArray[np.int64], at: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]
+) -> tuple[Event, ...]:
+    """What the node's `events` would have said (codes.events.BecameReady), from a table. stamp_ns: (F,); at: (R,)."""
+    if not len(at):
+        return ()
+    ready = columns["neutral_state"] == "ready"
+    face = columns["face_id"]
+    owner = np.where(columns["person_id"] != "", columns["person_id"], face)
     events = []
-    ready: set[str] = set()
-    for stamp, face, state in zip(stamp_ns, columns["face_id"], columns["neutral_state"], strict=True):
-        if state == "ready" and face not in ready:
-            ready.add(face)
-            events.append(Event(int(stamp), str(face), "neutral_ready"))
+    before: set[str] = set()
+    begins = np.searchsorted(at, np.arange(len(stamp_ns) + 1))
+    for frame, (begin, end) in enumerate(itertools.pairwise(begins)):
+        rows = [row for row in range(begin, end) if ready[row]]
+        new = [row for row in rows if owner[row] not in before]
+        events += [Event(int(stamp_ns[frame]), str(face[row]), "neutral_ready") for row in new]
+        before = {str(owner[row]) for row in rows}
     return tuple(events)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -16,7 +18,7 @@ class Durations:
         self._sum = self._max = 0.0
 
     def add(self, seconds: float) -> None:
-        place = np.log(max(seconds, _LOW_S) / _LOW_S) / np.log(_HIGH_S / _LOW_S)
+        place = math.log(max(seconds, _LOW_S) / _LOW_S) / math.log(_HIGH_S / _LOW_S)
         self._counts[min(int(place * _BINS), _BINS - 1)] += 1
         self._sum += seconds
         self._max = max(self._max, seconds)

@@ -1,0 +1,121 @@
+"""Replay of one recording in one process: times real time, for a 30 fps 640x480 recording of one face.
+
+The recording is the left half of the demo clip, one person, forwards and backwards until it is long enough: as a video,
+and as an mcap bag of JPEG and of raw images. `nproc` and what else runs on the machine are part of the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import resource
+import tempfile
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from facial_coding_ros.evaluation.replay import ReplayJob, replay_file
+from facial_coding_ros.image.ahead import ahead
+from facial_coding_ros.image.conversion import fill_compressed, fill_image
+from facial_coding_ros.image.sources import open_source
+from facial_coding_ros.pipeline import PipelineSettings
+
+from .pipeline import one_face_640x480
+
+FPS = 30
+START_NS = 1_700_000_000_000_000_000
+
+
+def walk(seconds: float) -> Iterator[np.ndarray]:
+    images = one_face_640x480()
+    return islice(cycle(images + images[::-1]), round(seconds * FPS))
+
+
+def write_video(path: Path, seconds: float) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), FPS, (640, 480))
+    for image in walk(seconds):
+        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+def write_bag(path: Path, seconds: float, compressed: bool) -> Path:
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    kind = "sensor_msgs/msg/CompressedImage" if compressed else "sensor_msgs/msg/Image"
+    with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as bag:
+        name = "/camera/image/compressed" if compressed else "/camera/image"
+        connection = bag.add_connection(name, kind, typestore=store)
+        for index, image in enumerate(walk(seconds)):
+            stamp_ns = START_NS + round(index / FPS * 1e9)
+            time = store.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 10**9))
+            fields: Any = _Fields()
+            (fill_compressed if compressed else fill_image)(fields, image)
+            fields.data = np.frombuffer(fields.data, np.uint8)
+            message = store.types[kind](header=store.types["std_msgs/msg/Header"](time, "camera"), **vars(fields))
+            bag.write(connection, stamp_ns, store.serialize_cdr(message, kind))
+    return path
+
+
+class _Fields:
+    """Takes what the fill_ functions set."""
+
+
+def reading_s(path: Path) -> float:
+    """Seconds of processor time to read the recording alone."""
+    before = os.times()
+    with ahead(open_source(path).frames()) as frames:
+        for _ in frames:
+            pass
+    after = os.times()
+    return after.user + after.system - before.user - before.system
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of the recording; default %(default)s")
+    parser.add_argument("--turns", type=int, default=3, help="replays of each; the fastest counts, for other work on "
+                        "the machine only ever adds; default %(default)s")  # fmt: skip
+    parser.add_argument("--formats", default="csv,parquet", help="as `facial_coding replay` has it")
+    arguments = parser.parse_args()
+    settings = PipelineSettings()
+    settings = dataclasses.replace(settings, tracking=dataclasses.replace(settings.tracking, id_seed=1))
+    load = os.getloadavg()[0]
+    print(f"{arguments.seconds:g} s of 640x480 at {FPS} fps, one face; {os.cpu_count()} processors, load {load:.1f}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        recordings = {
+            "mp4": write_video(folder / "video.mp4", arguments.seconds),
+            "mcap, JPEG": write_bag(folder / "jpeg", arguments.seconds, compressed=True),
+            "mcap, raw": write_bag(folder / "raw", arguments.seconds, compressed=False),
+        }
+        for what, path in recordings.items():
+            took, used = [], []
+            for _ in range(arguments.turns):
+                before = os.times()
+                formats = tuple(arguments.formats.split(","))
+                job = ReplayJob(str(path), str(folder / "out"), formats=formats, settings=settings)
+                outcome = replay_file(job)
+                after = os.times()
+                assert not outcome.error and outcome.faces == 1, outcome
+                took.append(outcome.took_s)
+                used.append(after.user + after.system - before.user - before.system)
+            frame_ms = 1000 / outcome.frames
+            seconds = outcome.frames / FPS
+            print(
+                f"{what:11} {seconds / min(took):5.1f} times real time (turns: "
+                f"{', '.join(f'{seconds / t:.1f}' for t in took)}); a frame: {min(took) * frame_ms:.2f} ms, processor "
+                f"{min(used) * frame_ms:.2f} ms, of it reading {reading_s(path) * frame_ms:.2f} ms"
+            )
+    print(f"largest memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
