@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but a clone; everything lands in .standalone/ (git-ignored).
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock training clean
+.PHONY: help setup demo test lint bench lock training tensorrt clean
 
 help:      ## this list
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -22,11 +22,14 @@ lint: ## linting and types only
 	@standalone/env ruff check .
 	@standalone/env mypy
 
-bench: setup ## costs, as ratios to plain MediaPipe on the same frames
-	@standalone/env python -m benchmark
+bench: setup ## costs, as ratios to plain MediaPipe on the same frames; [WHAT=inference] another of benchmark/
+	@standalone/env python -m benchmark $(WHAT)
 
 training: ## adds torch and scikit-learn to the environment
 	@standalone/setup training
+
+tensorrt: ## adds TensorRT-RTX and cuda-python to the environment, for an NVIDIA GPU (docs/gpu.md)
+	@standalone/setup tensorrt
 
 lock: ## pin the requirements anew
 	@standalone/lock

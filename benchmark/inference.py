@@ -1,6 +1,7 @@
-"""Models at work: the converted landmark network against MediaPipe's graph, the fused coding graph against single ones.
+"""Models at work: the converted landmark network against MediaPipe's graph, the fused coding graph against single ones,
+and what is allocated in a frame after the warm-up.
 
-Interleaved, so that ratios hold on a busy machine. OMP_NUM_THREADS=1 python -m benchmark.inference
+Interleaved, so that ratios hold on a busy machine. OMP_NUM_THREADS=1 python -m benchmark inference
 """
 
 from __future__ import annotations
@@ -15,11 +16,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facial_coding_ros.coding.dfecs import DfecsEncoder
+from facial_coding_ros.coding.facs import FacsEstimator
+from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
 from facial_coding_ros.inference import InferenceSettings, ModelFile, open_session
+from facial_coding_ros.inference.coding_graph import CodingGraph
 from facial_coding_ros.inference.fusion import coding_parts, fuse
 from facial_coding_ros.inference.landmarks import LandmarkNetwork
 from facial_coding_ros.models import share_folder
 from facial_coding_ros.tracking.mediapipe_graph import MediaPipeGraph
+from facial_coding_ros.tracking.onnx_landmarks import OnnxLandmarks
+from facial_coding_ros.tracking.regions import Square
 from facial_coding_ros.types import FloatArray
 
 ROUNDS = 60
@@ -29,6 +36,7 @@ BATCHES = (1, 2, 4, 8)
 def main() -> None:
     landmarks()
     coding()
+    allocations()
 
 
 def landmarks() -> None:
@@ -59,18 +67,6 @@ def landmarks() -> None:
             )
         network.close()
         graph.close()
-    print(f"  allocated in a run of 4 faces beside the answers: {_allocated_by_landmarks(image)} bytes")
-
-
-def _allocated_by_landmarks(image: np.ndarray) -> int:
-    network = LandmarkNetwork.load(InferenceSettings(backend="onnxruntime"))
-    rows = np.array([[320, 240, 200 + 10 * i, 0.1 * i] for i in range(4)], np.float32)
-    tracemalloc.start()
-    before, _ = tracemalloc.get_traced_memory()
-    meshes, presence = network.locate(image, rows)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return peak - before - meshes.nbytes - presence.nbytes
 
 
 def coding() -> None:
@@ -104,17 +100,50 @@ def coding() -> None:
         products, multiplications = bare_products([part.model for part in parts], batch)
         times = interleaved({"fused": run_fused, "singles": run_singles, "products": products}, 20 * ROUNDS)
         wall = {name: time_[0] * 1e6 for name, time_ in times.items()}
-        tracemalloc.start()
-        before, _ = tracemalloc.get_traced_memory()
-        run_fused()
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
         print(
             f"  {batch} faces: fused {wall['fused']:.0f}, single {wall['singles']:.0f}, bare products "
             f"{wall['products']:.0f} ({multiplications / 1e6:.2f} M multiplications); fused over single "
-            f"{wall['fused'] / wall['singles']:.2f}, over products {wall['fused'] / wall['products']:.2f}; "
-            f"allocated {peak - before} bytes"
+            f"{wall['fused'] / wall['singles']:.2f}, over products {wall['fused'] / wall['products']:.2f}"
         )
+
+
+def allocations() -> None:
+    """What a frame allocates, in bytes: the coding models as the pipeline runs them, landmarks as the tracker does."""
+    settings = InferenceSettings(backend="onnxruntime")
+    dfecs, facs, perceptual = DfecsEncoder.load(), FacsEstimator.load(), PerceptualCoder()
+    coders = {"dfecs": dfecs, "facs": facs, "perceptual_m2": perceptual, "perceptual_expression": perceptual.classifier}
+    shapes = {name: {t.name: t.shape for t in coders[name].session.inputs} for name in list(coders)[:3]}
+    graph = CodingGraph(coders, settings)
+    graph.warm_up(*range(1, 9))
+    source = OnnxLandmarks(settings)
+    image = np.full((480, 640, 3), 90, np.uint8)
+    print("allocated in a frame after the warm-up, first run | later runs, bytes at most")
+    for faces in BATCHES:
+        squares = [Square(320, 240, 200 + 10 * i, 0.1 * i) for i in range(faces)]
+        given = {
+            name: {key: np.full((faces, *shape), 0.1, np.float32) for key, shape in inputs.items()}
+            for name, inputs in shapes.items()
+        }
+        answers = faces * (478 * 3 + 1) * 4
+        coded = [peak_of(partial(graph.run, given)) for _ in range(4)]
+        located = [peak_of(partial(source.process, image, squares, False)) for _ in range(4)]
+        print(
+            f"  {faces} faces: coding {coded[0]} | {max(coded[1:])}; landmarks {located[0]} | {max(located[1:])}, "
+            f"of it {answers} the answers"
+        )
+    source.close()
+    graph.close()
+
+
+def peak_of(job: Callable[[], object]) -> int:
+    """Most bytes that Python and numpy held beyond what they held before."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        job()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
 
 
 def bare_products(models: list[ModelFile], batch: int) -> tuple[Callable[[], None], int]:
