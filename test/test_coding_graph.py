@@ -109,6 +109,36 @@ def test_no_array_is_allocated_after_warm_up(fused: bool, monkeypatch: pytest.Mo
     assert peak - before < 4000
 
 
+@pytest.mark.parametrize("damage", ["truncated", "no card", "opset", "inputs"])
+def test_without_a_usable_graph_of_all_the_models_run_one_by_one(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import onnx
+
+    folder = tmp_path / "models"
+    shutil.copytree(model_path("coding.onnx").parent, folder)
+    graph, card = folder / "coding.onnx", folder / "coding.yaml"
+    if damage == "truncated":
+        graph.write_bytes(graph.read_bytes()[:-1000])
+    elif damage == "no card":
+        card.unlink()
+    else:
+        model, before = onnx.load(str(graph)), _sha256(graph)
+        if damage == "opset":
+            model.opset_import[0].version = 99
+        else:
+            model.graph.input[0].name = "motion"
+            for node in model.graph.node:
+                node.input[:] = ["motion" if name == "kpm" else name for name in node.input]
+        onnx.save(model, str(graph))
+        card.write_text(card.read_text().replace(before, _sha256(graph)))
+    monkeypatch.setattr(coding_graph, "share_folder", lambda name: folder)
+    known = [code for code in codes_of(Pipeline(SETTINGS), 12) if np.isfinite(code.dfecs).all()]
+    assert known
+    (warning,) = [record for record in caplog.records if "run one by one" in record.getMessage()]
+    assert warning.levelname == "WARNING" and "coding." in warning.getMessage() and "\n" not in warning.getMessage()
+
+
 def test_a_graph_of_another_form_is_refused_when_the_pipeline_is_made(tmp_path: Path) -> None:
     for suffix in (".yaml", ".npz", ".onnx"):
         shutil.copy(model_path(f"dfecs{suffix}"), tmp_path / f"mine{suffix}")

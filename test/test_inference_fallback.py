@@ -9,6 +9,9 @@ from __future__ import annotations
 import ctypes
 import enum
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +25,7 @@ from facial_coding_ros.coding.facs import FacsEstimator
 from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
 from facial_coding_ros.inference import InferenceSettings, ModelError, open_session, tensorrt_backend
 from facial_coding_ros.inference.coding_graph import CodingGraph
-from facial_coding_ros.inference.engines import EngineCache
+from facial_coding_ros.inference.engines import EngineCache, read_engine, write_engine
 from facial_coding_ros.inference.gpu import GpuError
 from facial_coding_ros.inference.landmarks import LandmarkNetwork
 from facial_coding_ros.inference.tensorrt_library import TensorRtError
@@ -202,6 +205,48 @@ def test_a_new_library_builds_anew(tmp_path: Path, use: Any) -> None:
     assert [engine.key.library for _, engine in EngineCache(tmp_path / "cache").entries()] == ["TensorRT 10.4.0"]  # type: ignore[union-attr]
 
 
+def test_a_stored_engine_that_does_not_load_is_built_anew(
+    tmp_path: Path, use: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole, and of this GPU by its name, but not for what is there now: TensorRT has the last word."""
+    path = write_model(tmp_path)
+    use(StandInLibrary())
+    open_session(path, settings(tmp_path)).close()
+    (stored,) = (tmp_path / "cache").glob("*.engine")
+    engine = read_engine(stored)
+    write_engine(stored, replace(engine, plan=b"of another GPU"))
+    library = use(StandInLibrary())
+    load = library.load
+
+    def refusing(plan: bytes) -> Any:
+        if plan == b"of another GPU":
+            raise TensorRtError("TensorRT 10.3.0 cannot load the engine: it is for SM86")
+        return load(plan)
+
+    monkeypatch.setattr(library, "load", refusing)
+    session = open_session(path, settings(tmp_path))
+    assert session.backend.startswith("TensorRT") and library.builds == ["fp32"]
+    assert "cannot load the engine: it is for SM86); it is built anew." in caplog.text
+    assert read_engine(stored) == engine
+
+
+def test_two_nodes_at_once_build_one_engine(tmp_path: Path, use: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks are those of open files, so two threads stand for two processes."""
+    path = write_model(tmp_path)
+    library = use(StandInLibrary())
+    build = library.build
+
+    def slow(graph: bytes, name: str, max_batch: int) -> bytes:
+        time.sleep(0.3)
+        return build(graph, name, max_batch)
+
+    monkeypatch.setattr(library, "build", slow)
+    with ThreadPoolExecutor(2) as nodes:
+        sessions = list(nodes.map(lambda _: open_session(path, settings(tmp_path)), range(2)))
+    assert library.builds == ["fp32"]
+    assert [session.backend[:8] for session in sessions] == ["TensorRT", "TensorRT"]
+
+
 def test_half_precision_that_differs_gives_way(tmp_path: Path, use: Any, caplog: pytest.LogCaptureFixture) -> None:
     library = use(StandInLibrary(half=0.1))
     path = write_model(tmp_path, tolerance=0.01)
@@ -225,7 +270,8 @@ def test_engines_that_differ_give_way_to_onnx_runtime(
     path = write_model(tmp_path, tolerance=0.01)
     session = open_session(path, settings(tmp_path))
     assert session.backend.startswith("ONNX Runtime") and "(TensorRT failed: the fp32 engine" in session.backend
-    assert [r.levelname for r in caplog.records if "takes over" in r.message] == ["WARNING"]
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "ONNX Runtime takes over: the fp32 engine" in warning
     with pytest.raises(ModelError, match=r"which was asked for: the fp32 engine .* differs"):
         open_session(path, settings(tmp_path, backend="tensorrt"))
 

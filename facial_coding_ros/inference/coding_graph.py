@@ -12,7 +12,7 @@ from ..models import share_folder
 from ..types import FloatArray
 from . import open_session
 from .fusion import CODING, MODEL, Part, is_current
-from .model_files import ModelFile
+from .model_files import ModelError, ModelFile, one_line
 from .session import Binding, InferenceSettings, Session
 
 _log = logging.getLogger(__name__)
@@ -43,19 +43,24 @@ class CodingGraph:
         self._most_at_once = min((s.max_batch for s in self._sessions() if s.max_batch), default=0)
 
     def _open_fused(self, models: Mapping[str, ModelFile]) -> Session | None:
+        """None, and the reason in the log, where the models have to run one by one."""
         path = share_folder("models") / MODEL
         if set(models) != set(CODING) or not path.is_file():
             return None
-        fused = ModelFile.read(path)
-        if not is_current(fused, [Part(model, CODING[name]) for name, model in models.items()]):
-            _log.info("%s was made from other models than those in use: they run one by one", path)
+        try:
+            fused = ModelFile.read(path)
+            if not is_current(fused, [Part(model, CODING[name]) for name, model in models.items()]):
+                _log.info("%s was made from other models than those in use: they run one by one", path)
+                return None
+            return open_session(fused, self._settings)
+        except (FileNotFoundError, ModelError) as error:
+            _log.warning("%s; the coding models run one by one.", one_line(error))
             return None
-        return open_session(path, self._settings)
 
     @property
     def backend(self) -> str:
         """What computes the models, in words."""
-        return next(self._sessions()).backend
+        return "; ".join(dict.fromkeys(session.backend for session in self._sessions()))
 
     def warm_up(self, *batches: int) -> None:
         """Makes everything ready for these numbers of faces."""

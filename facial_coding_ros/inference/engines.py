@@ -136,6 +136,10 @@ class EngineCache:
             return None
         return engine
 
+    def discard(self, key: EngineKey) -> None:
+        """Removes an engine that cannot be used after all."""
+        self._discard(self.folder / key.file_name)
+
     def store(self, engine: Engine) -> Path | None:
         """Keeps an engine and discards those it replaces. On a full disk or a read-only folder: a warning, and None."""
         path = self.folder / engine.key.file_name

@@ -116,8 +116,10 @@ def fuse(parts: Sequence[Part], path: Path | str) -> float:
 
 
 def is_current(fused: ModelFile, parts: Sequence[Part]) -> bool:
-    """Whether a fused graph was made from these very files."""
-    return fused.card.get("parts") == {part.model.name: part.model.sha256 for part in parts}
+    """Whether a fused graph was made from these very files, with these inputs."""
+    wanted = {source for part in parts for source in part.inputs.values() if "." not in source}
+    made_from = {part.model.name: part.model.sha256 for part in parts}
+    return fused.card.get("parts") == made_from and set(fused.names("inputs") or ()) == wanted
 
 
 def _wires(

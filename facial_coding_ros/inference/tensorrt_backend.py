@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .engines import Engine, EngineCache, EngineKey
-from .gpu import Gpu
+from .gpu import Gpu, GpuError
 from .half import to_half
 from .model_files import ModelError, ModelFile
 from .onnx_runtime import OnnxRuntimeSession
@@ -34,7 +34,8 @@ def open_tensorrt(model: ModelFile, settings: InferenceSettings, reference: Onnx
             session = tools.open(model, precision, settings.max_batch, reference, "; ".join(refused))
         except (TensorRtError, ModelError) as error:
             refused.append(str(error))
-            _log.warning("%s: %s", model.name, error)
+            if precision == "fp16":  # of the last one the caller tells
+                _log.warning("%s: %s; it runs in fp32 if that can be had.", model.name, error)
         else:
             if settings.backend == "auto":
                 session.reference = reference
@@ -63,15 +64,29 @@ class EngineTools:
         """Raises EngineRefusedError, TensorRtError, GpuError, or ModelError when there is no half precision of it."""
         key = self.key(model, precision, max_batch)
         engine = self.cache.load(key)
+        if engine is not None and not engine.refused:
+            try:
+                return self._ready(model, engine, why)
+            except TensorRtError as error:
+                _log.warning("The stored engine of %s cannot be used (%s); it is built anew.", key, error)
+                self.cache.discard(key)
+                engine = None
         if engine is None:
             with self.cache.one_builder():
                 # Another process may have built it meanwhile.
                 engine = self.cache.load(key) or self._build(model, key, reference)
         if engine.refused:
             raise EngineRefusedError(engine.refused)
+        return self._ready(model, engine, why)
+
+    def _ready(self, model: ModelFile, engine: Engine, why: str) -> TensorRtSession:
         session = self.session(model, engine, why)
-        session.warm_up(1)
-        self.cache.store_compiled(key, session.compiled())
+        try:
+            session.warm_up(1)
+        except (GpuError, TensorRtError):
+            session.close()
+            raise
+        self.cache.store_compiled(engine.key, session.compiled())
         return session
 
     def session(self, model: ModelFile, engine: Engine, why: str = "") -> TensorRtSession:
