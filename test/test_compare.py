@@ -41,6 +41,22 @@ def test_the_same_run_is_the_same() -> None:
     assert {change.verdict for change in compare(result(0.2), result(0.2))} == {"same"}
 
 
+def test_few_people_prove_nothing() -> None:
+    """However clear it is: with two people, or with one of twelve who shows the unit at all."""
+    few = compare(result(0.1, people=2), result(0.5, people=2, seed=2))
+    assert all(change.loss > 0.01 and not change.sure for change in few if change.name.endswith(("mae", "f1")))
+    assert all(change.sure for change in compare(result(0.1), result(0.5, seed=2)) if change.name.endswith("f1"))
+    unit = np.repeat(np.arange(PEOPLE), EACH)
+    truth = (unit == 3) & (np.arange(len(unit)) % 2 == 0)
+    runs = []
+    for hits in (0.9, 0.2):
+        said = truth & (np.random.default_rng(0).random(len(unit)) < hits)
+        figures = {f"au/9/{n}": s for n, s in detection(said, truth, said.astype(float), unit, PEOPLE).items()}
+        runs.append(Result(figures, "people", tuple(f"p{i}" for i in range(PEOPLE)), {}, ()))
+    change = next(change for change in compare(*runs) if change.name == "au/9/f1")
+    assert change.loss > 0.3 and not change.sure
+
+
 def test_noise_alone_is_seldom_more_than_chance() -> None:
     """40 pairs of runs that differ by luck only: false alarms stay about as rare as promised."""
     alarms = sum(
