@@ -11,6 +11,8 @@ import pytest
 from facial_coding_ros.inference import InferenceSettings, Session, open_session, what_tensorrt_lacks
 from facial_coding_ros.inference.engines import EngineCache
 from facial_coding_ros.inference.gpu import GpuError
+from facial_coding_ros.inference.landmark_conversion import converted_network
+from facial_coding_ros.inference.landmarks import LandmarkNetwork
 from facial_coding_ros.inference.tensorrt_session import TensorRtSession
 from facial_coding_ros.models import share_folder
 
@@ -36,8 +38,22 @@ def test_both_backends_answer_the_same(path: Path, tmp_path: Path) -> None:
         for _ in range(3):  # plainly, captured, replayed
             for name, found in session.run(inputs).items():
                 size = max(1.0, float(np.abs(expected[name]).max()))
-                np.testing.assert_allclose(found, expected[name], atol=reference.model.tolerance * size)
+                np.testing.assert_allclose(found, expected[name], atol=reference.model.tolerance(name) * size)
     session.close()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_landmarks_of_all_faces_in_one_batch(precision: str, tmp_path: Path) -> None:
+    model = converted_network(tmp_path)
+    faces = model.check_inputs({"faces": (192, 192, 3)}, 8)
+    expected = open_session(model, InferenceSettings(backend="onnxruntime")).run(faces)
+    inference = InferenceSettings(backend="tensorrt", cache=str(tmp_path / "cache"), precision=precision)
+    network = LandmarkNetwork.load(inference, tmp_path)
+    assert network.backend.startswith("TensorRT")
+    found = network.session.run(faces)
+    apart = np.linalg.norm(found["mesh"][:, :, :2] - expected["mesh"][:, :, :2], axis=2).mean(axis=1)
+    assert apart.max() * 190 / np.ptp(expected["mesh"][:, :, 0], axis=1).min() < 0.3
+    network.close()
 
 
 def test_half_precision_or_a_reason(tmp_path: Path) -> None:
