@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +124,17 @@ class Study:
 
 
 def _command(arguments: argparse.Namespace) -> str:
-    return f"facial_coding train facs SET --steps {arguments.steps} --drawn {arguments.drawn} --seed {arguments.seed}"
+    sets = " ".join(folder.name for folder in arguments.sets)
+    return f"facial_coding train facs {sets} --steps {arguments.steps} --drawn {arguments.drawn} --seed {arguments.seed}"
+
+
+def _made(folder: Path) -> str:
+    """How a set was made."""
+    told = json.loads((folder / "manifest.json").read_text())
+    return (
+        f"{folder.name}: facial_coding synthesize ICT-FaceKit {folder.name} --people {told['people']} "
+        f"--pictures {told['pictures']} --seed {told['seed']}" + ("" if told["complete"] else ", not finished")
+    )
 
 
 def write_model(
@@ -143,6 +154,7 @@ def write_model(
         f"them (explains {100 * explained:.0f} % of tracked motion); calibrated on {people[1]} others; no picture "
         "of anybody",
         "command": _command(arguments),
+        "data": [_made(folder) for folder in arguments.sets],
         "not_for": "diagnosis, detection of lies or intentions, judging people; see docs/facs.md",
         "licence": _LICENCE,
         "inputs": {
