@@ -109,7 +109,8 @@ class Pipeline:
         }
         if isinstance(self.facs, FacsEstimator):
             coders["facs"] = self.facs
-        self._graph = CodingGraph(coders, inference)
+        alone = ("perceptual_expression",) if self.perceptual.steadies else ()
+        self._graph = CodingGraph(coders, inference, alone)
         self._graph.warm_up(*range(1, inference.max_batch + 1))
         self.expression = AuExpression(self.settings.expression)
         self.times = StageTimes()
@@ -178,7 +179,7 @@ class Pipeline:
             owners = [face.owner for face in faces]
             seen = [face.visibility.face for face in faces]
             latents, expressions = self.perceptual.expressions(
-                answers.get("perceptual_m2", {}), neutrals, owners, stamp_ns, seen
+                answers.get("perceptual_m2", {}), neutrals, owners, stamp_ns, seen, answers.get("perceptual_expression")
             )
             if self.settings.expression.source == "aus":
                 expressions = self.expression.estimate(aus)
@@ -206,6 +207,8 @@ class Pipeline:
         given = {"dfecs": self.dfecs.given(motions), "perceptual_m2": self.perceptual.given(registered, resting)}
         if isinstance(self.facs, FacsEstimator):
             given["facs"] = self.facs.given(motions, views)
+        if not self.perceptual.steadies:
+            given["perceptual_expression"] = {}  # the latent, which the graph has
         return views, self._graph.run(given)
 
     def _action_units(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from facial_coding_ros.coding.dfecs import DfecsEncoder, DfecsSettings
+from facial_coding_ros.coding.expression import ExpressionSettings
 from facial_coding_ros.coding.facs import FacsEstimator
 from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
 from facial_coding_ros.image.sources import open_source
@@ -107,6 +108,39 @@ def test_no_array_is_allocated_after_warm_up(fused: bool, monkeypatch: pytest.Mo
     graph.close()
     # Python's own small change: views, dictionaries. The motion of one face alone is 5.6 KB, all answers 9 KB.
     assert peak - before < 4000
+
+
+@pytest.mark.parametrize("latent_filter", ["none", "one_euro"])
+@pytest.mark.parametrize("fused", [True, False])
+def test_everything_of_a_frame_is_open_before_the_first(
+    latent_filter: str, fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a filter expressions come from the same call; with it the classifier takes the filtered latent."""
+    if not fused:
+        monkeypatch.setattr(coding_graph, "MODEL", "none.onnx")
+    pipeline = Pipeline(replace(SETTINGS, expression=ExpressionSettings(latent_filter=latent_filter)))
+    opened = {name for name, coder in pipeline_coders(pipeline).items() if "session" in vars(coder)}
+    alone = {"perceptual_expression"} if latent_filter == "one_euro" else set()
+    assert opened == (alone if fused else set(CODING))
+    frames = [pipeline.process(frame) for frame in islice(open_source(CLIP).frames(), 12)]
+    assert {name for name, coder in pipeline_coders(pipeline).items() if "session" in vars(coder)} == opened
+    codes = [code for faces in frames for code in faces if np.isfinite(code.latent).all()]
+    assert codes
+    told = PerceptualCoder().classifier.session.run({"latent": np.stack([code.latent for code in codes])})
+    for code, shares in zip(codes, told["probability"], strict=True):
+        sure = code.expression.probability.sum()
+        np.testing.assert_allclose(code.expression.probability, shares * sure, atol=1e-4)
+    pipeline.close()
+
+
+def pipeline_coders(pipeline: Pipeline) -> dict[str, object]:
+    perceptual = pipeline.perceptual
+    return {
+        "dfecs": pipeline.dfecs,
+        "facs": pipeline.facs,
+        "perceptual_m2": perceptual,
+        "perceptual_expression": perceptual.classifier,
+    }
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no card", "opset", "inputs"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -33,13 +33,17 @@ class Coder(Protocol):
 class CodingGraph:
     """All coding models, for all faces of a frame.
 
-    coders: by the names of fusion.CODING. Raises ModelError when a model cannot be used.
+    coders: by the names of fusion.CODING. alone: of these, those that their stage runs by itself in each frame; they
+    are made ready with the others. Raises ModelError when a model cannot be used.
     """
 
-    def __init__(self, coders: Mapping[str, Coder], settings: InferenceSettings | None = None) -> None:
+    def __init__(
+        self, coders: Mapping[str, Coder], settings: InferenceSettings | None = None, alone: Sequence[str] = ()
+    ) -> None:
         self._settings = settings or InferenceSettings()
         self._fused = self._open_fused({name: coder.model for name, coder in coders.items()})
-        self._single = {} if self._fused else {name: coder.session for name, coder in coders.items()}
+        needed = alone if self._fused else coders
+        self._single = {name: coder.session for name, coder in coders.items() if name in needed}
         self._most_at_once = min((s.max_batch for s in self._sessions() if s.max_batch), default=0)
 
     def _open_fused(self, models: Mapping[str, ModelFile]) -> Session | None:
@@ -70,10 +74,10 @@ class CodingGraph:
     def run(self, given: Mapping[str, Arrays]) -> dict[str, Arrays]:
         """Answers by model and name of the output, for inputs by model and name of the input, (faces, ...) each.
 
-        Models that nothing is given for are left out. The answers may be overwritten by the next call. At least one
-        face is expected.
+        What a model is given by an earlier one (fusion.CODING) is not among its inputs. Models that are not named are
+        left out. The answers may be overwritten by the next call. At least one face is expected.
         """
-        faces = len(next(iter(next(iter(given.values())).values())))
+        faces = next(len(values) for inputs in given.values() for values in inputs.values())
         if faces <= self._most_at_once or not self._most_at_once:
             return self._run_at_once(given, faces)
         # More than engines were built for: max_faces was raised while running.
@@ -91,7 +95,11 @@ class CodingGraph:
     def _run_at_once(self, given: Mapping[str, Arrays], faces: int) -> dict[str, Arrays]:
         """In the sessions' own arrays."""
         if self._fused is None:
-            return {name: _fill_and_run(self._single[name].bind(faces), inputs) for name, inputs in given.items()}
+            told: dict[str, Arrays] = {}
+            for name, inputs in given.items():
+                passed_on = {key: _of(told, source) for key, source in CODING[name].items() if "." in source}
+                told[name] = _fill_and_run(self._single[name].bind(faces), {**passed_on, **inputs})
+            return told
         named = {CODING[name][key]: values for name, inputs in given.items() for key, values in inputs.items()}
         answers: dict[str, dict[str, FloatArray]] = {name: {} for name in given}
         for name, values in _fill_and_run(self._fused.bind(faces), named).items():
@@ -105,7 +113,14 @@ class CodingGraph:
             session.close()
 
     def _sessions(self) -> Iterator[Session]:
-        yield from (self._fused,) if self._fused else self._single.values()
+        yield from (self._fused,) if self._fused else ()
+        yield from self._single.values()
+
+
+def _of(told: Mapping[str, Arrays], source: str) -> FloatArray:
+    """An answer by its name MODEL.OUTPUT."""
+    model, _, output = source.partition(".")
+    return told[model][output]
 
 
 def _fill_and_run(binding: Binding, inputs: Arrays) -> Arrays:

@@ -68,6 +68,11 @@ class PerceptualCoder:
         self.dimensions = int(card["latent_dimensions"])
         self._filter = OneEuro() if self.settings.latent_filter == "one_euro" else None
 
+    @property
+    def steadies(self) -> bool:
+        """Whether expressions are told from latents steadied over time; then the classifier runs by itself."""
+        return self._filter is not None
+
     def estimate(
         self,
         registered: Sequence[Registered],
@@ -106,8 +111,12 @@ class PerceptualCoder:
         owners: Sequence[str] = (),
         stamp_ns: int = 0,
         trust: Sequence[float] = (),
+        told: Mapping[str, FloatArray] | None = None,
     ) -> tuple[FloatArray, list[Expression]]:
-        """As `estimate`, from what the encoder answers for those faces that have a neutral."""
+        """As `estimate`, from what the encoder answers for those faces that have a neutral.
+
+        told: what the classifier answers to these latents, where it is known already and latents are not steadied.
+        """
         known = [i for i, neutral in enumerate(neutrals) if neutral.registered is not None]
         latents = np.full((len(neutrals), self.dimensions), np.nan, np.float32)
         shares = np.zeros((len(neutrals), len(EXPRESSION_LABELS)), np.float32)
@@ -115,8 +124,9 @@ class PerceptualCoder:
         if known:
             latents[known] = answers[LATENT]
             if self._filter is not None and owners:
-                latents = self._filter.update(owners, latents, stamp_ns)
-            told = self.classifier.session.run({LATENT: latents[known]})
+                latents, told = self._filter.update(owners, latents, stamp_ns), None
+            if told is None:
+                told = self.classifier.session.run({LATENT: latents[known]})
             shares[known], affect[known] = (told[name] for name in OUTPUTS)
         trusted = np.array([_TRUST_OF_STATE[neutral.state] for neutral in neutrals], np.float32)
         if len(trust):
