@@ -46,7 +46,7 @@ def draw_confusion(path: Path, codes: Sequence[int], matrix: FloatArray) -> None
         colour = "white" if matrix[i, j] < 0.4 else "black"
         axes.text(j, i, f"{matrix[i, j]:.1f}".lstrip("0"), ha="center", va="center", fontsize=7, color=colour)
     figure.colorbar(image, shrink=0.8)
-    figure.savefig(path)
+    figure.savefig(path, bbox_inches="tight")
 
 
 def draw_calibration(path: Path, probability: FloatArray, truth: FloatArray, codes: Sequence[int]) -> None:
