@@ -61,8 +61,8 @@ def out(tmp_path_factory) -> Path:
 RECIPES = {
     "me_graphau": recipe("me_graphau", 6),
     "jaa_net": recipe("jaa_net", 4),
-    # Sixteen layers without batch norm, from random weights: small steps, and many.
-    "eac_net": recipe("eac_net", 5, learning_rate=5e-4, batch=4, schedule="constant"),
+    # Sixteen layers without batch norm: small steps, and many.
+    "eac_net": recipe("eac_net", 7, learning_rate=2e-4, batch=4, schedule="constant"),
 }
 
 
@@ -134,7 +134,10 @@ def test_commands_from_training_to_a_page(tmp_path, capsys):
     page = (tmp_path / "result" / "page.html").read_text()
     assert "ME-GraphAU resnet18, stage 1" in page and "heatmaps.png" in page and "GMAC a face" in page
     assert main([*test, *found, "--no-cost", "--compare", str(tmp_path / "result" / "result.yaml")]) == 0
-    assert (tmp_path / "result" / "page.html").read_text().count("ME-GraphAU resnet18, stage 1") == 2 * (3 + 1 + 1)
+    page = (tmp_path / "result" / "page.html").read_text()
+    assert page.count("<td>ME-GraphAU resnet18, stage 1") == 2 * (3 + 1 + 1)
+    assert page.count("Where ME-GraphAU resnet18, stage 1 looks") == 2 and "heatmaps_1.png" in page
+    assert (tmp_path / "result" / "heatmaps_1.png").is_file()
     assert main([*test, found[0], "--fold", "2"]) == 1  # trained on those people
     assert "was trained on" in capsys.readouterr().err
 
@@ -165,6 +168,12 @@ def test_published_recipes():
     jaa = read_recipe("jaa_net_bp4d_stage1").settings
     assert (jaa.epochs, jaa.learning_rate, jaa.step_epochs, jaa.step_factor) == (12, 0.01, 2, 0.3)
     assert read_recipe("me_graphau_bp4d_stage2").settings.edge_weight == 0.05
+
+
+def test_changes_of_a_recipe():
+    changed = read_recipe("me_graphau_bp4d_stage1").changed(["learning_rate=2e-3", "schedule=constant", "aus=[12, 26]"])
+    assert changed.settings.learning_rate == 0.002 and changed.settings.schedule == "constant"
+    assert changed.spec.aus == (12, 26)
 
 
 @pytest.mark.parametrize(

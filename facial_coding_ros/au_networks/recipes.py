@@ -33,11 +33,20 @@ class Recipe:
             name, equals, text = change.partition("=")
             if not equals or (name not in network and name not in training):
                 raise RecipeError(f"{change!r}: NAME=VALUE is expected, NAME of {sorted([*network, *training])}.")
-            (network if name in network else training)[name] = yaml.safe_load(text)
+            (network if name in network else training)[name] = _value(text)
         names = {change.partition("=")[0] for change in changes}
         if "aus" in names and "neighbours" not in names:
             network["neighbours"] = 0  # the published number for the new action units
         return _recipe({"network": network, "training": training}, "the changed recipe")
+
+
+def _value(text: str) -> Any:
+    """As in a recipe; 1e-4 is a number too, which YAML 1.1 takes for a word."""
+    value = yaml.safe_load(text)
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def recipe_names() -> list[str]:

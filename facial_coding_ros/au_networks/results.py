@@ -119,7 +119,7 @@ def _fold(values: Mapping[str, Any]) -> FoldResult:
 def write_page(results: Sequence[NetworkResult], path: Path, pictures: Sequence[tuple[str, str]] = ()) -> None:
     """Networks side by side: accuracy by fold, F1 by action unit beside the published rows, speed and size.
 
-    pictures: title and file name beside the page, of heat maps.
+    pictures: what they show and file name beside the page, of heat maps.
     """
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><title>Image networks for action units</title>",
@@ -130,9 +130,7 @@ def write_page(results: Sequence[NetworkResult], path: Path, pictures: Sequence[
         of_it = [result for result in results if result.dataset == dataset]
         parts.append(f"<h2>F1 of each action unit, {html.escape(dataset)}, in percent</h2>" + _f1_table(of_it, dataset))
     parts.append("<h2>Speed and size</h2>" + _cost_table(results))
-    parts += [
-        f"<h2>{html.escape(title)}</h2><img src='{html.escape(name)}' alt='heat maps'>" for title, name in pictures
-    ]
+    parts += [f"<h2>{html.escape(what)}</h2><img src='{html.escape(name)}' alt='heat maps'>" for what, name in pictures]
     parts.append(
         "<p class=note>Brackets: 95 % intervals from drawing the tested people anew. Published rows are over the same "
         "three folds, without intervals; repeated folds by subject move F1 by about 6.5 points.</p></html>"
@@ -144,10 +142,14 @@ def _row(cells: Sequence[str], tag: str = "td") -> str:
     return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
 
 
-def _title(result: NetworkResult) -> str:
-    spec = result.spec
+def title(spec: NetworkSpec) -> str:
+    """Name of a network for people."""
     backbone = f" {spec.backbone}" if spec.network == "me_graphau" else ""
-    return html.escape(f"{NAMES[spec.network]}{backbone}, stage {spec.stage}")
+    return f"{NAMES[spec.network]}{backbone}, stage {spec.stage}"
+
+
+def _title(result: NetworkResult) -> str:
+    return html.escape(title(result.spec))
 
 
 def _number(value: float, form: str) -> str:

@@ -7,6 +7,7 @@ heatmaps.png and page.html; --compare puts the results of other networks on the 
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from ..au_networks.heatmaps import attention, sheet
 from ..au_networks.inference import answer
 from ..au_networks.networks import AuModel
 from ..au_networks.prepared import PreparedFaces
-from ..au_networks.results import NetworkResult, fold_result, joined, read_result, write_page, write_result
+from ..au_networks.results import NetworkResult, fold_result, joined, read_result, title, write_page, write_result
 from ..au_networks.samples import FaceSamples, collate
 from ..cli import UserError
 from ..datasets.records import DatasetError
@@ -78,7 +79,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if not arguments.no_heatmaps:
         _, tested = split(faces, folds[0])
         _draw(model, faces, tested, arguments.out / "heatmaps.png")
-        pictures.append((f"Where {spec.network} looks", "heatmaps.png"))
+        pictures.append((f"Where {title(spec)} looks", "heatmaps.png"))
+        pictures += _pictures_of(arguments.compare, others, arguments.out)
     cost = None if arguments.no_cost else _cost(model, arguments.threads)
     parameters = sum(p.numel() for p in model.net.parameters()) / 1e6
     total = fold_result(0, joined(each), spec.aus)
@@ -102,6 +104,18 @@ def _draw(model: AuModel, faces: PreparedFaces, people: tuple[str, ...], path: P
     pictures = [face.numpy().astype(np.uint8).transpose(1, 2, 0) for face in batch.faces]
     maps = attention(model, batch.faces, batch.landmarks)
     cv2.imwrite(str(path), sheet(pictures, maps, said, model.spec.aus)[:, :, ::-1])
+
+
+def _pictures_of(paths: list[Path], others: list[NetworkResult], out: Path) -> list[tuple[str, str]]:
+    """The heat maps that lie beside other networks' results, copied, so that the page needs its own folder alone."""
+    pictures = []
+    for number, (path, other) in enumerate(zip(paths, others, strict=True), start=1):
+        drawn = path.with_name("heatmaps.png")
+        if drawn.is_file():
+            name = f"heatmaps_{number}.png"
+            shutil.copyfile(drawn, out / name)
+            pictures.append((f"Where {title(other.spec)} looks", name))
+    return pictures
 
 
 def _cost(model: AuModel, threads: int) -> Cost:
