@@ -301,6 +301,35 @@ def test_a_gpu_that_fails_while_running(tmp_path: Path, use: Any, caplog: pytest
     session.close()
 
 
+@pytest.mark.parametrize("what", ["memory", "context"])
+def test_a_gpu_without_room_for_more_faces(
+    what: str, tmp_path: Path, use: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = use(StandInLibrary())
+    path = write_model(tmp_path)
+    session = open_session(path, settings(tmp_path))
+    named = open_session(path, settings(tmp_path, backend="tensorrt"))
+
+    def full(self: StandInGpu, size: int) -> int:
+        raise GpuError("cudaMalloc: cudaErrorMemoryAllocation")
+
+    def refuse(engine: StandInEngine, compiled: bytes) -> Any:
+        raise TensorRtError("no context: cudaErrorMemoryAllocation")
+
+    if what == "memory":
+        monkeypatch.setattr(StandInGpu, "allocate", full)
+    else:
+        monkeypatch.setattr(library, "context", refuse)
+    session.warm_up(1, 2, 3)
+    assert session.backend.startswith("ONNX Runtime")
+    assert [r.levelname for r in caplog.records if "cudaErrorMemoryAllocation" in r.message] == ["WARNING"]
+    expected = open_session(path, InferenceSettings(backend="onnxruntime")).run(X)["y"]
+    np.testing.assert_allclose(session.run(X)["y"], expected, atol=1e-6)
+    with pytest.raises(ModelError, match=r"cannot be made ready for 2 faces: .*cudaErrorMemory"):
+        named.warm_up(1, 2)
+    session.close()
+
+
 def test_asked_for_by_name_a_failing_gpu_is_an_error(tmp_path: Path, use: Any) -> None:
     use(StandInLibrary())
     session = open_session(write_model(tmp_path), settings(tmp_path, backend="tensorrt"))

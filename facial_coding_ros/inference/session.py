@@ -75,7 +75,10 @@ class Session(Protocol):
         """Answers (n, ...) by name, in arrays of their own; n may be 0, or more than max_batch."""
 
     def warm_up(self, *batches: int) -> None:
-        """Makes everything ready for these sizes of batch, so that the first frame is as fast as the others."""
+        """Makes everything ready for these sizes of batch, so that the first frame is as fast as the others.
+
+        Raises ModelError when the GPU has no room for them and TensorRT was asked for by name.
+        """
 
     def close(self) -> None:
         """Frees memory and threads; a second call does nothing."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .engines import Engine, EngineCache, EngineKey
-from .gpu import Gpu, GpuError
+from .gpu import Gpu
 from .half import to_half
 from .model_files import ModelError, ModelFile
 from .onnx_runtime import OnnxRuntimeSession
@@ -83,7 +83,7 @@ class EngineTools:
         session = self.session(model, engine, why)
         try:
             session.warm_up(1)
-        except (GpuError, TensorRtError):
+        except (ModelError, TensorRtError):
             session.close()
             raise
         self.cache.store_compiled(engine.key, session.compiled())

@@ -53,7 +53,14 @@ class TensorRtSession:
                     f"{self.model.name} takes {', '.join(map(str, self.inputs))}, up to {self.max_batch} at once; "
                     f"not a batch of {batch}."
                 )
-            self._bindings[batch] = _GpuBinding(self, self._library, self._gpu, self._engine, batch)
+            if self.reference is not None and self.backend == self.reference.backend:
+                return self.reference.bind(batch)
+            try:
+                self._bindings[batch] = _GpuBinding(self, self._library, self._gpu, self._engine, batch)
+            except (GpuError, TensorRtError) as error:
+                if isinstance(error, TensorRtError) and not self._bindings:
+                    raise  # the engine itself is no good
+                return self.stand_in(batch, error)
         return self._bindings[batch]
 
     def run(self, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
@@ -61,15 +68,20 @@ class TensorRtSession:
 
     def warm_up(self, *batches: int) -> None:
         for batch in batches or (1,):
-            for _ in range(3):  # plainly, captured, replayed
-                self.bind(batch).run()
+            try:
+                for _ in range(3):  # plainly, captured, replayed
+                    self.bind(batch).run()
+            except (GpuError, TensorRtError) as error:
+                if isinstance(error, TensorRtError) and not self._bindings:
+                    raise
+                raise ModelError(f"{self.model.path} cannot be made ready for {batch} faces: {error}") from None
 
     def compiled(self) -> bytes:
         """What TensorRT-RTX compiled so far, to be given to the next session; empty with TensorRT."""
         caches = [binding.cache for binding in self._bindings.values() if binding.cache is not None]
         return bytes(caches[-1].serialize()) if caches else b""
 
-    def stand_in(self, batch: int, reason: GpuError) -> Binding:
+    def stand_in(self, batch: int, reason: GpuError | TensorRtError) -> Binding:
         """The reference's arrays for this batch, because the GPU failed. Raises `reason` when there is none."""
         if self.reference is None:
             raise reason
