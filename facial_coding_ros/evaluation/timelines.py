@@ -176,6 +176,8 @@ def _states(recording: RunRecording, rows: NDArray[np.int64], seconds: NDArray[n
             marker={"symbol": "triangle-down", "size": 10, "color": "#20242a"}, hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
     figure.update_yaxes(visible=False)
+    figure.update_xaxes(range=[float(seconds[0]), float(seconds[-1])])  # markers would widen it beyond the others
+    figure.update_layout(legend={"y": -0.4})
     return figure
 
 
