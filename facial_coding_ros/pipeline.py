@@ -255,7 +255,8 @@ class Pipeline:
     @property
     def backend(self) -> str:
         """What computes landmarks and models, for diagnostics."""
-        return f"landmarks: {self.tracker.backend}; models: {self._graph.backend}"
+        text = f"landmarks: {self.tracker.backend}; models: {self._graph.backend}"
+        return text if self.network is None else f"{text}; image network: {self.network.backend}"
 
     def apply(self, settings: PipelineSettings) -> None:
         """Takes over settings that may change while running; the others had their effect when this was made."""

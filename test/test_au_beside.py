@@ -37,6 +37,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> PipelineSettings:
 def test_answers_come_at_the_networks_rate_with_their_age(settings: PipelineSettings) -> None:
     pipeline = Pipeline(settings)
     assert pipeline.form.aus == AUS
+    assert "image network: ONNX Runtime" in pipeline.backend
     ages, answers = [], []
     for frame in itertools.islice(open_source(CLIP).frames(), 30):
         for code in pipeline.process(frame)[:1]:

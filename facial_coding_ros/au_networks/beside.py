@@ -44,6 +44,11 @@ class NetworkBeside:
         self._asked_ns: int | None = None
         self._worker = LatestWorker(self._run, "au_network") if background else None
 
+    @property
+    def backend(self) -> str:
+        """What computes the network, in words."""
+        return self._network.session.backend
+
     def update(self, frame: Frame, faces: Sequence[Face]) -> list[tuple[ActionUnits, float]]:
         """For each face its newest action units, and by how many seconds their frame is older than this one.
 
