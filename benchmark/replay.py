@@ -112,11 +112,12 @@ def main() -> None:
                 used.append(after.user + after.system - before.user - before.system)
             frame_ms = 1000 / outcome.frames
             seconds = outcome.frames / FPS
+            speeds = ", ".join(f"{seconds / t:.1f}" for t in took)
+            print(f"{what:11} {seconds / min(took):5.1f} times real time (turns: {speeds})")
             print(
-                f"{what:11} {seconds / min(took):5.1f} times real time (turns: "
-                f"{', '.join(f'{seconds / t:.1f}' for t in took)}); a frame: {min(took) * frame_ms:.2f} ms, of it "
-                f"the pipeline {min(pipeline):.2f} ms; processor {min(used) * frame_ms:.2f} ms with the start, of it "
-                f"reading {reading_s(path) * frame_ms:.2f} ms"
+                f"{'':11} ms a frame: {min(took) * frame_ms:.2f}; pipeline {min(pipeline):.2f}, tracking and coding "
+                f"side by side; processor {min(used) * frame_ms:.2f} with the start, of it reading "
+                f"{reading_s(path) * frame_ms:.2f}"
             )
     print(f"largest memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
