@@ -38,7 +38,7 @@ def walk(seconds: float) -> Iterator[np.ndarray]:
 
 
 def write_video(path: Path, seconds: float) -> Path:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), FPS, (640, 480))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (640, 480))
     for image in walk(seconds):
         writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     writer.release()
