@@ -125,7 +125,8 @@ class Study:
 
 def _command(arguments: argparse.Namespace) -> str:
     sets = " ".join(folder.name for folder in arguments.sets)
-    return f"facial_coding train facs {sets} --steps {arguments.steps} --drawn {arguments.drawn} --seed {arguments.seed}"
+    options = f"--steps {arguments.steps} --drawn {arguments.drawn} --seed {arguments.seed}"
+    return f"facial_coding train facs {sets} {options}"
 
 
 def _made(folder: Path) -> str:
