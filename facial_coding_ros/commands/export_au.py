@@ -1,4 +1,4 @@
-"""Writes a network as ONNX with its card, for `facs_source: network`; refused when its answers differ."""
+"""Writes a network as ONNX with its card, for `facs.source: network`; refused when its answers differ."""
 
 from __future__ import annotations
 
