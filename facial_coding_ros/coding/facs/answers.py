@@ -18,9 +18,7 @@ def stronger_side(sides: FloatArray) -> FloatArray:
 
 
 def assemble(sides: FloatArray, confidence: FloatArray, presence: FloatArray | None = None) -> list[ActionUnits]:
-    """One result for each face. sides: (n, 2, units), right first, brought to 0..1 here. confidence and
-    presence: (n, units)."""
-    sides = np.minimum(np.maximum(sides, np.float32(0)), np.float32(1))
+    """One result for each face. sides: (n, 2, units), right first, 0..1. confidence and presence: (n, units)."""
     intensity = stronger_side(sides)
     sides = sides + _NO_SIDES
     confidence = np.asarray(confidence, np.float32)

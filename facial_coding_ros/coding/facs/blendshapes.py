@@ -72,7 +72,7 @@ class BlendshapeFacs:
         parted = max(jaw - value["mouthClose"], 0.3 * lips)
         for code, amount in ((25, 1.5 * parted), (26, 2 * jaw), (27, 2 * jaw - 1)):
             both[:, CODES.index(code)] = amount
-        return assemble(both[None], Views.of([face]).factors(self.settings) * self._trust)[0]
+        return assemble(np.clip(both, 0, 1)[None], Views.of([face]).factors(self.settings) * self._trust)[0]
 
     def unknown(self, count: int) -> list[ActionUnits]:
         """Of faces without blendshapes: intensity 0 and confidence 0."""

@@ -15,8 +15,11 @@ _HALF_LEFT_TO_RIGHT = np.array([0.5, 0.5, -0.5, -0.5], np.float32)
 _EYE_CORNERS = np.array([362, 263, 33, 133])  # left, right; in the mesh
 _REGION = np.array([1 + ("brows", "eyes", "lower_face").index(unit.region) for unit in ACTION_UNITS])
 _SPEECH = np.array([0.5 * (unit.code in (15, 16, 17, 18, 20, 22, 23, 24, 28)) for unit in ACTION_UNITS], np.float32)
-_AT_12, _AT_25 = CODES.index(12), CODES.index(25)
-_OF_STATE = {NeutralState.NONE: 0.0, NeutralState.LEARNING: 0.6, NeutralState.READY: 1.0, NeutralState.STALE: 0.7}
+_AT_25_AND_12 = np.array([CODES.index(25), CODES.index(12)])
+_OF_STATE = [0.0] * len(NeutralState)
+_OF_STATE[NeutralState.LEARNING] = 0.6
+_OF_STATE[NeutralState.READY] = 1.0
+_OF_STATE[NeutralState.STALE] = 0.7
 
 
 def doubt(turn_deg: FloatArray, eye_distance_px: FloatArray) -> FloatArray:
@@ -38,23 +41,33 @@ class Views:
 
     @classmethod
     def of(cls, faces: Sequence[Face]) -> Views:
-        poses = np.array([(face.pose.yaw_deg, face.pose.pitch_deg) for face in faces], np.float32)
-        eyes = np.array([face.mesh[_EYE_CORNERS] for face in faces], np.float32)
-        across = _HALF_LEFT_TO_RIGHT @ eyes
-        seen = [(v.face, v.brows, v.eyes, v.lower_face) for v in (face.visibility for face in faces)]
+        numbers = np.array(
+            [
+                (pose.yaw_deg, pose.pitch_deg, seen.face, seen.brows, seen.eyes, seen.lower_face)
+                for pose, seen in ((face.pose, face.visibility) for face in faces)
+            ],
+            np.float32,
+        ).reshape(-1, 6)
+        across = _HALF_LEFT_TO_RIGHT @ np.array([face.mesh.take(_EYE_CORNERS, 0) for face in faces]).reshape(-1, 4, 3)
         return cls(
-            np.hypot(poses[:, 0], poses[:, 1]),
-            np.sqrt((across * across).sum(1)),
-            np.array(seen, np.float32),
+            np.hypot(numbers[:, 0], numbers[:, 1]),
+            np.sqrt(np.einsum("nd,nd->n", across, across)),
+            numbers[:, 2:],
         )
 
     def factors(self, settings: FacsSettings) -> FloatArray:
         """Factor 0..1 of each face and action unit, (n, units): head pose, size, visibility of the unit's region."""
-        pose = (settings.no_pose_deg - self.turn_deg) / (settings.no_pose_deg - settings.full_pose_deg)
+        turn_span = settings.no_pose_deg - settings.full_pose_deg
         size_span = settings.full_eye_distance_px - settings.no_eye_distance_px
-        size = (self.eye_distance_px - settings.no_eye_distance_px) / size_span
-        base = np.minimum(np.maximum(pose, 0), 1) * np.minimum(np.maximum(size, 0), 1) * self.visible[:, 0]
-        return np.asarray(base[:, None] * self.visible[:, _REGION], np.float32)
+        base = [
+            min(max((settings.no_pose_deg - turn) / turn_span, 0), 1)
+            * min(max((distance - settings.no_eye_distance_px) / size_span, 0), 1)
+            * seen
+            for turn, distance, seen in zip(
+                self.turn_deg.tolist(), self.eye_distance_px.tolist(), self.visible[:, 0].tolist(), strict=True
+            )
+        ]
+        return np.array(base, np.float32)[:, None] * self.visible.take(_REGION, 1)
 
 
 def of_neutrals(neutrals: Sequence[Neutral], settings: FacsSettings) -> FloatArray:
@@ -76,6 +89,6 @@ def while_lips_part(sides: FloatArray) -> FloatArray:
     In speech the mouth takes the shapes of AU16 to AU24 and AU28 without any being meant, and one frame cannot tell
     speech: what parts the lips without a smile lowers the confidence of those units, by half when wide open.
     """
-    parted, smiled = (sides[:, :, at].sum(1) for at in (_AT_25, _AT_12))
-    apart = np.minimum(parted, 1.0) * np.maximum(1.0 - smiled, 0.0)
-    return np.asarray(1 - np.multiply.outer(apart, _SPEECH), np.float32)
+    both = np.add.reduce(sides[:, :, _AT_25_AND_12], 1).tolist()
+    apart = [min(parted, 1.0) * max(1.0 - smiled, 0.0) for parted, smiled in both]
+    return np.float32(1) - np.array(apart, np.float32)[:, None] * _SPEECH

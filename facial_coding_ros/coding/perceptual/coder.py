@@ -18,12 +18,10 @@ from .smoothing import OneEuro
 
 ENCODER, CLASSIFIER = "perceptual_m2.onnx", "perceptual_expression.onnx"
 
-_TRUST_OF_STATE = {
-    NeutralState.NONE: 0.0,
-    NeutralState.LEARNING: 0.8,
-    NeutralState.READY: 1.0,
-    NeutralState.STALE: 0.9,
-}
+_TRUST_OF_STATE = [0.0] * len(NeutralState)
+_TRUST_OF_STATE[NeutralState.LEARNING] = 0.8
+_TRUST_OF_STATE[NeutralState.READY] = 1.0
+_TRUST_OF_STATE[NeutralState.STALE] = 0.9
 
 
 class ExpressionClassifier:
@@ -122,16 +120,17 @@ class PerceptualCoder:
         shares = np.zeros((len(neutrals), len(EXPRESSION_LABELS)), np.float32)
         affect = np.zeros((len(neutrals), 2), np.float32)
         if known:
-            latents[known] = answers[LATENT]
+            of_known = slice(None) if len(known) == len(neutrals) else known  # a slice is quicker
+            latents[of_known] = answers[LATENT]
             if self._filter is not None and owners:
                 latents, told = self._filter.update(owners, latents, stamp_ns), None
             if told is None:
-                told = self.classifier.session.run({LATENT: latents[known]})
-            shares[known], affect[known] = (told[name] for name in OUTPUTS)
-        trusted = np.array([_TRUST_OF_STATE[neutral.state] for neutral in neutrals], np.float32)
+                told = self.classifier.session.run({LATENT: latents[of_known]})
+            shares[of_known], affect[of_known] = (told[name] for name in OUTPUTS)
+        trusted = [_TRUST_OF_STATE[neutral.state] for neutral in neutrals]
         if len(trust):
-            trusted *= np.clip(np.asarray(trust, np.float32), 0, 1)
-        shares *= (lead(shares, self.settings.unsure_margin) * trusted)[:, None]
+            trusted = [of_state * min(max(own, 0.0), 1.0) for of_state, own in zip(trusted, trust, strict=True)]
+        shares *= (lead(shares, self.settings.unsure_margin) * np.array(trusted, np.float32))[:, None]
         doubt = np.maximum(0, 1 - shares.sum(1))
         return latents, expressions_of(shares, doubt, self.settings.unsure_below, affect)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...types import FloatArray
 
@@ -16,7 +16,7 @@ OWNERS = 64
 LONGEST_GAP_NS = 1_000_000_000
 """After a longer gap a face starts anew."""
 
-_UNSEEN = np.iinfo(np.int64).min // 2
+_UNSEEN = -(2**62)
 
 
 class OneEuro:
@@ -29,7 +29,7 @@ class OneEuro:
     def __init__(self, rest_hz: float = 1.0, gain: float = 0.1, speed_hz: float = 1.0) -> None:
         self._rest_hz, self._gain, self._speed_hz = rest_hz, gain, speed_hz
         self._slots: OrderedDict[str, int] = OrderedDict()
-        self._stamp_ns = np.full(OWNERS, _UNSEEN, np.int64)
+        self._stamp_ns = [_UNSEEN] * OWNERS
         self._latent = np.empty((OWNERS, 0), np.float32)
         self._speed = np.empty((OWNERS, 0), np.float32)
 
@@ -43,7 +43,7 @@ class OneEuro:
         if latents.shape[1] != self._latent.shape[1]:
             self._latent = np.zeros((OWNERS, latents.shape[1]), np.float32)
             self._speed = np.zeros_like(self._latent)
-            self._stamp_ns[:] = _UNSEEN
+            self._stamp_ns = [_UNSEEN] * OWNERS
         known = np.isfinite(latents[:, 0])
         if known.all():
             return self._step([self._slot(owner) for owner in owners], latents, stamp_ns)
@@ -54,19 +54,26 @@ class OneEuro:
 
     def _step(self, owned: list[int], latents: FloatArray, stamp_ns: int) -> FloatArray:
         slots = np.array(owned, np.intp)
-        step_ns = stamp_ns - self._stamp_ns[slots]
-        step_s = step_ns * 1e-9
-        started = (step_ns >= 0) & (step_ns <= LONGEST_GAP_NS)
+        weights, fresh = [], []
+        for row, slot in enumerate(owned):
+            step_ns = stamp_ns - self._stamp_ns[slot]
+            if not 0 <= step_ns <= LONGEST_GAP_NS:
+                fresh.append(row)
+                step_ns = 0
+            turn = 2e-9 * math.pi * step_ns
+            share = self._speed_hz * turn / (self._speed_hz * turn + 1)
+            weights.append((share, share / max(1e-9 * step_ns, 1e-9), turn))
+            self._stamp_ns[slot] = stamp_ns
+        kept, per_second, turn_of_hz = np.array(weights, np.float32).reshape(-1, 3).T[:, :, None]
         before, speed = self._latent[slots], self._speed[slots]
         change = latents - before
-        rate = (step_ns > 0) / np.maximum(step_s, 1e-9)
-        speed += (_share(self._speed_hz, step_s)[:, None] * (change * rate[:, None] - speed)).astype(np.float32)
-        cutoff = self._rest_hz + self._gain * np.sqrt(np.einsum("nd,nd->n", speed, speed))
-        after = before + _share(cutoff, step_s)[:, None].astype(np.float32) * change
-        if not started.all():
-            after[~started], speed[~started] = latents[~started], 0
-        self._latent[slots], self._speed[slots], self._stamp_ns[slots] = after, speed, stamp_ns
-        return after
+        speed += per_second * change - kept * speed
+        turns = (self._rest_hz + self._gain * np.sqrt(np.einsum("nd,nd->n", speed, speed)))[:, None] * turn_of_hz
+        after = before + turns / (turns + 1) * change
+        if fresh:
+            after[fresh], speed[fresh] = latents[fresh], 0
+        self._latent[slots], self._speed[slots] = after, speed
+        return np.asarray(after, np.float32)
 
     def _slot(self, owner: str) -> int:
         """Row of an owner; a new one takes a free row, or that of the owner not seen for longest."""
@@ -85,9 +92,3 @@ class OneEuro:
     def forget(self, owner: str) -> None:
         """Drops what is held of a face; nothing when there is none."""
         self._slots.pop(owner, None)
-
-
-def _share(cutoff_hz: float | FloatArray, step_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weight of the new value in a first-order low-pass."""
-    turn = 2 * np.pi * cutoff_hz * step_s
-    return turn / (turn + 1)
