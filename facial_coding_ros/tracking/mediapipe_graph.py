@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..types import MESH_POINTS, SURFACE_POINTS, FloatArray, ImageArray
-from .regions import Detection, Landmarks, Square
+from .regions import Box, Detection, Landmarks, Square
 
 INPUT_SIDE = 192
 PARTS = ("mesh", "lips", "left_eye", "right_eye", "left_iris", "right_iris")
@@ -145,18 +145,21 @@ class MediaPipeGraph:
         self._packets.setdefault(stream, []).append(packet)
 
     def process(
-        self, image: ImageArray, squares: Sequence[Square], detect: bool
+        self, image: ImageArray, squares: Sequence[Square], detect: bool, parts: Sequence[Box] = ()
     ) -> tuple[list[Landmarks | None], list[Detection]]:
-        """Landmarks in each square, and the faces the detector finds, both in one pass.
+        """Landmarks in each square, and the faces the detector finds in the image and in parts of it, all in one pass.
 
         image: (height, width, 3) uint8, RGB. A square that has no sense (empty or far outside) gives None.
         """
         height, width = image.shape[:2]
         packet = self._image_packet(image)
         self._packets = {}
+        views: dict[int, Box] = {}
         if detect:
-            self._time += 1
-            self._graph.add_packet_to_input_stream("detector_image", packet.at(self._time))
+            views[self._detector(packet)] = (0, 0, width, height)
+        for xmin, ymin, xmax, ymax in parts:
+            part = np.ascontiguousarray(image[ymin:ymax, xmin:xmax])
+            views[self._detector(self._image_packet(part))] = (xmin, ymin, xmax, ymax)
         used = [i for i, square in enumerate(squares) if sensible(square, width, height)]
         for turn, index in enumerate(used):
             lane = turn % self._lanes
@@ -175,25 +178,15 @@ class MediaPipeGraph:
         found: list[Landmarks | None] = [None] * len(squares)
         for turn, index in enumerate(used):
             found[index] = self._landmarks(turn % self._lanes, turn // self._lanes, squares[index])
-        detections = self._detections(width, height) if detect else []
+        detections = self._detections(views)
         self._packets = {}
         return found, detections
 
-    def detect_in(self, image: ImageArray, xmin: int, ymin: int, xmax: int, ymax: int) -> list[Detection]:
-        """Detections in a part of the image, in pixels of the whole image."""
-        part = np.ascontiguousarray(image[ymin:ymax, xmin:xmax])
-        self._packets = {}
+    def _detector(self, packet: Any) -> int:
+        """Hands an image to the detector; the time under which its answer comes, if it finds anybody."""
         self._time += 1
-        self._graph.add_packet_to_input_stream("detector_image", self._image_packet(part).at(self._time))
-        self._graph.wait_until_idle()
-        found = self._detections(xmax - xmin, ymax - ymin)
-        self._packets = {}
-        return [
-            Detection(
-                d.xmin + xmin, d.ymin + ymin, d.width, d.height, d.score, d.eyes + np.array([xmin, ymin], np.float32)
-            )
-            for d in found
-        ]
+        self._graph.add_packet_to_input_stream("detector_image", packet.at(self._time))
+        return self._time
 
     def close(self) -> None:
         """Ends the graph's threads; the object is of no use afterwards."""
@@ -206,17 +199,20 @@ class MediaPipeGraph:
         view.flags.writeable = False  # a read-only array goes in without a copy
         return self._create.create_image_frame(view, image_format=self._image_format)
 
-    def _detections(self, width: int, height: int) -> list[Detection]:
+    def _detections(self, views: Mapping[int, Box]) -> list[Detection]:
+        """In pixels of the whole image. views: what the detector was shown, by time."""
         found = []
         for packet in self._packets.get("detections", []):
+            x, y, xmax, ymax = views[packet.timestamp.value]
+            width, height = xmax - x, ymax - y
             for detection in self._get.get_proto_list(packet):
                 location = detection.location_data
                 box, points = location.relative_bounding_box, location.relative_keypoints
-                eyes = np.array([[point.x * width, point.y * height] for point in points[:2]], np.float32)
+                eyes = np.array([[x + point.x * width, y + point.y * height] for point in points[:2]], np.float32)
                 found.append(
                     Detection(
-                        box.xmin * width,
-                        box.ymin * height,
+                        x + box.xmin * width,
+                        y + box.ymin * height,
                         box.width * width,
                         box.height * height,
                         float(detection.score[0]),

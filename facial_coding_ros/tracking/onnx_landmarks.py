@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..inference import InferenceSettings
 from ..inference.landmarks import LandmarkNetwork
 from ..types import ImageArray
 from .mediapipe_graph import MediaPipeGraph, presence, sensible
-from .regions import Detection, Landmarks, Square
+from .regions import Box, Detection, Landmarks, Square
 
 
 class OnnxLandmarks:
@@ -29,9 +31,9 @@ class OnnxLandmarks:
         return f"MediaPipe's network by {self._network.backend}"
 
     def process(
-        self, image: ImageArray, squares: list[Square], detect: bool
+        self, image: ImageArray, squares: Sequence[Square], detect: bool, parts: Sequence[Box] = ()
     ) -> tuple[list[Landmarks | None], list[Detection]]:
-        """Landmarks in each square, and the faces the detector finds.
+        """Landmarks in each square, and the faces the detector finds in the image and in parts of it.
 
         image: (height, width, 3) uint8, RGB. A square that has no sense (empty or far outside) gives None.
         """
@@ -43,11 +45,7 @@ class OnnxLandmarks:
             meshes, logits = self._network.locate(image, rows)
             for i, mesh, logit in zip(used, meshes, logits.tolist(), strict=True):
                 found[i] = Landmarks(mesh, presence(logit))
-        return found, self._detector.process(image, [], True)[1] if detect else []
-
-    def detect_in(self, image: ImageArray, xmin: int, ymin: int, xmax: int, ymax: int) -> list[Detection]:
-        """Detections in a part of the image, in pixels of the whole image."""
-        return self._detector.detect_in(image, xmin, ymin, xmax, ymax)
+        return found, self._detector.process(image, [], detect, parts)[1] if detect or parts else []
 
     def close(self) -> None:
         """Frees the network and ends the detector; the object is of no use afterwards."""

@@ -15,6 +15,10 @@ REGION_SCALE = 1.5
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
 
 
+Box = tuple[int, int, int, int]
+"""xmin, ymin, xmax, ymax of a part of an image, in pixels."""
+
+
 @dataclass(frozen=True)
 class Square:
     """A rotated square in an image, in pixels; angle in radians, clockwise as seen."""

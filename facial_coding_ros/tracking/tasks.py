@@ -7,6 +7,7 @@ ours, as with the other backend.
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from ..types import MESH_POINTS, FloatArray, ImageArray
 from .pose import PoseEstimator
-from .regions import Detection, Landmarks, Square
+from .regions import Box, Detection, Landmarks, Square
 
 WHERE = "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/latest/face_landmarker.task"
 NO_FACE_RESIDUAL = 0.3
@@ -73,9 +74,10 @@ class TaskLandmarker:
         self._open = True
 
     def process(
-        self, image: ImageArray, squares: list[Square], detect: bool
+        self, image: ImageArray, squares: Sequence[Square], detect: bool, parts: Sequence[Box] = ()
     ) -> tuple[list[Landmarks | None], list[Detection]]:
-        """Each square's landmarks, and a detection for each face. An image is looked at once, however often asked.
+        """Each square's landmarks, and a detection for each face. An image is looked at once, however often asked,
+        and as a whole: `parts` are not looked at.
 
         Raises ValueError when the bundle's points are no faces.
         """
@@ -87,10 +89,6 @@ class TaskLandmarker:
             distance, index = min(near, default=(np.inf, 0))
             found.append(self._faces[index] if distance < 0.4 * square.side else None)
         return found, [_detection(face.mesh) for face in self._faces] if detect else []
-
-    def detect_in(self, image: ImageArray, xmin: int, ymin: int, xmax: int, ymax: int) -> list[Detection]:
-        """Nothing: the landmarker looks at whole images."""
-        return []
 
     def close(self) -> None:
         """Frees the landmarker."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from ..types import Face, Frame, ImageArray, Region
 from .pose import PoseEstimator
-from .regions import Detection, Landmarks, Square, mesh_region, region_square
+from .regions import Box, Detection, Landmarks, Square, mesh_region, region_square
 from .settings import TrackingSettings, TrackingStatistics
 from .shape import ShapeReader
 from .smoothing import OneEuroFilter
@@ -42,10 +42,8 @@ class LandmarkSource(Protocol):
     def backend(self) -> str: ...
 
     def process(
-        self, image: ImageArray, squares: list[Square], detect: bool
+        self, image: ImageArray, squares: Sequence[Square], detect: bool, parts: Sequence[Box] = ()
     ) -> tuple[list[Landmarks | None], list[Detection]]: ...
-
-    def detect_in(self, image: ImageArray, xmin: int, ymin: int, xmax: int, ymax: int) -> list[Detection]: ...
 
     def close(self) -> None: ...
 
@@ -118,9 +116,8 @@ class FaceTracker:
         whole, parts = self._views(frame.image.shape[1], frame.image.shape[0]) if detect else (False, [])
         if self._source.detects_always:
             whole, parts = True, []
-        found, detections = self._source.process(frame.image, [track.region(stamp) for track in followed], whole)
-        for part in parts:
-            detections += self._source.detect_in(frame.image, *part)
+        squares = [track.region(stamp) for track in followed]
+        found, detections = self._source.process(frame.image, squares, whole, parts)
         self._count(landmarks_run=len(followed))
         seen: list[Observation] = []
         for track, landmarks in zip(followed, found, strict=True):
@@ -247,7 +244,7 @@ class FaceTracker:
         self._count(landmarks_run=len(detections) + len(poor))
         return [one for one in best.values() if one is not None]
 
-    def _views(self, width: int, height: int) -> tuple[bool, list[tuple[int, int, int, int]]]:
+    def _views(self, width: int, height: int) -> tuple[bool, list[Box]]:
         """Where to look for new faces: whether at the whole image, and at which parts of it.
 
         The detector shrinks what it sees to 192 x 192, so a square part of the image shows it smaller faces. At the
@@ -327,7 +324,7 @@ class FaceTracker:
             self._counts[name] += number
 
 
-def _tiles(width: int, height: int, side: int) -> list[tuple[int, int, int, int]]:
+def _tiles(width: int, height: int, side: int) -> list[Box]:
     """Squares that cover an image, a quarter overlapping: (xmin, ymin, xmax, ymax) in pixels."""
     across, down = (max(int(np.ceil((whole - side / 4) / (0.75 * side))), 1) for whole in (width, height))
     xs = np.linspace(0, width - side, across).round().astype(int)
