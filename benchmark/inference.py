@@ -22,7 +22,6 @@ from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
 from facial_coding_ros.inference import InferenceSettings, ModelFile, open_session
 from facial_coding_ros.inference.coding_graph import CodingGraph
 from facial_coding_ros.inference.fusion import coding_parts, fuse
-from facial_coding_ros.inference.landmarks import LandmarkNetwork
 from facial_coding_ros.models import share_folder
 from facial_coding_ros.tracking.mediapipe_graph import MediaPipeGraph
 from facial_coding_ros.tracking.onnx_landmarks import OnnxLandmarks
@@ -46,22 +45,21 @@ def landmarks() -> None:
     image = np.ascontiguousarray(clip.read()[1][:, :, ::-1])
     print(f"landmarks, {image.shape[1]}x{image.shape[0]}, per face: wall | processor time")
     for threads in (1, 2):
-        cv2.setNumThreads(threads)
         graph = MediaPipeGraph(lanes=threads)
-        network = LandmarkNetwork.load(InferenceSettings(backend="onnxruntime", threads=threads))
+        network = OnnxLandmarks(InferenceSettings(backend="onnxruntime"), lanes=threads)
         found = [d.square for d in graph.process(image, [], True)[1]]
         for batch in BATCHES:
             squares = (found * batch)[:batch]
-            rows = np.array([[s.x, s.y, s.side, s.angle] for s in squares], np.float32)
             times = interleaved(
                 {
                     "mediapipe": partial(graph.process, image, squares, False),
-                    "onnx": partial(network.locate, image, rows),
+                    "onnx": partial(network.process, image, squares, False),
                 }
             )
             (wall, cpu), (our_wall, our_cpu) = (times[name] for name in ("mediapipe", "onnx"))
             print(
-                f"  {threads} threads, {batch} faces: MediaPipe {wall / batch * 1e3:.2f} | {cpu / batch * 1e3:.2f} ms, "
+                f"  {threads} side by side, {batch} faces: "
+                f"MediaPipe {wall / batch * 1e3:.2f} | {cpu / batch * 1e3:.2f} ms, "
                 f"ONNX {our_wall / batch * 1e3:.2f} | {our_cpu / batch * 1e3:.2f} ms, "
                 f"ratio {our_wall / wall:.2f} | {our_cpu / cpu:.2f}"
             )

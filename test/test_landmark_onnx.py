@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def network(folder: Path) -> LandmarkNetwork:
-    return LandmarkNetwork.load(ONNX_RUNTIME, folder)
+    return LandmarkNetwork.load(ONNX_RUNTIME, folder)[0]
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_from_the_first_image_on_nothing_but_the_answers_is_allocated(
     folder: Path, frames: list[tuple[ImageArray, list[Square]]]
 ) -> None:
     image, squares = frames[0]
-    network = LandmarkNetwork.load(ONNX_RUNTIME, folder)
+    (network,) = LandmarkNetwork.load(ONNX_RUNTIME, folder)
     for count in (8, 3, 1):
         some = rows((squares * 2)[:count])
         tracemalloc.start()
@@ -174,7 +174,7 @@ def test_a_network_that_differs_from_mediapipes_graph_is_refused(
 
 def test_where_it_cannot_be_kept_it_works_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("a file where the folder should be")
-    network = LandmarkNetwork.load(ONNX_RUNTIME, tmp_path / "file" / "models")
+    (network,) = LandmarkNetwork.load(ONNX_RUNTIME, tmp_path / "file" / "models")
     network.close()
     assert "cannot be kept" in caplog.text and "converted again at the next start" in caplog.text
 

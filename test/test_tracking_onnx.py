@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from .conftest import CLIP
 pytest.importorskip("onnx", reason="onnx converts the network; `standalone/setup tensorrt`")
 FACE_PX, BOUND_PX = 190, 0.3
 ONNX_RUNTIME = InferenceSettings(backend="onnxruntime")
-THEIRS = TrackingSettings(id_seed=1, lanes=1)
+THEIRS = TrackingSettings(id_seed=1, lanes=1, landmark_backend="mediapipe")
 OURS = TrackingSettings(id_seed=1, landmark_backend="onnx")
 
 
@@ -64,11 +65,11 @@ def same_faces(ours: list[tuple[Face, ...]], theirs: list[tuple[Face, ...]], lea
     assert len(means) >= least and np.mean(means) < BOUND_PX / 2 and max(means) < 1
 
 
-@pytest.mark.parametrize("max_batch", [8, 1])
-def test_same_faces_as_mediapipes_graph(frames: list[Frame], max_batch: int) -> None:
-    """max_batch 1: several batches a frame."""
+@pytest.mark.parametrize(("max_batch", "lanes"), [(8, 1), (1, 1), (8, 2), (8, 3)])
+def test_same_faces_as_mediapipes_graph(frames: list[Frame], max_batch: int, lanes: int) -> None:
+    """max_batch 1: several batches a frame. lanes: more networks than there are faces do no harm."""
     inference = InferenceSettings(backend="onnxruntime", max_batch=max_batch)
-    ours = tracked(make_tracker(OURS, inference), frames)
+    ours = tracked(make_tracker(replace(OURS, lanes=lanes), inference), frames)
     same_faces(ours, tracked(make_tracker(THEIRS), frames), least=60)
 
 
@@ -137,3 +138,32 @@ def test_settings_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ModelError, match=r"install onnx, or set tracking\.landmark_backend to 'mediapipe'"):
         Pipeline(PipelineSettings(tracking=OURS, inference=ONNX_RUNTIME))
+
+
+def test_auto_is_onnx_where_that_is_quicker_and_can_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def chosen() -> str:
+        tracker = make_tracker(TrackingSettings(id_seed=1), ONNX_RUNTIME)
+        tracker.close()
+        return tracker.backend
+
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert chosen().startswith("MediaPipe's network by ONNX Runtime ")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert chosen() == "MediaPipe on the CPU" and not caplog.text
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert chosen() == "MediaPipe on the CPU"
+    assert "MediaPipe's own graph computes the landmarks" in caplog.text and "install onnx" in caplog.text
+
+
+def test_a_network_that_fails_in_a_helper_is_no_silent_loss(frames: list[Frame]) -> None:
+    source = OnnxLandmarks(ONNX_RUNTIME, lanes=2)
+    squares = [detection.square for detection in source.process(frames[0].image, [], True)[1]]
+    assert len(squares) == 2 and None not in source.process(frames[0].image, squares, False)[0]
+    source._networks[1].close()
+    with pytest.raises(ValueError, match="closed"):
+        source.process(frames[0].image, squares, False)
+    source.close()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..models import share_folder
 from ..types import MESH_POINTS, FloatArray, ImageArray
-from . import landmark_graph, tflite
+from . import graph_builder, landmark_graph, landmark_regions, tflite
 from .engines import default_folder, write_whole
 from .landmark_graph import INPUT, MESH, PRESENCE, SIDE, convert_landmark_network
 from .landmarks import LandmarkNetwork, crop
@@ -30,6 +30,8 @@ BOUND_PX, FACE_PX = 0.3, 190.0
 """Largest mean distance of a face's points to those of MediaPipe's own graph, on a face of this width."""
 CLIP, CLIP_EVERY, CLIP_FRAMES = "two_people.mp4", 40, 3
 """Faces that both are compared on: of the demo clip."""
+CONVERTER = (landmark_graph, landmark_regions, graph_builder, tflite)
+"""Modules whose text says what the converted network is."""
 OTHERWISE = "or set tracking.landmark_backend to 'mediapipe'"
 
 
@@ -45,7 +47,7 @@ def converted_network(folder: Path | None = None) -> ModelFile:
     content = source.read_bytes()
     made_from = {
         "source_sha256": hashlib.sha256(content).hexdigest(),
-        "converter_sha256": hashlib.sha256(b"".join(map(_code, (landmark_graph, tflite)))).hexdigest(),
+        "converter_sha256": hashlib.sha256(b"".join(map(_code, CONVERTER))).hexdigest(),
     }
     try:
         kept = ModelFile.read(path)

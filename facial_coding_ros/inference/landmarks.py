@@ -29,20 +29,28 @@ class LandmarkNetwork:
         self._crop = np.empty((SIDE, SIDE, 3), np.uint8)
 
     @classmethod
-    def load(cls, settings: InferenceSettings | None = None, folder: Path | None = None) -> LandmarkNetwork:
+    def load(
+        cls, settings: InferenceSettings | None = None, folder: Path | None = None, lanes: int = 1
+    ) -> list[LandmarkNetwork]:
         """The network of the installed MediaPipe, ready for every size of batch.
 
         It is converted, and proven equal to MediaPipe's own graph, when this is done for the first time. folder: where
-        the converted file is kept; else facial_coding/models in the user's cache folder.
+        the converted file is kept; else facial_coding/models in the user's cache folder. lanes: networks that may work
+        at the same time, on processors; a GPU takes all faces in one batch and gets one.
         Raises ModelError saying what is missing or what cannot be converted.
         """
         from . import open_session
         from .landmark_conversion import converted_network
+        from .onnx_runtime import OnnxRuntimeSession
 
         settings = settings or InferenceSettings()
-        network = cls(open_session(converted_network(folder), settings), settings.max_batch)
-        network.session.warm_up(*range(1, settings.max_batch + 1))
-        return network
+        sessions = [open_session(converted_network(folder), settings)]
+        if isinstance(sessions[0], OnnxRuntimeSession):
+            sessions += [OnnxRuntimeSession(sessions[0].model, settings.threads) for _ in range(lanes - 1)]
+        most = settings.max_batch if len(sessions) == 1 else -(-settings.max_batch // lanes)
+        for session in sessions:
+            session.warm_up(*range(1, most + 1))
+        return [cls(session, most) for session in sessions]
 
     @property
     def backend(self) -> str:

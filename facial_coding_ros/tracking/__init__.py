@@ -6,7 +6,9 @@ faces = tracker.track(frame)
 
 from __future__ import annotations
 
+import logging
 import os
+import platform
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,8 +18,11 @@ from .visibility import visibility_codes
 
 if TYPE_CHECKING:
     from ..inference import InferenceSettings
+    from .tracker import LandmarkSource
 
 __all__ = ["Tracker", "TrackingSettings", "TrackingStatistics", "make_tracker", "visibility_codes"]
+
+_log = logging.getLogger(__name__)
 
 
 class Tracker(Protocol):
@@ -59,18 +64,17 @@ class Tracker(Protocol):
 def make_tracker(settings: TrackingSettings, inference: InferenceSettings | None = None) -> Tracker:
     """The tracker of the chosen backend.
 
-    inference: what computes the landmark network where landmark_backend is 'onnx'.
+    inference: what computes the landmark network where that is not MediaPipe's own graph.
     Raises ImportError when MediaPipe cannot be loaded, FileNotFoundError or ValueError with one line for a task file
     that is missing or no good, for settings that do not fit together, and for a landmark network that cannot be had.
     """
     if settings.backend == "tasks" and settings.landmark_backend == "onnx":
         raise ValueError("tracking.landmark_backend is 'onnx'; that needs tracking.backend 'mediapipe'")
     from ..datasets.ict import IctFaces
-    from .mediapipe_graph import MediaPipeGraph
     from .pose import PoseEstimator
     from .shape import ShapeReader
     from .tasks import TaskLandmarker
-    from .tracker import FaceTracker, LandmarkSource
+    from .tracker import FaceTracker
 
     faces = IctFaces.load()
     pose = PoseEstimator(faces)
@@ -79,11 +83,30 @@ def make_tracker(settings: TrackingSettings, inference: InferenceSettings | None
         source = TaskLandmarker(
             settings.task_file, pose, faces=settings.max_faces, detection_score=settings.detection_score
         )
-    elif settings.landmark_backend == "onnx":
+    else:
+        source = _mediapipe_source(settings, inference)
+    return FaceTracker(settings, source, pose, ShapeReader(pose, faces))
+
+
+def _mediapipe_source(settings: TrackingSettings, inference: InferenceSettings | None) -> LandmarkSource:
+    from ..inference import InferenceSettings, ModelError, what_tensorrt_lacks
+    from .mediapipe_graph import MediaPipeGraph
+
+    inference = inference or InferenceSettings()
+    lanes = settings.lanes or min(os.cpu_count() or 1, 4, settings.max_faces)
+    backend = settings.landmark_backend
+    if backend == "auto":
+        # ONNX Runtime is the quicker one where that was measured; MediaPipe's own kernels are written for ARM first.
+        measured = platform.machine().lower() in ("x86_64", "amd64")
+        on_gpu = inference.backend != "onnxruntime" and not what_tensorrt_lacks()
+        backend = "auto" if measured or on_gpu else "mediapipe"
+    if backend != "mediapipe":
         from .onnx_landmarks import OnnxLandmarks
 
-        source = OnnxLandmarks(inference, detection_score=settings.detection_score)
-    else:
-        lanes = settings.lanes or min(os.cpu_count() or 1, 4, settings.max_faces)
-        source = MediaPipeGraph(detection_score=settings.detection_score, lanes=lanes)
-    return FaceTracker(settings, source, pose, ShapeReader(pose, faces))
+        try:
+            return OnnxLandmarks(inference, detection_score=settings.detection_score, lanes=lanes)
+        except ModelError as error:
+            if backend == "onnx":
+                raise
+            _log.warning("MediaPipe's own graph computes the landmarks, which takes longer: %s", error)
+    return MediaPipeGraph(detection_score=settings.detection_score, lanes=lanes)

@@ -17,10 +17,10 @@ class TrackingSettings(Settings):
         choices=("mediapipe", "tasks"),
     )
     landmark_backend: str = option(
-        "mediapipe",
-        "what computes the landmarks of the backend 'mediapipe': its own graph, quickest for few faces on a CPU, or "
-        "the same network as ONNX: all faces in one batch, where inference.backend says",
-        choices=("mediapipe", "onnx"),
+        "auto",
+        "what computes the landmarks of the backend 'mediapipe': its own graph, or the same network as ONNX, where "
+        "inference.backend says; 'auto': ONNX on x86-64 and where TensorRT is, else MediaPipe's graph",
+        choices=("auto", "mediapipe", "onnx"),
     )
     task_file: str = option("", "path of face_landmarker.task, for the backend 'tasks'")
     max_faces: int = option(
@@ -56,7 +56,7 @@ class TrackingSettings(Settings):
         60.0, "how fast the cut-off rises with speed: Hz per face width a second", low=0.0, high=1000.0, live=True
     )
     lanes: int = option(
-        0, "MediaPipe's landmark networks side by side, about 30 MiB each; 0: one per core, at most 4", low=0, high=16
+        0, "landmark networks side by side on processors, about 30 MiB each; 0: one per core, at most 4", low=0, high=16
     )
     id_seed: int = option(
         0, "start of the sequence of face ids; 0: another one at each start, so that ids differ over restarts", low=0
