@@ -190,17 +190,18 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
     outcome = Outcome(
         job.name, job.folder, frames, len(faces), table.rows, seconds, took_s, tuple(problems.first), problems.count
     )
-    _write_recording(folder / RECORDING, job, outcome, (first_ns, last_ns), durations, pipeline.times.take())
+    timing = {
+        "took_s": took_s,
+        "times_real_time": seconds / took_s if took_s else None,
+        "processing_ms": durations.summary_ms(),
+        "stages_ms": {stage: 1000 * seconds for stage, seconds in pipeline.times.take().items()},
+    }
+    _write_recording(folder / RECORDING, job, outcome, (first_ns, last_ns), timing, pipeline.backend)
     return outcome
 
 
 def _write_recording(
-    path: Path,
-    job: ReplayJob,
-    outcome: Outcome,
-    stamps: tuple[int, int],
-    durations: Durations,
-    stages: dict[str, float],
+    path: Path, job: ReplayJob, outcome: Outcome, stamps: tuple[int, int], timing: dict[str, Any], backend: str
 ) -> None:
     end_s = None if math.isinf(job.span.end_s) else job.span.end_s
     told = {
@@ -218,12 +219,8 @@ def _write_recording(
         "settings": dataclasses.asdict(job.settings),
         "neutral": {"frames": job.neutral, "file": job.neutral_from or None},
         "models": model_cards(),
-        "timing": {
-            "took_s": outcome.took_s,
-            "times_real_time": outcome.seconds / outcome.took_s if outcome.took_s else None,
-            "processing_ms": durations.summary_ms(),
-            "stages_ms": {stage: 1000 * seconds for stage, seconds in stages.items()},
-        },
+        "backend": backend,
+        "timing": timing,
     }
     path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,17 +44,19 @@ class PoseEstimator:
     def fit(self, mesh: FloatArray) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
         """Rotation (3, 3), scale (pixels per eye distance) and translation (3,) with mesh = scale R model + t."""
         points = mesh[:SURFACE_POINTS].astype(np.float64)
-        mean = self._weights @ points
-        covariance = points.T @ self._weighted  # whose columns sum to 0, so the points need no centring
-        rows, trace = best_rotation(covariance)
+        rows, scale = self._turn_and_scale(points.T @ self._weighted)
         rotation = np.array(rows)
-        scale = max(trace / self._spread, 1e-6)
-        return rotation, scale, mean - scale * rotation @ self._mean
+        return rotation, scale, self._weights @ points - scale * rotation @ self._mean
+
+    def _turn_and_scale(self, covariance: NDArray[np.float64]) -> tuple[list[list[float]], float]:
+        """covariance: (3, 3), of points and the weighted mean face, whose columns sum to 0: points need no centring."""
+        rows, trace = best_rotation(covariance)
+        return rows, max(trace / self._spread, 1e-6)
 
     def frontal(self, mesh: FloatArray) -> tuple[NDArray[np.float64], float, float]:
         """A mesh (n, 3) in the axes, place and size (eye distances) of the mean face; its yaw and pitch in degrees."""
         rotation, scale, translation = self.fit(mesh)
-        yaw, pitch, _ = angles(rotation)
+        yaw, pitch, _ = angles(rotation.tolist())
         return (mesh - translation) @ rotation / scale, yaw, pitch
 
     def residual(self, mesh: FloatArray) -> float:
@@ -61,26 +64,40 @@ class PoseEstimator:
         frontal, _, _ = self.frontal(mesh[:SURFACE_POINTS])
         return float(np.sqrt(self._weights @ ((frontal - self.model) ** 2).sum(axis=1)))
 
-    def pose(self, mesh: FloatArray, camera: CameraIntrinsics | None = None) -> HeadPose:
-        """Pose of a mesh (478, 3) in pixels; metric with the camera's intrinsics, which must be those of its image."""
-        rotation, scale, _ = self.fit(mesh)
-        yaw, pitch, roll = angles(rotation)
-        position = None
+    def poses(self, meshes: FloatArray, camera: CameraIntrinsics | None = None) -> list[HeadPose]:
+        """Poses of meshes (n, 478, 3) in pixels; metric with the camera's intrinsics, which must be those of the
+        image."""
+        points = meshes[:, :SURFACE_POINTS].astype(np.float64)
+        fits = [self._turn_and_scale(one) for one in points.transpose(0, 2, 1) @ self._weighted]
+        rotations = np.array([rows for rows, _ in fits])
+        positions: list[FloatArray | None] = [None] * len(fits)
         if camera is not None:
-            x, y = mesh[SELLION, :2].astype(np.float64)
-            ray = np.array([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, 1.0])
-            rotation_in_camera = _turn_to(ray) @ rotation
-            # The scale is that of the points' mean; the sellion lies nearer.
-            ahead = (rotation_in_camera @ (self.model[SELLION] - self._mean))[2]
-            depth = self._metres * (np.sqrt(camera.fx * camera.fy) / scale + ahead)
-            position = (ray * depth).astype(np.float32)
-            rotation = rotation_in_camera
-        return HeadPose(yaw, pitch, roll, (rotation @ _FACE_AXES).astype(np.float32), position)
+            for index, (_, scale) in enumerate(fits):
+                rotations[index], positions[index] = self._in_camera(
+                    points[index, SELLION], rotations[index], scale, camera
+                )
+        axes = (rotations @ _FACE_AXES).astype(np.float32)
+        return [
+            HeadPose(*angles(rows), turn, position)
+            for (rows, _), turn, position in zip(fits, axes, positions, strict=True)
+        ]
+
+    def _in_camera(
+        self, sellion: NDArray[np.float64], rotation: NDArray[np.float64], scale: float, camera: CameraIntrinsics
+    ) -> tuple[NDArray[np.float64], FloatArray]:
+        """Rotation against the camera instead of the line of sight, and position in metres."""
+        x, y, _ = sellion.tolist()
+        ray = np.array([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, 1.0])
+        rotation = _turn_to(ray) @ rotation
+        # The scale is that of the points' mean; the sellion lies nearer.
+        ahead = (rotation @ (self.model[SELLION] - self._mean))[2]
+        depth = self._metres * (np.sqrt(camera.fx * camera.fy) / scale + ahead)
+        return rotation, (ray * depth).astype(np.float32)
 
 
-def angles(rotation: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Yaw, pitch, roll in degrees of a rotation in the axes of datasets.ict.turned."""
-    (a, _, _), (b, _, _), (c, d, e) = rotation.tolist()
+def angles(rotation: Sequence[Sequence[float]]) -> tuple[float, float, float]:
+    """Yaw, pitch, roll in degrees of the rows of a rotation in the axes of datasets.ict.turned."""
+    (a, _, _), (b, _, _), (c, d, e) = rotation
     yaw, pitch, roll = math.asin(min(max(c, -1.0), 1.0)), math.atan2(-d, e), math.atan2(b, a)
     return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
 

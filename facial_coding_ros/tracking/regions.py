@@ -69,7 +69,7 @@ class Landmarks:
 
     @cached_property
     def box(self) -> tuple[float, float, float, float]:
-        return mesh_box(self.mesh)
+        return mesh_boxes(self.mesh[None])[0]
 
     @property
     def size(self) -> float:
@@ -99,17 +99,20 @@ class Landmarks:
         return float(((self.mesh[:, :2] >= 0) & (self.mesh[:, :2] < (width, height))).all(axis=1).mean())
 
 
-def mesh_box(mesh: FloatArray) -> tuple[float, float, float, float]:
-    """xmin, ymin, xmax, ymax of a mesh, in pixels."""
-    columns = np.ascontiguousarray(mesh.T)  # numpy is several times quicker along the longer axis
-    (xmin, ymin, _), (xmax, ymax, _) = columns.min(axis=1).tolist(), columns.max(axis=1).tolist()
-    return xmin, ymin, xmax, ymax
+def mesh_boxes(meshes: FloatArray) -> list[tuple[float, float, float, float]]:
+    """xmin, ymin, xmax, ymax of meshes (n, points, 3), in pixels."""
+    # numpy is several times quicker along the longer axis
+    columns = np.ascontiguousarray(meshes.transpose(0, 2, 1))
+    lowest, highest = columns.min(axis=2).tolist(), columns.max(axis=2).tolist()
+    return [(xmin, ymin, xmax, ymax) for (xmin, ymin, _), (xmax, ymax, _) in zip(lowest, highest, strict=True)]
 
 
-def mesh_region(mesh: FloatArray, width: int, height: int) -> Region:
-    """Box around a mesh, clipped to the image."""
-    xmin, ymin, xmax, ymax = mesh_box(mesh)
-    return Region(_share(xmin, width), _share(ymin, height), _share(xmax, width), _share(ymax, height))
+def mesh_regions(meshes: FloatArray, width: int, height: int) -> list[Region]:
+    """Boxes around meshes (n, points, 3), clipped to the image."""
+    return [
+        Region(_share(xmin, width), _share(ymin, height), _share(xmax, width), _share(ymax, height))
+        for xmin, ymin, xmax, ymax in mesh_boxes(meshes)
+    ]
 
 
 def _share(pixels: float, whole: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..types import FloatArray
@@ -14,29 +16,45 @@ class OneEuroFilter:
     """A low-pass filter whose cut-off rises with speed: calm at rest, no lag in motion.
 
     min_cutoff_hz: cut-off at rest. beta: Hz per face width a second; speeds are measured in face widths, so that near
-    and far faces are treated alike.
+    and far faces are treated alike. value, speed, stamp_ns: the last filtered mesh, its speed in face widths a second,
+    and their image's stamp.
     """
 
     def __init__(self, min_cutoff_hz: float, beta: float) -> None:
         self.min_cutoff_hz, self.beta = min_cutoff_hz, beta
-        self._value: FloatArray | None = None
-        self._speed: FloatArray | None = None
-        self._stamp_ns = 0
+        self.value: FloatArray | None = None
+        self.speed: FloatArray | None = None
+        self.stamp_ns = 0
 
     def __call__(self, mesh: FloatArray, stamp_ns: int, size: float) -> FloatArray:
         """The filtered mesh (n, 3). size: of the face, in pixels."""
-        step = (stamp_ns - self._stamp_ns) / 1e9
-        if self._value is None or self._speed is None or not 0 < step <= LONGEST_STEP_S:
-            self._value, self._speed = mesh.copy(), np.zeros_like(mesh)
-        else:
-            speed = (mesh - self._value) / (step * size)
-            self._speed = self._speed + _share(DERIVATIVE_CUTOFF_HZ, step) * (speed - self._speed)
-            rate = np.sqrt(np.einsum("nd,nd->n", self._speed, self._speed))[:, None]
-            self._value = self._value + _share(self.min_cutoff_hz + self.beta * rate, step) * (mesh - self._value)
-        self._stamp_ns = stamp_ns
-        return self._value.copy()
+        return smoothed([self], mesh[None], stamp_ns, [size])[0]
 
 
-def _share(cutoff_hz: float | FloatArray, step_s: float) -> float | FloatArray:
-    turn = 2 * np.pi * cutoff_hz * step_s
-    return turn / (turn + 1)
+def smoothed(
+    filters: Sequence[OneEuroFilter], meshes: FloatArray, stamp_ns: int, sizes: Sequence[float]
+) -> FloatArray:
+    """Filtered meshes (faces, n, 3) of one image, each by its own filter. sizes: of the faces, in pixels."""
+    steps = []
+    for one, mesh in zip(filters, meshes, strict=True):
+        step = (stamp_ns - one.stamp_ns) / 1e9
+        if one.value is None or one.speed is None or not 0 < step <= LONGEST_STEP_S:
+            one.value, one.speed, step = mesh, np.zeros_like(mesh), 1.0
+        one.stamp_ns = stamp_ns
+        steps.append(step)
+    numbers = [(s, 1 / (s * size), f.min_cutoff_hz, f.beta) for f, s, size in zip(filters, steps, sizes, strict=True)]
+    step, per_width, rest_hz, beta = np.array(numbers, np.float32).T[:, :, None, None]
+    values, speeds = np.array([one.value for one in filters]), np.array([one.speed for one in filters])
+    moved = meshes - values
+    speeds += _share(DERIVATIVE_CUTOFF_HZ * step) * (moved * per_width - speeds)
+    rates = np.sqrt(np.einsum("fnd,fnd->fn", speeds, speeds))[:, :, None]
+    values += _share((rest_hz + beta * rates) * step) * moved
+    for one, value, speed in zip(filters, values, speeds, strict=True):
+        one.value, one.speed = value, speed
+    return values
+
+
+def _share(turns: FloatArray) -> FloatArray:
+    """Of the new value in the filtered one, of (cut-off in Hz) times (step in s)."""
+    turns = np.float32(2 * np.pi) * turns
+    return turns / (turns + np.float32(1))

@@ -11,10 +11,10 @@ import numpy as np
 
 from ..types import Face, Frame, ImageArray, Region
 from .pose import PoseEstimator
-from .regions import Box, Detection, Landmarks, Square, mesh_region, region_square
+from .regions import Box, Detection, Landmarks, Square, mesh_regions, region_square
 from .settings import TrackingSettings, TrackingStatistics
 from .shape import ShapeReader
-from .smoothing import OneEuroFilter
+from .smoothing import OneEuroFilter, smoothed
 from .tracks import BLIND_FRAMES, FaceIds, Observation, Track, assign, returned, same_head
 from .visibility import visibility
 
@@ -152,8 +152,7 @@ class FaceTracker:
         self._tracks = [track for track in self._tracks if track.face_id not in absorbed]
         visible = [(self._announce(track, stamp), observation) for track, observation in visible]
         self._forget(stamp)
-        faces = [self._face(frame, track, observation) for track, observation in visible]
-        return tuple(sorted((face for face in faces if face is not None), key=lambda face: face.face_id))
+        return self._faces(frame, visible)
 
     def track_regions(self, frame: Frame, regions: Mapping[str, Region]) -> tuple[Face, ...]:
         """Landmarks on faces that another node found: its ids, its boxes. Sorted by face_id.
@@ -173,18 +172,17 @@ class FaceTracker:
             squares.append(_followed_square(track, square, stamp))
         found, _ = self._source.process(frame.image, squares, False)
         self._count(landmarks_run=len(squares))
-        faces = []
+        visible: list[tuple[Track, Observation]] = []
         for track, landmarks in zip(self._tracks, found, strict=True):
             seen: list[Observation] = []
             self._observe(frame.image, landmarks, seen, track)
             if seen:
                 track.update(seen[0], stamp)
                 track.announced = True
-                face = self._face(frame, track, seen[0])
-                faces += [face] if face else []
+                visible.append((track, seen[0]))
             else:
                 track.misses += 1
-        return tuple(faces)
+        return self._faces(frame, visible)
 
     def _begin(self, frame: Frame) -> int:
         image, stamp = frame.image, frame.stamp_ns
@@ -303,20 +301,37 @@ class FaceTracker:
                 kept.append(track)
         self._tracks = kept
 
-    def _face(self, frame: Frame, track: Track, seen: Observation) -> Face | None:
-        if not track.announced:
-            return None
-        raw, (height, width) = seen.landmarks.mesh, frame.image.shape[:2]
-        mesh = track.smoother(raw, frame.stamp_ns, seen.size) if self.settings.smoothing else raw
-        pose = self._pose.pose(mesh, frame.camera)
-        return Face(
-            track.face_id,
-            mesh,
-            mesh_region(mesh, width, height),
-            pose,
-            visibility(frame.image, seen.landmarks, pose),
-            person_id=self._persons.get(track.face_id, ""),
-            blendshapes=seen.landmarks.blendshapes,
+    def _faces(self, frame: Frame, visible: Sequence[tuple[Track, Observation]]) -> tuple[Face, ...]:
+        """Those of them that are announced, sorted by face_id."""
+        known = sorted((pair for pair in visible if pair[0].announced), key=lambda pair: pair[0].face_id)
+        if not known:
+            return ()
+        tracks, landmarks = [track for track, _ in known], [seen.landmarks for _, seen in known]
+        meshes = np.array([one.mesh for one in landmarks])
+        if self.settings.smoothing:
+            sizes = [one.size for one in landmarks]
+            meshes = smoothed([track.smoother for track in tracks], meshes, frame.stamp_ns, sizes)
+        poses = self._pose.poses(meshes, frame.camera)
+        height, width = frame.image.shape[:2]
+        return tuple(
+            Face(
+                track.face_id,
+                mesh.copy(),
+                region,
+                pose,
+                seen,
+                person_id=self._persons.get(track.face_id, ""),
+                blendshapes=one.blendshapes,
+            )
+            for track, one, mesh, region, pose, seen in zip(
+                tracks,
+                landmarks,
+                meshes,
+                mesh_regions(meshes, width, height),
+                poses,
+                visibility(frame.image, landmarks, poses),
+                strict=True,
+            )
         )
 
     def _count(self, **more: int) -> None:

@@ -52,29 +52,38 @@ def _means(groups: Sequence[Sequence[int]]) -> tuple[NDArray[np.intp], NDArray[n
 _POINTS, _MEANS = _means((*_BROWS, *_EYES, *_LIPS, _SKIN))
 
 
-def visibility(image: ImageArray, found: Landmarks, pose: HeadPose) -> Visibility:
-    """Visibility of one face; `image` is (height, width, 3) RGB.
+def visibility(image: ImageArray, found: Sequence[Landmarks], poses: Sequence[HeadPose]) -> list[Visibility]:
+    """Visibility of the faces of an image, (height, width, 3) RGB, that have these landmarks and poses.
 
-    The face's value falls with the landmark network's score, below 48 px, beyond 40 degrees of yaw and 30 of pitch,
+    A face's value falls with the landmark network's score, below 48 px, beyond 40 degrees of yaw and 30 of pitch,
     outside the image, and with each part that is hidden; a part's value with all of these but the other parts.
     """
-    size = _unit((found.size - 16) / 32)
-    turn = _unit((75 - abs(pose.yaw_deg)) / 35) * _unit((65 - abs(pose.pitch_deg)) / 35)
-    common = found.presence * size * turn
-    brows, eyes, lips = (common * share for share in _parts_seen(image, found.mesh))
-    return Visibility((brows + eyes + lips) / 3, brows, eyes, lips)
+    answers = []
+    for one, pose, parts in zip(found, poses, _parts_seen(image, [one.mesh for one in found]), strict=True):
+        size = _unit((one.size - 16) / 32)
+        turn = _unit((75 - abs(pose.yaw_deg)) / 35) * _unit((65 - abs(pose.pitch_deg)) / 35)
+        common = one.presence * size * turn
+        brows, eyes, lips = (common * share for share in parts)
+        answers.append(Visibility((brows + eyes + lips) / 3, brows, eyes, lips))
+    return answers
 
 
-def _parts_seen(image: ImageArray, mesh: FloatArray) -> list[float]:
-    """Share of brows, eyes and lips that is seen, each the mean of its two sides."""
+def _parts_seen(image: ImageArray, meshes: Sequence[FloatArray]) -> list[list[float]]:
+    """Share of brows, eyes and lips of each face that is seen, each the mean of its two sides."""
     height, width = image.shape[:2]
-    places = np.rint(mesh[_POINTS, :2]).astype(np.intp)
-    kept = np.minimum(np.maximum(places, 0), (width - 1, height - 1))
-    values = np.empty((len(_POINTS), 3))
-    values[:, 0] = image[kept[:, 1], kept[:, 0]] @ _LIGHT
-    values[:, 1] = values[:, 0] ** 2
-    values[:, 2] = (kept == places).all(1)
-    *parts, (skin, _, _) = (_MEANS @ values).tolist()
+    places = np.rint(np.array([mesh.take(_POINTS, 0) for mesh in meshes])).astype(np.intp)
+    xs, ys = places[:, :, 0], places[:, :, 1]
+    kept_xs, kept_ys = np.minimum(np.maximum(xs, 0), width - 1), np.minimum(np.maximum(ys, 0), height - 1)
+    values = np.empty((len(meshes), len(_POINTS), 3))
+    values[:, :, 0] = image[kept_ys, kept_xs] @ _LIGHT
+    values[:, :, 1] = values[:, :, 0] ** 2
+    values[:, :, 2] = (kept_xs == xs) & (kept_ys == ys)
+    return [_shares(*face) for face in (_MEANS @ values).tolist()]
+
+
+def _shares(*groups: Sequence[float]) -> list[float]:
+    """groups: mean brightness, mean of its square and share inside the image, of each part and last of the skin."""
+    *parts, (skin, _, _) = groups
     shares = []
     for (mean, square, inside), hidden, seen in zip(parts, _HIDDEN, _SEEN, strict=True):
         contrast = math.sqrt(max(square - mean * mean, 0.0)) / (skin + 10)
