@@ -27,7 +27,7 @@ from .neutral import NeutralKeeper, NeutralSettings
 from .tracking import TrackingSettings, make_tracker
 from .types import ActionUnits, CodeForm, Face, FaceCode, Frame, Neutral, NeutralState, Region, Registered
 
-_SWITCH_S = 0.0005
+_SWITCH_S = 0.0001
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def as_mesh(points: np.ndarray, size: float = 60.0, x: float = 300.0, y: float =
 def test_pose_of_turned_faces(faces: IctFaces, turn: tuple[float, float, float]) -> None:
     estimator = PoseEstimator(faces)
     frontal = turned(faces.neutral, 0, -FRONTAL_PITCH_DEG, 0)
-    (pose,) = estimator.poses(as_mesh(turned(frontal, *turn))[None])
+    (pose,) = estimator.poses(as_mesh(turned(frontal, *turn)).T[None])
     np.testing.assert_allclose((pose.yaw_deg, pose.pitch_deg, pose.roll_deg), turn, atol=0.05)
     # The nose points where the head is turned to: yaw > 0 to the image's right, pitch > 0 up.
     nose = pose.rotation @ (0, 0, 1)
@@ -56,7 +56,7 @@ def test_place_of_a_face_in_front_of_a_pinhole_camera(faces: IctFaces) -> None:
         mesh = np.zeros((478, 3), np.float32)
         mesh[:468, :2] = points[:, :2] / points[:, 2:] * 600 + (320, 240)
         mesh[:468, 2] = (points[:, 2] - place[2]) * 600 / place[2]
-        position = estimator.poses(mesh[None], camera)[0].position_m
+        position = estimator.poses(mesh.T[None], camera)[0].position_m
         assert position is not None
         np.testing.assert_allclose(position, points[168], rtol=0.03, atol=0.025)
 

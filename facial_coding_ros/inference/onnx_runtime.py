@@ -35,8 +35,10 @@ class OnnxRuntimeSession:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Waiting threads sleep: a robot's cores have other work between two frames.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Threads that share a network of many small operations may wait busily within a run (asleep they make it slower
+        # than one thread alone), and sleep between two frames: a robot's cores have other work.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3
         try:
             self._session: ort.InferenceSession | None = ort.InferenceSession(

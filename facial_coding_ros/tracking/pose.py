@@ -64,17 +64,17 @@ class PoseEstimator:
         frontal, _, _ = self.frontal(mesh[:SURFACE_POINTS])
         return float(np.sqrt(self._weights @ ((frontal - self.model) ** 2).sum(axis=1)))
 
-    def poses(self, meshes: FloatArray, camera: CameraIntrinsics | None = None) -> list[HeadPose]:
-        """Poses of meshes (n, 478, 3) in pixels; metric with the camera's intrinsics, which must be those of the
+    def poses(self, columns: FloatArray, camera: CameraIntrinsics | None = None) -> list[HeadPose]:
+        """Poses of meshes (n, 3, 478) in pixels; metric with the camera's intrinsics, which must be those of the
         image."""
-        points = meshes[:, :SURFACE_POINTS].astype(np.float64)
-        fits = [self._turn_and_scale(one) for one in points.transpose(0, 2, 1) @ self._weighted]
+        points = columns[:, :, :SURFACE_POINTS].astype(np.float64)
+        fits = [self._turn_and_scale(one) for one in points @ self._weighted]
         rotations = np.array([rows for rows, _ in fits])
         positions: list[FloatArray | None] = [None] * len(fits)
         if camera is not None:
             for index, (_, scale) in enumerate(fits):
                 rotations[index], positions[index] = self._in_camera(
-                    points[index, SELLION], rotations[index], scale, camera
+                    points[index, :, SELLION], rotations[index], scale, camera
                 )
         axes = (rotations @ _FACE_AXES).astype(np.float32)
         return [

@@ -69,7 +69,7 @@ class Landmarks:
 
     @cached_property
     def box(self) -> tuple[float, float, float, float]:
-        return mesh_boxes(self.mesh[None])[0]
+        return mesh_boxes(np.ascontiguousarray(self.mesh.T)[None])[0]
 
     @property
     def size(self) -> float:
@@ -99,19 +99,17 @@ class Landmarks:
         return float(((self.mesh[:, :2] >= 0) & (self.mesh[:, :2] < (width, height))).all(axis=1).mean())
 
 
-def mesh_boxes(meshes: FloatArray) -> list[tuple[float, float, float, float]]:
-    """xmin, ymin, xmax, ymax of meshes (n, points, 3), in pixels."""
-    # numpy is several times quicker along the longer axis
-    columns = np.ascontiguousarray(meshes.transpose(0, 2, 1))
+def mesh_boxes(columns: FloatArray) -> list[tuple[float, float, float, float]]:
+    """xmin, ymin, xmax, ymax of meshes (n, 3, points), in pixels."""
     lowest, highest = columns.min(axis=2).tolist(), columns.max(axis=2).tolist()
     return [(xmin, ymin, xmax, ymax) for (xmin, ymin, _), (xmax, ymax, _) in zip(lowest, highest, strict=True)]
 
 
-def mesh_regions(meshes: FloatArray, width: int, height: int) -> list[Region]:
-    """Boxes around meshes (n, points, 3), clipped to the image."""
+def mesh_regions(columns: FloatArray, width: int, height: int) -> list[Region]:
+    """Boxes around meshes (n, 3, points), clipped to the image."""
     return [
         Region(_share(xmin, width), _share(ymin, height), _share(xmax, width), _share(ymax, height))
-        for xmin, ymin, xmax, ymax in mesh_boxes(meshes)
+        for xmin, ymin, xmax, ymax in mesh_boxes(columns)
     ]
 
 

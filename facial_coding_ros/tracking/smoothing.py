@@ -28,13 +28,17 @@ class OneEuroFilter:
 
     def __call__(self, mesh: FloatArray, stamp_ns: int, size: float) -> FloatArray:
         """The filtered mesh (n, 3). size: of the face, in pixels."""
-        return smoothed([self], mesh[None], stamp_ns, [size])[0]
+        columns = np.ascontiguousarray(mesh.T)[None]
+        return np.ascontiguousarray(smoothed([self], columns, stamp_ns, [size])[0].T)
 
 
 def smoothed(
     filters: Sequence[OneEuroFilter], meshes: FloatArray, stamp_ns: int, sizes: Sequence[float]
 ) -> FloatArray:
-    """Filtered meshes (faces, n, 3) of one image, each by its own filter. sizes: of the faces, in pixels."""
+    """Filtered meshes (faces, 3, n) of one image, each by its own filter. sizes: of the faces, in pixels.
+
+    Coordinates come before points: numpy is several times quicker along the longer axis.
+    """
     steps = []
     for one, mesh in zip(filters, meshes, strict=True):
         step = (stamp_ns - one.stamp_ns) / 1e9
@@ -47,7 +51,7 @@ def smoothed(
     values, speeds = np.array([one.value for one in filters]), np.array([one.speed for one in filters])
     moved = meshes - values
     speeds += _share(DERIVATIVE_CUTOFF_HZ * step) * (moved * per_width - speeds)
-    rates = np.sqrt(np.einsum("fnd,fnd->fn", speeds, speeds))[:, :, None]
+    rates = np.sqrt(np.einsum("fdn,fdn->fn", speeds, speeds))[:, None]
     values += _share((rest_hz + beta * rates) * step) * moved
     for one, value, speed in zip(filters, values, speeds, strict=True):
         one.value, one.speed = value, speed

@@ -307,16 +307,17 @@ class FaceTracker:
         if not known:
             return ()
         tracks, landmarks = [track for track, _ in known], [seen.landmarks for _, seen in known]
-        meshes = np.array([one.mesh for one in landmarks])
+        raw = np.ascontiguousarray(np.array([one.mesh for one in landmarks]).transpose(0, 2, 1))
+        columns = raw
         if self.settings.smoothing:
             sizes = [one.size for one in landmarks]
-            meshes = smoothed([track.smoother for track in tracks], meshes, frame.stamp_ns, sizes)
-        poses = self._pose.poses(meshes, frame.camera)
+            columns = smoothed([track.smoother for track in tracks], raw, frame.stamp_ns, sizes)
+        poses = self._pose.poses(columns, frame.camera)
         height, width = frame.image.shape[:2]
         return tuple(
             Face(
                 track.face_id,
-                mesh.copy(),
+                mesh,
                 region,
                 pose,
                 seen,
@@ -326,10 +327,10 @@ class FaceTracker:
             for track, one, mesh, region, pose, seen in zip(
                 tracks,
                 landmarks,
-                meshes,
-                mesh_regions(meshes, width, height),
+                np.ascontiguousarray(columns.transpose(0, 2, 1)),
+                mesh_regions(columns, width, height),
                 poses,
-                visibility(frame.image, landmarks, poses),
+                visibility(frame.image, landmarks, raw, poses),
                 strict=True,
             )
         )

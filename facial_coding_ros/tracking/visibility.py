@@ -52,14 +52,16 @@ def _means(groups: Sequence[Sequence[int]]) -> tuple[NDArray[np.intp], NDArray[n
 _POINTS, _MEANS = _means((*_BROWS, *_EYES, *_LIPS, _SKIN))
 
 
-def visibility(image: ImageArray, found: Sequence[Landmarks], poses: Sequence[HeadPose]) -> list[Visibility]:
-    """Visibility of the faces of an image, (height, width, 3) RGB, that have these landmarks and poses.
+def visibility(
+    image: ImageArray, found: Sequence[Landmarks], columns: FloatArray, poses: Sequence[HeadPose]
+) -> list[Visibility]:
+    """Visibility of the faces of an image, (height, width, 3) RGB. columns: their meshes (n, 3, 478).
 
     A face's value falls with the landmark network's score, below 48 px, beyond 40 degrees of yaw and 30 of pitch,
     outside the image, and with each part that is hidden; a part's value with all of these but the other parts.
     """
     answers = []
-    for one, pose, parts in zip(found, poses, _parts_seen(image, [one.mesh for one in found]), strict=True):
+    for one, pose, parts in zip(found, poses, _parts_seen(image, columns), strict=True):
         size = _unit((one.size - 16) / 32)
         turn = _unit((75 - abs(pose.yaw_deg)) / 35) * _unit((65 - abs(pose.pitch_deg)) / 35)
         common = one.presence * size * turn
@@ -68,17 +70,17 @@ def visibility(image: ImageArray, found: Sequence[Landmarks], poses: Sequence[He
     return answers
 
 
-def _parts_seen(image: ImageArray, meshes: Sequence[FloatArray]) -> list[list[float]]:
+def _parts_seen(image: ImageArray, columns: FloatArray) -> list[list[float]]:
     """Share of brows, eyes and lips of each face that is seen, each the mean of its two sides."""
     height, width = image.shape[:2]
-    places = np.rint(np.array([mesh.take(_POINTS, 0) for mesh in meshes])).astype(np.intp)
-    xs, ys = places[:, :, 0], places[:, :, 1]
-    kept_xs, kept_ys = np.minimum(np.maximum(xs, 0), width - 1), np.minimum(np.maximum(ys, 0), height - 1)
-    values = np.empty((len(meshes), len(_POINTS), 3))
-    values[:, :, 0] = image[kept_ys, kept_xs] @ _LIGHT
-    values[:, :, 1] = values[:, :, 0] ** 2
-    values[:, :, 2] = (kept_xs == xs) & (kept_ys == ys)
-    return [_shares(*face) for face in (_MEANS @ values).tolist()]
+    places = np.rint(columns[:, :2].take(_POINTS, 2)).astype(np.intp)
+    last = np.array(((width - 1,), (height - 1,)))
+    kept = np.minimum(np.maximum(places, 0), last)
+    values = np.empty((len(columns), 3, len(_POINTS)))
+    values[:, 0] = image[kept[:, 1], kept[:, 0]] @ _LIGHT
+    np.multiply(values[:, 0], values[:, 0], out=values[:, 1])
+    values[:, 2] = (kept == places).all(1)
+    return [_shares(*face) for face in (_MEANS @ values.transpose(0, 2, 1)).tolist()]
 
 
 def _shares(*groups: Sequence[float]) -> list[float]:
