@@ -153,8 +153,8 @@ def test_converted_once_and_again_when_damaged_or_made_otherwise(
 
 
 def test_faces_of_the_clip_are_what_engines_are_compared_on(folder: Path, network: LandmarkNetwork) -> None:
-    faces = converted_network(folder).check_inputs({"faces": (192, 192, 3)}, 8)["faces"]
-    assert faces.shape == (8, 192, 192, 3) and 50 < faces.mean() < 200 and faces.max() > 200
+    faces = converted_network(folder).check_inputs({"faces": (3, 192, 192)}, 8)["faces"]
+    assert faces.shape == (8, 3, 192, 192) and 50 < faces.mean() < 200 and faces.max() > 200
     assert network.session.run({"faces": faces})["presence"].min() > 10
 
 
@@ -211,7 +211,7 @@ def test_without_onnx_one_line_says_what_to_do(tmp_path: Path, monkeypatch: pyte
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"takes x \(n, 3\); expected: faces \(n, 192, 192, 3\)"):
+    with pytest.raises(ModelError, match=r"takes x \(n, 3\); expected: faces \(n, 3, 192, 192\)"):
         LandmarkNetwork(open_session(write_model(tmp_path), ONNX_RUNTIME))
 
 

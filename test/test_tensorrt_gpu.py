@@ -45,7 +45,7 @@ def test_both_backends_answer_the_same(path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_landmarks_of_all_faces_in_one_batch(precision: str, tmp_path: Path) -> None:
     model = converted_network(tmp_path)
-    faces = model.check_inputs({"faces": (192, 192, 3)}, 8)
+    faces = model.check_inputs({"faces": (3, 192, 192)}, 8)
     expected = open_session(model, InferenceSettings(backend="onnxruntime")).run(faces)
     inference = InferenceSettings(backend="tensorrt", cache=str(tmp_path / "cache"), precision=precision)
     (network,) = LandmarkNetwork.load(inference, tmp_path, lanes=2)

@@ -110,7 +110,7 @@ def _card(graph: bytes, made_from: dict[str, str]) -> dict[str, Any]:
         "what": "MediaPipe's face landmark network with attention, converted on this machine from its wheel.",
         "licence": "Apache-2.0, as MediaPipe",
         **made_from,
-        "inputs": {INPUT: f"(n, {SIDE}, {SIDE}, 3) float32, RGB 0..255, a turned square around each face"},
+        "inputs": {INPUT: f"(n, 3, {SIDE}, {SIDE}) float32, RGB 0..255, a turned square around each face"},
         "outputs": {
             MESH: f"(n, {MESH_POINTS}, 3) float32, pixels of the input",
             PRESENCE: "(n, 1) float32, logit of a face",
@@ -159,7 +159,7 @@ def _mean_distance(mesh: FloatArray, reference: FloatArray) -> float:
 def _keep(model: ModelFile, faces: list[ImageArray]) -> None:
     """Graph, check inputs, and last the card that makes them valid. Raises OSError."""
     check = io.BytesIO()
-    np.savez_compressed(check, **{INPUT: np.stack(faces)})
+    np.savez_compressed(check, **{INPUT: np.stack(faces).transpose(0, 3, 1, 2)})
     model.path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(model.path, model.graph)
     write_whole(model.path.with_name(f"{model.name}_check.npz"), check.getvalue())

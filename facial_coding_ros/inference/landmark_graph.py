@@ -28,7 +28,7 @@ Siblings = Sequence[TfliteOperation]
 
 
 def convert_landmark_network(source: bytes, maps: list[NDArray[Any]], iris_depth: list[NDArray[Any]]) -> bytes:
-    """The network as an ONNX graph: faces (n, 192, 192, 3) RGB 0..255 -> mesh (n, 478, 3) in pixels of the input, and
+    """The network as an ONNX graph: faces (n, 3, 192, 192) RGB 0..255 -> mesh (n, 478, 3) in pixels of the input, and
     presence (n, 1), the logit of a face.
 
     maps: which mesh points lips, eyes and irises replace; iris_depth: the surface points whose mean depth the irises
@@ -61,7 +61,7 @@ class _Converter:
         sampled = tuple(sample.outputs[0] for sample in samples)
         surface, presence, seen = self._source(outputs[0]), self._source(outputs[-1]), samples[0].inputs[0]
 
-        self._names[self._model.inputs] = graph.add("Transpose", [INPUT], perm=[0, 3, 1, 2])
+        self._names[self._model.inputs] = INPUT
         for operation in self._steps((surface, presence, seen), self._model.inputs):
             self._step([operation])
 
@@ -105,7 +105,7 @@ class _Converter:
             picked[iris, 2] = 3 * SURFACE_POINTS + 2 * most * len(maps) + number
         graph.gather(values, picked, MESH)
         graph.add("Reshape", [presence, graph.constant(np.array([0, 1]))], PRESENCE)
-        inputs, outputs = {INPUT: (SIDE, SIDE, 3)}, {MESH: (MESH_POINTS, 3), PRESENCE: (1,)}
+        inputs, outputs = {INPUT: (3, SIDE, SIDE)}, {MESH: (MESH_POINTS, 3), PRESENCE: (1,)}
         return graph.finish("face landmarks", "faces_n", inputs, outputs)
 
     # -- the file's graph

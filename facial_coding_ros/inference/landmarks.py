@@ -23,10 +23,12 @@ class LandmarkNetwork:
 
     def __init__(self, session: Session, max_faces: int = 8) -> None:
         """Raises ModelError when the session is of another model."""
-        expect(session, {INPUT: (SIDE, SIDE, 3)}, {MESH: (MESH_POINTS, 3), PRESENCE: (1,)})
+        expect(session, {INPUT: (3, SIDE, SIDE)}, {MESH: (MESH_POINTS, 3), PRESENCE: (1,)})
         self.session = session
         self._max_faces = max_faces
         self._crop = np.empty((SIDE, SIDE, 3), np.uint8)
+        self._planes = np.empty((3, SIDE, SIDE), np.uint8)
+        self._each_plane = list(self._planes)
 
     @classmethod
     def load(
@@ -69,7 +71,8 @@ class LandmarkNetwork:
             part = squares[start : start + self._max_faces]
             binding = self.session.bind(len(part))
             for square, row in zip(part, binding.inputs[INPUT], strict=True):
-                np.copyto(row, crop(image, square, self._crop))
+                cv2.split(crop(image, square, self._crop), self._each_plane)
+                np.copyto(row, self._planes)
             binding.run()
             for index, square in enumerate(part):
                 to_image(binding.outputs[MESH][index], square, meshes[start + index])

@@ -51,8 +51,9 @@ class OnnxLandmarks:
         if used:
             rows = np.array([(s.x, s.y, s.side, s.angle) for s in (squares[i] for i in used)], np.float32)
             meshes, logits = self._locate(image, rows)
-            for i, mesh, logit in zip(used, meshes, logits.tolist(), strict=True):
-                found[i] = Landmarks(mesh, presence(logit))
+            several = Landmarks.several(meshes, [presence(logit) for logit in logits.tolist()])
+            for i, landmarks in zip(used, several, strict=True):
+                found[i] = landmarks
         return found, detecting.result()[1] if detecting else []
 
     def _locate(self, image: ImageArray, squares: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -212,7 +212,7 @@ class FaceTracker:
         if landmarks.size < self.settings.min_face_px or landmarks.share_inside(width, height) < 0.4:
             return False
         for other in seen:
-            if same_head(landmarks.mesh, other.landmarks.mesh, max(landmarks.size, other.size)):
+            if same_head(landmarks, other.landmarks):
                 other.sources.extend([track.face_id] if track else [])
                 return False
         seen.append(Observation(landmarks, self._shape, [track.face_id] if track else []))

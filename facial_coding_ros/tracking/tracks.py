@@ -11,7 +11,6 @@ from functools import cached_property
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ..types import FloatArray
 from .regions import Landmarks, Square
 from .shape import Shape, ShapeMemory, ShapeReader
 from .smoothing import OneEuroFilter
@@ -152,11 +151,12 @@ class Track:
         self.doubts, self.misses = 0, BLIND_FRAMES + 1
 
 
-def same_head(a: FloatArray, b: FloatArray, size: float) -> bool:
-    """Whether two meshes lie on one head; size: of the larger face, in pixels."""
-    if np.abs(a[0, :2] - b[0, :2]).max() > 2 * SAME_HEAD * size:
+def same_head(a: Landmarks, b: Landmarks) -> bool:
+    """Whether two meshes lie on one head."""
+    nearest = SAME_HEAD * max(a.size, b.size)
+    if abs(a.centre - b.centre) >= nearest:  # points are apart by as much in the mean, or more
         return False
-    return float(np.linalg.norm(a[:, :2] - b[:, :2], axis=1).mean()) < SAME_HEAD * size
+    return float(np.linalg.norm(a.mesh[:, :2] - b.mesh[:, :2], axis=1).mean()) < nearest
 
 
 def assign(tracks: Sequence[Track], seen: Sequence[Observation], stamp_ns: int) -> dict[int, int]:
