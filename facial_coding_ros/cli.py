@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "engines": ("engines", "TensorRT's engines of the models: build, list, verify, clear"),
     "study schemes": ("study_schemes", "the keypoint schemes on MediaPipe's canonical mesh, as a picture"),
     "study registration": ("study_registration", "how far a head turn passes for an expression"),
+    "study shape": ("study_shape", "how well the shape of a face tells people apart"),
     "study neutral": ("study_neutral", "estimators of the neutral on people whose neutral is known"),
     "similar": ("similar", "moments of a recording that look like a given one"),
 }

@@ -5,55 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..datasets.ict import IctFaces, turned
+from ..keypoints.learnt import load_arrays
 from ..types import SURFACE_POINTS, FloatArray
-from .pose import FRONTAL_PITCH_DEG, PoseEstimator
+from .pose import PoseEstimator
 
-POINTS = 400
-"""Of the mesh's surface points those that expressions move least."""
-DEPTH_WEIGHT = 0.3
-EXPRESSION_DIRECTIONS = 10
-"""Main directions of ICT's expression shapes, which are taken out of a shape: a smile is not another person."""
-SAME_DISTANCE = 0.017
-"""Eye distances (RMS over points). Of views from nearly one direction about 97 of 100 of one person lie below it, 4 of
-100 of two people; see docs/tracking.md."""
-DISTANCE_PER_DEGREE = 0.0006
-"""How much further apart two views of one person are for each degree between them."""
+DIRECTIONS = 20
+"""Proportions that tell people apart best, against how the answers for one person stray; see shape_learning."""
+DISTANCE_PER_DEGREE, NO_TURN_DEG = 0.012, 10.0
+"""How much further apart two views of one person are for each degree between them beyond the second."""
 LONGEST_MEMORY = 300.0
 """Observations after which the mean forgets."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Deviation from the mean face in one view. points: (1200,), a distance is a root mean square in eye distances;
-    yaw and pitch of the view in degrees."""
+    """One view of a face. points: (DIRECTIONS,); 97 of 100 views lie within 1 of the mean of the same person's other
+    ones. yaw and pitch of the view in degrees."""
 
-    points: NDArray[np.float64]
+    points: FloatArray
     yaw_deg: float
     pitch_deg: float
 
 
 class ShapeReader:
-    """Takes the shape out of a mesh."""
+    """Takes the shape out of a mesh. Raises FileNotFoundError or ValueError when models/shape cannot be read."""
 
-    def __init__(self, pose: PoseEstimator, faces: IctFaces) -> None:
+    def __init__(self, pose: PoseEstimator) -> None:
         self._pose = pose
-        self._chosen = np.sort(pose.least_moved()[:POINTS])
-        self._model = pose.model[self._chosen]
-        upright = turned(faces.neutral + faces.expression, 0, -FRONTAL_PITCH_DEG, 0, pivot_z=0)
-        expressions = np.array([self._deviation(pose.frontal(one)[0]) for one in upright])
-        self._directions = np.linalg.svd(expressions, full_matrices=False)[2][:EXPRESSION_DIRECTIONS]
+        learnt = load_arrays("shape", {"mean": (3 * SURFACE_POINTS,), "directions": (3 * SURFACE_POINTS, DIRECTIONS)})
+        self._directions = learnt["directions"]
+        self._middle = learnt["mean"] @ learnt["directions"]
 
     def __call__(self, mesh: FloatArray) -> Shape:
         frontal, yaw, pitch = self._pose.frontal(mesh[:SURFACE_POINTS])
-        deviation = self._deviation(frontal)
-        return Shape(deviation - self._directions.T @ (self._directions @ deviation), yaw, pitch)
-
-    def _deviation(self, frontal: NDArray[np.float64]) -> NDArray[np.float64]:
-        deviation: NDArray[np.float64] = (frontal[self._chosen] - self._model) * (1.0, 1.0, DEPTH_WEIGHT)
-        return deviation.ravel() / np.sqrt(POINTS * (2 + DEPTH_WEIGHT**2))
+        return Shape(frontal.astype(np.float32).reshape(-1) @ self._directions - self._middle, yaw, pitch)
 
 
 class ShapeMemory:
@@ -61,7 +47,7 @@ class ShapeMemory:
 
     def __init__(self) -> None:
         self.weight = 0.0
-        self.mean = Shape(np.zeros(3 * POINTS), 0.0, 0.0)
+        self.mean = Shape(np.zeros(DIRECTIONS, np.float32), 0.0, 0.0)
 
     def add(self, shape: Shape) -> None:
         self.weight = min(self.weight + 1, LONGEST_MEMORY)
@@ -77,4 +63,4 @@ class ShapeMemory:
         """Distance over what one person's views differ by: below 1 for the same person, above for another."""
         apart = np.hypot(shape.yaw_deg - self.mean.yaw_deg, shape.pitch_deg - self.mean.pitch_deg)
         distance = np.linalg.norm(shape.points - self.mean.points)
-        return float(distance / (SAME_DISTANCE + DISTANCE_PER_DEGREE * max(apart - 5, 0)))
+        return float(distance / (1 + DISTANCE_PER_DEGREE * max(apart - NO_TURN_DEG, 0)))
