@@ -58,8 +58,8 @@ def main() -> None:
             coded = 0
             for times in (*wall.values(), *cpu.values()):
                 times.clear()
-        # Blocks of frames: neither works with the caches as the other leaves them. Both get images that were just written,
-        # as a camera's are; else whoever comes first would fetch them for the other.
+        # Blocks of frames: neither works with the caches as the other leaves them. Both get images that were just
+        # written, as a camera's are; else whoever comes first would fetch them for the other.
         for name, run in (("pipeline", ours), ("FaceMesh", theirs)):
             written = [image.copy() for image in block]
             cpu_begin = time.process_time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from itertools import islice, permutations
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from scipy.linalg import subspace_angles
 
+from facial_coding_ros.cli import main
 from facial_coding_ros.datasets.ict import IctFaces, turned
 from facial_coding_ros.image.sources import open_source
 from facial_coding_ros.tracking import TrackingSettings, make_tracker
@@ -217,3 +219,29 @@ def test_nothing_is_reported_where_nobody_is(shared: Path) -> None:
     assert 95 <= first <= 110
     assert sum(len(faces) == 1 for faces in answers[first:]) >= len(answers) - first - 1  # the last frame shows nobody
     assert len({face.face_id for faces in answers[first:] for face in faces}) == 1
+
+
+def test_study_of_shape_on_a_rendered_set(
+    tmp_path: Path, faces: IctFaces, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """24 people in six views each, in a set's form; the shapes are ICT's own, so they are easily told apart."""
+    assert main(["study", "shape", str(tmp_path)]) == 1
+    assert "facial_coding synthesize" in capsys.readouterr().err
+    rng = np.random.default_rng(0)
+    people, views = 24, 6
+    meshes = [
+        as_mesh(turned(person + rng.normal(0, 0.002, person.shape), *rng.uniform(-15, 15, 3)))
+        for person in faces.people(people, rng)
+        for _ in range(views)
+    ]
+    meshes[0][:] = np.nan
+    tracked = np.arange(people * views) > 0
+    arrays = {"mesh": np.array(meshes), "tracked": tracked, "person": np.repeat(np.arange(people), views)}
+    np.savez(tmp_path / "chunk_0000.npz", **arrays)  # type: ignore[arg-type]
+    assert main(["study", "shape", str(tmp_path), "--out", str(tmp_path / "shape.json")]) == 0
+    told = json.loads((tmp_path / "shape.json").read_text())
+    assert told["people"] == people and told["views"] == people * views - 1
+    assert told["own_median"] < 1 < told["others_median"] and told["others_within_limit"] < 0.2
+    few = {name: values[: 3 * views] for name, values in arrays.items()}
+    np.savez(tmp_path / "chunk_0000.npz", **few)  # type: ignore[arg-type]
+    assert main(["study", "shape", str(tmp_path)]) == 1 and "at least 8 are needed" in capsys.readouterr().err

@@ -40,7 +40,8 @@ def fit_shape(views: Views) -> tuple[FloatArray, FloatArray]:
     """
     mean = views.points.mean(0)
     centred = (views.points - mean).astype(np.float64)
-    main = np.linalg.eigh(centred.T @ centred)[1][:, -MAIN_DIRECTIONS:]
+    # Fewer where few views could not say how each direction strays.
+    main = np.linalg.eigh(centred.T @ centred)[1][:, -min(MAIN_DIRECTIONS, max(DIRECTIONS, len(centred) // 10)) :]
     seen = centred @ main
     people, rows = np.unique(views.person, return_inverse=True)
     means = np.array([seen[rows == number].mean(0) for number in range(len(people))])
