@@ -85,7 +85,7 @@ def make_tracker(settings: TrackingSettings, inference: InferenceSettings | None
         )
     else:
         source = _mediapipe_source(settings, inference)
-    return FaceTracker(settings, source, pose, ShapeReader(pose))
+    return FaceTracker(settings, source, pose, ShapeReader(pose, source.shape_spread))
 
 
 def _mediapipe_source(settings: TrackingSettings, inference: InferenceSettings | None) -> LandmarkSource:

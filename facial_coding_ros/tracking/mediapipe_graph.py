@@ -109,6 +109,7 @@ class MediaPipeGraph:
     """
 
     detects_always = False
+    shape_spread = 1.0
     backend = "MediaPipe on the CPU"
 
     def __init__(self, *, detection_score: float = 0.5, lanes: int = 2) -> None:

@@ -23,6 +23,7 @@ class OnnxLandmarks:
     """
 
     detects_always = False
+    shape_spread = 1.0
 
     def __init__(
         self, inference: InferenceSettings | None = None, *, detection_score: float = 0.5, lanes: int = 1

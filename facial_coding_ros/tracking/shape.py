@@ -29,13 +29,16 @@ class Shape:
 
 
 class ShapeReader:
-    """Takes the shape out of a mesh. Raises FileNotFoundError or ValueError when models/shape cannot be read."""
+    """Takes the shape out of a mesh. Raises FileNotFoundError or ValueError when models/shape cannot be read.
 
-    def __init__(self, pose: PoseEstimator) -> None:
+    spread: how many times as far one person's views stray as with the network that the shape was learnt on.
+    """
+
+    def __init__(self, pose: PoseEstimator, spread: float = 1.0) -> None:
         self._pose = pose
         learnt = load_arrays("shape", {"mean": (3 * SURFACE_POINTS,), "directions": (3 * SURFACE_POINTS, DIRECTIONS)})
-        self._directions = learnt["directions"]
-        self._middle = learnt["mean"] @ learnt["directions"]
+        self._directions = learnt["directions"] / np.float32(spread)
+        self._middle = learnt["mean"] @ self._directions
 
     def __call__(self, mesh: FloatArray) -> Shape:
         frontal, yaw, pitch = self._pose.frontal(mesh[:SURFACE_POINTS])

@@ -33,10 +33,12 @@ TILE = 0.5
 class LandmarkSource(Protocol):
     """A backend: finds landmarks, keeps no identities.
 
-    detects_always: detections cost it nothing. backend: what computes landmarks, in words.
+    detects_always: detections cost it nothing. backend: what computes landmarks, in words. shape_spread: see
+    ShapeReader.
     """
 
     detects_always: bool
+    shape_spread: float
 
     @property
     def backend(self) -> str: ...

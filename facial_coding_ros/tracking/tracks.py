@@ -24,7 +24,7 @@ MOTION_FADES_S = 0.5
 SURE_PRESENCE = 0.9
 """Landmarks with less are not trusted to tell people apart."""
 WIDEST_VIEW_DEG = 40.0
-ANOTHER = 1.1
+ANOTHER = 1.25
 """Shapes that differ by more than this times a person's own variation are of two people."""
 SHAPES_NEEDED = 5
 SHAPE_EVERY = 3
