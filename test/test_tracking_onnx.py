@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -167,3 +168,17 @@ def test_a_network_that_fails_in_a_helper_is_no_silent_loss(frames: list[Frame])
     with pytest.raises(ValueError, match="closed"):
         source.process(frames[0].image, squares, False)
     source.close()
+
+
+@pytest.mark.parametrize("backend", ["mediapipe", "onnx"])
+def test_no_python_object_is_freed_by_mediapipes_threads(backend: str) -> None:
+    """Without Python's lock that kills the process, sooner or later; the checking allocator sees the first one."""
+    program = (
+        "from itertools import islice; from facial_coding_ros.image.sources import open_source;"
+        "from facial_coding_ros.tracking import TrackingSettings, make_tracker;"
+        f"tracker = make_tracker(TrackingSettings(detection_rate_hz=30, landmark_backend={backend!r}));"
+        f"print(sum(len(tracker.track(frame)) for frame in islice(open_source({str(CLIP)!r}).frames(), 30)))"
+    )
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", program], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 30

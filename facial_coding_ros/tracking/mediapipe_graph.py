@@ -196,9 +196,10 @@ class MediaPipeGraph:
             self._graph.close()
 
     def _image_packet(self, image: ImageArray) -> Any:
-        view = np.ascontiguousarray(image).view()
-        view.flags.writeable = False  # a read-only array goes in without a copy
-        return self._create.create_image_frame(view, image_format=self._image_format)
+        # Never by reference: MediaPipe drops it in threads of its own, without Python's lock, and the process dies.
+        return self._create.create_image_frame(
+            np.ascontiguousarray(image), image_format=self._image_format, copy=True
+        )
 
     def _detections(self, views: Mapping[int, Box]) -> list[Detection]:
         """In pixels of the whole image. views: what the detector was shown, by time."""
