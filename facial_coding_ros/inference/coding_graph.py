@@ -13,7 +13,7 @@ from ..types import FloatArray
 from . import open_session
 from .fusion import CODING, MODEL, Part, is_current
 from .model_files import ModelError, ModelFile, one_line
-from .session import Binding, InferenceSettings, Session
+from .session import InferenceSettings, Session, fill_and_run
 
 _log = logging.getLogger(__name__)
 
@@ -98,11 +98,11 @@ class CodingGraph:
             told: dict[str, Arrays] = {}
             for name, inputs in given.items():
                 passed_on = {key: _of(told, source) for key, source in CODING[name].items() if "." in source}
-                told[name] = _fill_and_run(self._single[name].bind(faces), {**passed_on, **inputs})
+                told[name] = fill_and_run(self._single[name].bind(faces), {**passed_on, **inputs})
             return told
         named = {CODING[name][key]: values for name, inputs in given.items() for key, values in inputs.items()}
         answers: dict[str, dict[str, FloatArray]] = {name: {} for name in given}
-        for name, values in _fill_and_run(self._fused.bind(faces), named).items():
+        for name, values in fill_and_run(self._fused.bind(faces), named).items():
             model, _, key = name.partition(".")
             if model in answers:
                 answers[model][key] = values
@@ -121,10 +121,3 @@ def _of(told: Mapping[str, Arrays], source: str) -> FloatArray:
     """An answer by its name MODEL.OUTPUT."""
     model, _, output = source.partition(".")
     return told[model][output]
-
-
-def _fill_and_run(binding: Binding, inputs: Arrays) -> Arrays:
-    for name, values in inputs.items():
-        binding.inputs[name][...] = values
-    binding.run()
-    return binding.outputs

@@ -84,8 +84,29 @@ class Session(Protocol):
         """Frees memory and threads; a second call does nothing."""
 
 
+def fill_and_run(binding: Binding, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Answers by name, in the binding's own arrays: the next run overwrites them."""
+    for name, values in inputs.items():
+        binding.inputs[name][...] = values
+    binding.run()
+    return binding.outputs
+
+
 def run_bound(session: Session, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """`Session.run` by way of `Session.bind`. Raises ValueError when names, shapes or sizes do not fit."""
+    batch = _size_of_batch(session, inputs)
+    if 0 < batch <= (session.max_batch or batch):
+        return {name: array.copy() for name, array in fill_and_run(session.bind(batch), inputs).items()}
+    answers = {tensor.name: np.empty((batch, *tensor.shape), np.float32) for tensor in session.outputs}
+    for start in range(0, batch, session.max_batch or 1):
+        end = min(start + session.max_batch, batch)
+        part = {name: array[start:end] for name, array in inputs.items()}
+        for name, array in fill_and_run(session.bind(end - start), part).items():
+            answers[name][start:end] = array
+    return answers
+
+
+def _size_of_batch(session: Session, inputs: Mapping[str, FloatArray]) -> int:
     if set(inputs) != {tensor.name for tensor in session.inputs}:
         raise ValueError(
             f"{session.model.name} takes {_words(session.inputs)}; given: {', '.join(inputs) or 'nothing'}."
@@ -97,18 +118,7 @@ def run_bound(session: Session, inputs: Mapping[str, FloatArray]) -> dict[str, F
     sizes = {len(array) for array in inputs.values()}
     if len(sizes) != 1:
         raise ValueError(f"{session.model.name}: the inputs have different sizes of batch, {sorted(sizes)}.")
-    batch = sizes.pop()
-    answers = {tensor.name: np.empty((batch, *tensor.shape), np.float32) for tensor in session.outputs}
-    most = session.max_batch or batch
-    for start in range(0, batch, most or 1):
-        end = min(start + most, batch)
-        binding = session.bind(end - start)
-        for name, array in inputs.items():
-            binding.inputs[name][...] = array[start:end]
-        binding.run()
-        for name, array in binding.outputs.items():
-            answers[name][start:end] = array
-    return answers
+    return sizes.pop()
 
 
 def check_form(model: ModelFile, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> None:
