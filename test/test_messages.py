@@ -1,4 +1,4 @@
-"""Messages from face codes, without a network: geometry and values worked out by hand."""
+"""Messages from face codes: geometry and values worked out by hand; frames as they are sent."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
 
+from geometry_msgs.msg import TransformStamped
+from rclpy.node import Node
+
+from facial_coding_ros.coding.expression import ExpressionSettings
 from facial_coding_ros.datasets.ict import IctFaces
-from facial_coding_ros.nodes import messages
+from facial_coding_ros.nodes import humans, messages
 from facial_coding_ros.types import (
     ActionUnits,
     Expression,
     Face,
     FaceCode,
+    Frame,
     HeadPose,
     NeutralState,
     Region,
     Visibility,
 )
+
+from .ros import Client
 
 HEADER = messages.header_of(3_000_000_007, "camera_optical_frame")
 # Canonical axes (left, up, out of the face) of a face that looks into the camera, in camera axes (right, down, away).
@@ -112,3 +119,29 @@ def test_aligned_eyes_are_level_and_at_their_place() -> None:
         rows, columns = np.nonzero(crop > 127)
         assert rows.mean() == pytest.approx(0.38 * 128, abs=1.5)
         assert columns.mean() == pytest.approx(column * 128, abs=1.5)
+
+
+class Broadcaster:
+    """In the place of tf2_ros's, which PyPI lacks: the same constructor, method and `pub_tf`."""
+
+    def __init__(self, node: Node) -> None:
+        self.pub_tf = node.create_publisher(TransformStamped, "/tf_one_by_one", 10)
+
+    def sendTransform(self, transforms: list[TransformStamped]) -> None:  # noqa: N802  tf2_ros's name
+        for transform in transforms:
+            self.pub_tf.publish(transform)
+
+
+def test_frames_are_sent_as_long_as_faces_are(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(humans, "TransformBroadcaster", Broadcaster)
+    received = client.collect(TransformStamped, "/tf_one_by_one")
+    said = humans.Humans(client.node, ExpressionSettings(), add_on=False)
+    client.wait(lambda: client.node.count_subscribers("/tf_one_by_one"), "the subscription")
+    frame = Frame(np.zeros((480, 640, 3), np.uint8), 3_000_000_007, frame_id="camera_optical_frame")
+    said.publish(frame, (code(),))
+    client.wait(lambda: len(received) == 2, "two transforms")
+    assert [one.child_frame_id for one in received] == ["face_fab", "gaze_fab"]
+    assert received[0].header.stamp.nanosec == 7
+    assert any(p.topic_name == "/tf_one_by_one" for p in client.node.publishers)
+    said.destroy()
+    assert not any(p.topic_name == "/tf_one_by_one" for p in client.node.publishers), "each activation would leave one"

@@ -127,3 +127,6 @@ class Humans:
             self._tracked.wait_for_all_acked(Duration(seconds=timeout_s))
             self._node.destroy_publisher(self._tracked)
             self._tracked = None
+        if self._transforms is not None:
+            self._node.destroy_publisher(self._transforms.pub_tf)
+            self._transforms = None
