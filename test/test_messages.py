@@ -121,6 +121,18 @@ def test_aligned_eyes_are_level_and_at_their_place() -> None:
         assert columns.mean() == pytest.approx(column * 128, abs=1.5)
 
 
+def test_publishers_of_a_face_are_nothing_that_the_executor_waits_for(client: Client) -> None:
+    """They come and go in the worker's thread; the executor's would end with an InvalidHandle, once in minutes."""
+    before = list(client.node.waitables)
+    said = humans.Humans(client.node, ExpressionSettings(), add_on=False)
+    own = [waitable for waitable in client.node.waitables if waitable not in before]
+    said.publish(Frame(np.zeros((48, 64, 3), np.uint8), 1), (code(),))
+    assert sum(p.topic_name.startswith(humans.FACES) for p in client.node.publishers) == 1 + len(humans.ALL_TOPICS)
+    assert [waitable for waitable in client.node.waitables if waitable not in before] == own
+    said.destroy()
+    assert not [p.topic_name for p in client.node.publishers if p.topic_name.startswith(humans.FACES)]
+
+
 class Broadcaster:
     """In the place of tf2_ros's, which PyPI lacks: the same constructor, method and `pub_tf`."""
 

@@ -16,6 +16,11 @@ from ..types import FaceCode, Frame
 from . import messages
 
 try:
+    from rclpy.event_handler import PublisherEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks
+
+try:
     from tf2_ros import TransformBroadcaster
 except ImportError:  # not among the wheels on PyPI
     TransformBroadcaster = None
@@ -37,12 +42,20 @@ ADDED_TOPICS = ("facs", "expression")
 
 
 class FaceTopics:
-    """The publishers of one face. They live as long as the face: clients miss publishers that come and go."""
+    """The publishers of one face. They live as long as the face: clients miss publishers that come and go.
+
+    They have no event handlers. Those would be waited for by the executor, in a thread of its own, and one that goes
+    while it does ends the spinning with an InvalidHandle.
+    """
 
     def __init__(self, node: Node, face_id: str, topics: tuple[str, ...]) -> None:
         self._node = node
+        silent = PublisherEventCallbacks(use_default_callbacks=False)
         self._publishers: dict[str, Publisher[Any]] = {
-            name: node.create_publisher(ALL_TOPICS[name], f"{FACES}/{face_id}/{name}", RELIABLE) for name in topics
+            name: node.create_publisher(
+                ALL_TOPICS[name], f"{FACES}/{face_id}/{name}", RELIABLE, event_callbacks=silent
+            )
+            for name in topics
         }
 
     def publish(self, frame: Frame, code: FaceCode, label: str) -> None:
