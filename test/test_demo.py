@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from facial_coding_ros.cli import main
 from facial_coding_ros.image.conversion import to_rgb
 from facial_coding_ros.image.sources import open_source
+from facial_coding_ros.nodes.messages import stamp_ns_of
 
 from .conftest import CLIP
 from .ros import Client, forwards_and_back, images_of, node, running
@@ -70,6 +72,25 @@ def test_clip_player_ends_with_an_error_it_explains() -> None:
         with running("facial_coding_ros.nodes.clip_player", *arguments) as process:
             assert process.popen.wait(60) == 1
             assert words in process.log and "Traceback" not in process.log
+
+
+def test_clip_player_plays_again_at_the_same_pace_and_ends_when_told(tmp_path: Path) -> None:
+    for number in range(5):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((24, 32, 3), 50 * number, np.uint8))
+    arguments = ["-p", f"clip:={tmp_path}", "-p", "loop:=true", "-p", "start_stamp_ns:=1000000000"]
+    with Client() as client:
+        images: list[Image] = client.collect(Image, "image")
+        with running("facial_coding_ros.nodes.clip_player", *arguments) as process:
+            client.wait(lambda: images, "the first image", process)
+            begin = time.monotonic()
+            client.wait(lambda: len(images) >= 16, "three times five images", process)
+            took_s = time.monotonic() - begin
+            assert process.stop(signal.SIGTERM) == 0
+    played = images[:16]
+    stamps = np.array([stamp_ns_of(image.header) for image in played])
+    np.testing.assert_allclose(np.diff(stamps), 1e9 / 30, atol=1)
+    assert [image.data[0] for image in played] == [50 * (number % 5) for number in range(16)]
+    assert took_s > 0.5 * 15 / 30, "as fast as it can"
 
 
 def test_annotator_draws_on_the_image_the_codes_belong_to() -> None:

@@ -72,14 +72,26 @@ class ClipPlayer(Node):
         assert self._started is not None
         if self._next is None:
             raise Finished
-        due_ns = self._first_ns + (now - self._started) * self._rate * 1e9
-        while self._next is not None and self._next.stamp_ns <= due_ns:
-            self._publish(self._next)
+        while self._next is not None and self._next.stamp_ns <= self._due_ns(now):
+            played = self._next
+            self._publish(played)
             self._next = next(self._frames, None)
             if self._next is None and self._loop:
-                self._frames = self._source.frames(lambda _: None)
-                self._next = next(self._frames, None)
-                self._begin(now)
+                self._play_again(played.stamp_ns)
+
+    def _due_ns(self, now: float) -> float:
+        """How far the recording should have come, on its own clock."""
+        assert self._started is not None
+        return self._first_ns + (now - self._started) * self._rate * 1e9
+
+    def _play_again(self, last_ns: int) -> None:
+        """Goes on with the first frame, one step after the last one: stamps rise, and time goes on at its pace."""
+        assert self._started is not None
+        length_ns = last_ns - self._first_ns + round(1e9 / self._source.fps)
+        self._offset_ns += length_ns
+        self._started += length_ns / 1e9 / self._rate
+        self._frames = self._source.frames(lambda _: None)
+        self._next = next(self._frames, None)
 
     def _begin(self, now: float) -> None:
         """Image stamps keep the recording's own spacing, whatever the timer's jitter."""
