@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -67,9 +67,9 @@ class StageTimes:
 
     def take(self) -> dict[str, float]:
         """Mean seconds per frame by stage; starts anew."""
-        means = {stage: total / max(self._frames, 1) for stage, total in self._total.items()}
-        self._total, self._frames = {}, 0
-        return means
+        # Changed hands first: another thread may be adding.
+        (totals, frames), (self._total, self._frames) = (self._total, self._frames), ({}, 0)
+        return {stage: total / max(frames, 1) for stage, total in list(totals.items())}
 
 
 def _facs(settings: PipelineSettings, inference: InferenceSettings) -> FacsEstimator | BlendshapeFacs:
@@ -92,26 +92,33 @@ class Pipeline:
         self.settings = settings or PipelineSettings()
         most = self.settings.tracking.max_faces
         inference = replace(self.settings.inference, max_batch=max(most, self.settings.inference.max_batch))
-        self.tracker = make_tracker(self.settings.tracking, inference)
-        self.registration = Registration(self.settings.registration)
-        self.neutral = NeutralKeeper(self.settings.neutral)
-        self.facs = _facs(self.settings, inference)
-        by_network = self.settings.facs.source == "network"
-        self.network = NetworkBeside(self.settings.network, background, inference) if by_network else None
-        self.dfecs = DfecsEncoder.load(self.settings.dfecs, inference)
-        self.perceptual = PerceptualCoder(
-            self.settings.expression, registration=self.settings.registration, inference=inference
-        )
-        coders: dict[str, Coder] = {
-            "dfecs": self.dfecs,
-            "perceptual_m2": self.perceptual,
-            "perceptual_expression": self.perceptual.classifier,
-        }
-        if isinstance(self.facs, FacsEstimator):
-            coders["facs"] = self.facs
-        alone = ("perceptual_expression",) if self.perceptual.steadies else ()
-        self._graph = CodingGraph(coders, inference, alone)
-        self._graph.warm_up(*range(1, inference.max_batch + 1))
+        with ExitStack() as undo:  # what was made before something fails is closed
+            self.tracker = make_tracker(self.settings.tracking, inference)
+            undo.callback(self.tracker.close)
+            self.registration = Registration(self.settings.registration)
+            self.neutral = NeutralKeeper(self.settings.neutral)
+            undo.callback(self.neutral.close)
+            self.facs = _facs(self.settings, inference)
+            by_network = self.settings.facs.source == "network"
+            self.network = NetworkBeside(self.settings.network, background, inference) if by_network else None
+            if self.network is not None:
+                undo.callback(self.network.close)
+            self.dfecs = DfecsEncoder.load(self.settings.dfecs, inference)
+            self.perceptual = PerceptualCoder(
+                self.settings.expression, registration=self.settings.registration, inference=inference
+            )
+            coders: dict[str, Coder] = {
+                "dfecs": self.dfecs,
+                "perceptual_m2": self.perceptual,
+                "perceptual_expression": self.perceptual.classifier,
+            }
+            if isinstance(self.facs, FacsEstimator):
+                coders["facs"] = self.facs
+            alone = ("perceptual_expression",) if self.perceptual.steadies else ()
+            self._graph = CodingGraph(coders, inference, alone)
+            undo.callback(self._graph.close)
+            self._graph.warm_up(*range(1, inference.max_batch + 1))
+            undo.pop_all()
         self.expression = AuExpression(self.settings.expression)
         self.times = StageTimes()
         self.faces: tuple[Face, ...] = ()

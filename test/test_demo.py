@@ -17,11 +17,13 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
 
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 
 from facial_coding_ros.cli import main
 from facial_coding_ros.image.conversion import to_rgb
 from facial_coding_ros.image.sources import open_source
+from facial_coding_ros.nodes.clip_player import ClipPlayer
 from facial_coding_ros.nodes.messages import stamp_ns_of
 
 from .conftest import CLIP
@@ -29,7 +31,7 @@ from .ros import Client, forwards_and_back, images_of, node, running
 
 
 def test_demo_leaves_video_table_and_page(tmp_path: Path) -> None:
-    clip = tmp_path / "clip"
+    clip = tmp_path / "Ada's clip"
     clip.mkdir()
     frames = list(itertools.islice(open_source(CLIP).frames(), 90))
     for frame in frames:
@@ -91,6 +93,42 @@ def test_clip_player_plays_again_at_the_same_pace_and_ends_when_told(tmp_path: P
     np.testing.assert_allclose(np.diff(stamps), 1e9 / 30, atol=1)
     assert [image.data[0] for image in played] == [50 * (number % 5) for number in range(16)]
     assert took_s > 0.5 * 15 / 30, "as fast as it can"
+
+
+class FakeCamera:
+    """Thirty images a second; `read` waits for the next one."""
+
+    def __init__(self, *_: object) -> None:
+        self._number = 0
+
+    def isOpened(self) -> bool:  # noqa: N802  OpenCV's name
+        return True
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        time.sleep(1 / 30)
+        self._number += 1
+        return True, np.full((24, 32, 3), self._number, np.uint8)
+
+    def release(self) -> None:
+        pass
+
+
+def test_a_camera_is_shown_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
+    with Client() as client:
+        player = ClipPlayer(context=client.context, parameter_overrides=[Parameter("clip", value="0")])
+        client.executor.add_node(player)
+        late = time.monotonic() + 1.0  # nobody looks for a second; an event to wait for there is none
+        while time.monotonic() < late:
+            client.executor.spin_once(timeout_sec=0.05)
+        images: list[Image] = client.collect(Image, "image")
+        client.wait(lambda: len(images) >= 10, "ten images")
+        now_ns = player.get_clock().now().nanoseconds
+        stamps = np.array([stamp_ns_of(image.header) for image in images[:10]])
+        numbers = [image.data[0] for image in images[:10]]
+        player.destroy_node()
+    assert numbers == list(range(numbers[0], numbers[0] + 10)) and numbers[0] <= 3, "the newest, none left out"
+    assert (np.diff(stamps) > 1e7).all() and 0 < now_ns - stamps[-1] < 5e8, "stamped when they came"
 
 
 def test_annotator_draws_on_the_image_the_codes_belong_to() -> None:

@@ -202,6 +202,15 @@ def test_calibration_is_refused_with_a_reason(face, script, reason):
     assert reason in outcome.message
 
 
+def test_calibration_is_refused_when_time_goes_back():
+    keeper, actor = NeutralKeeper(), Actor(11)
+    _, t = run(keeper, actor, lambda t: {}, 2.0)
+    keeper.calibrate("f", 1.0, int(t * 1e9))
+    keeper.update("f", actor.show(), a_face(), int(t * 1e9) - 3_600_000_000_000)
+    ended = keeper.calibration("f")
+    assert ended.state is CalibrationState.REFUSED and "the stamps of the images went back" in ended.message
+
+
 def test_calibration_survives_a_blink():
     keeper, actor = NeutralKeeper(), Actor(13)
     keeper.calibrate("f", 2.0, 0)

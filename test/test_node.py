@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -208,6 +211,42 @@ def test_unusable_images_are_refused_and_the_node_goes_on(client: Client, images
         before = len(tracked)
         camera.send_until(lambda: len(tracked) > before + 3, images, process, "life after bad images")
         assert process.log.count("Traceback") == 0
+
+
+def test_a_camera_whose_images_cannot_be_used_is_as_good_as_dead(
+    client: Client, images: Iterator[ImageArray]
+) -> None:
+    with node(stall_s=0.3, no_image_warning_s=0.5) as process:
+        camera, tracked = see_people(client, process, images)
+        still = camera.stamp_ns
+
+        def same_stamp() -> bool:
+            camera.send(next(images), still)
+            return not last_ids(tracked)
+
+        client.wait(same_stamp, "an empty `tracked`", process)
+        assert "its stamp, " in process.log and "is that of the image before" in process.log
+
+        def explained() -> bool:
+            camera.send(next(images), still)
+            return "None of the images on /image can be used" in process.log
+
+        client.wait(explained, "a warning", process)
+        camera.send_until(lambda: len(last_ids(tracked)) == 2, images, process, "faces again")
+
+
+def test_transitions_that_fail_say_why_and_leave_nothing_behind(tmp_path: Path) -> None:
+    foreign = tmp_path / "other.sqlite"
+    with contextlib.closing(sqlite3.connect(foreign)) as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+        connection.commit()
+    with node(neutral__store=foreign) as process:
+        assert process.popen.wait(60) == 1
+        assert "not configured:" in process.log and "is a database of another program" in process.log
+    # Two types on one topic: the second subscription fails, the first one and the worker are there already.
+    with node("-r", "camera_info:=/image") as process:
+        assert process.popen.wait(60) == 1
+        assert "not activated:" in process.log and "incompatible type" in process.log
 
 
 def test_compressed_images(client: Client, images: Iterator[ImageArray]) -> None:

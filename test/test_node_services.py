@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +14,14 @@ rclpy = pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it"
 from facial_coding_msgs.msg import FaceCode, FaceCodeArray, FaceEvent  # noqa: E402
 from facial_coding_msgs.srv import CalibrateNeutral, ForgetPerson, ListNeutrals, ResetNeutral  # noqa: E402
 from hri_msgs.msg import FacialActionUnits, IdsList, IdsMatch, NormalizedRegionOfInterest2D  # noqa: E402
+from lifecycle_msgs.msg import Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue  # noqa: E402
 from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
+from facial_coding_ros.nodes.persons import Persons  # noqa: E402
 from facial_coding_ros.types import ImageArray  # noqa: E402
 
 from .conftest import CLIP  # noqa: E402
@@ -109,7 +115,7 @@ def test_face_codes_carry_the_person(client: Client, images: Iterator[ImageArray
         face_of.publish(String(data=first))
 
         def named() -> bool:
-            persons.publish(IdsList(ids=["ada"]))
+            persons.publish(IdsList(ids=["ada", "7", "", "anna-maria"]))  # the last three are no names of topics
             return names() == {first: "ada", second: ""}
 
         camera.send_until(named, images, process, "the person of a face")
@@ -123,6 +129,66 @@ def test_face_codes_carry_the_person(client: Client, images: Iterator[ImageArray
         camera.send_until(lambda: names() == {first: "", second: "ada"}, images, process, "a match taken back")
         listed = client.call(ListNeutrals, "/facial_coding/list_neutrals", ListNeutrals.Request())
         assert "ada" in listed.id, "the neutral went over to the person"
+        words = "left out: '', '7', 'anna-maria', of which no topic /humans/persons/ID/face_id can be made"
+        assert words in process.log
+
+
+def test_of_several_candidates_the_most_confident_is_the_person(client: Client) -> None:
+    said: list[tuple[str, str]] = []
+    persons = Persons(client.node, lambda: 0.5, lambda face_id, person_id: said.append((face_id, person_id)))
+
+    def match(person_id: str, confidence: float) -> None:
+        persons._on_match(
+            IdsMatch(
+                id1=person_id,
+                id1_type=IdsMatch.PERSON,
+                id2="fa",
+                id2_type=IdsMatch.FACE,
+                confidence=confidence,
+            )
+        )
+
+    match("ada", 0.6)
+    match("grace", 0.9)
+    match("ada", 0.7)
+    match("ada", 0.2)
+    assert said == [("fa", "ada"), ("fa", "grace")], "ada's doubt takes nothing from grace"
+    match("grace", 0.1)
+    match("ada", 0.7)
+    assert said[2:] == [("fa", ""), ("fa", "ada")]
+    persons.destroy()
+
+
+def test_deactivation_answers_who_waits_for_a_calibration(client: Client, images: Iterator[ImageArray]) -> None:
+    deactivate = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
+    with node() as process:
+        camera, tracked = see_people(client, process, images)
+        request = CalibrateNeutral.Request(face_id=last_ids(tracked)[0], duration_s=30.0)
+        service = client.node.create_client(CalibrateNeutral, "/facial_coding/calibrate_neutral")
+        client.wait(service.service_is_ready, "the service", process)
+        waiting = service.call_async(request)
+        before = len(tracked)
+        camera.send_until(lambda: len(tracked) > before + 3, images, process, "frames of the calibration")
+        assert client.call(ChangeState, "/facial_coding/change_state", deactivate).success
+        client.wait(waiting.done, "an answer", process)
+        answer = waiting.result()
+        assert answer is not None and not answer.success and "the node is not active" in answer.message
+        refused = client.call(CalibrateNeutral, "/facial_coding/calibrate_neutral", request)
+        assert not refused.success and refused.message == "the node is not active"
+
+
+def test_a_store_that_cannot_be_written_is_said_to_who_asks(
+    client: Client, images: Iterator[ImageArray], tmp_path: Path
+) -> None:
+    store = tmp_path / "neutrals.sqlite"
+    with node(neutral__store=store) as process, contextlib.closing(sqlite3.connect(store)) as other:
+        see_people(client, process, images)
+        other.execute("BEGIN EXCLUSIVE")
+        answer = client.call(ForgetPerson, "/facial_coding/forget_person", ForgetPerson.Request(person_id="ada"))
+        assert not answer.success and "cannot be written: database is locked" in answer.message
+        other.rollback()
+        answer = client.call(ForgetPerson, "/facial_coding/forget_person", ForgetPerson.Request(person_id="ada"))
+        assert "nothing that was kept about ada" in answer.message
 
 
 def test_add_on_mode_uses_the_ids_of_another_node(client: Client, images: Iterator[ImageArray]) -> None:
@@ -144,7 +210,7 @@ def test_add_on_mode_uses_the_ids_of_another_node(client: Client, images: Iterat
         camera = client.camera()
 
         def coded() -> bool:
-            ids.publish(IdsList(ids=["theirs"]))
+            ids.publish(IdsList(ids=["theirs", "7", ""]))  # the last two are no names of topics
             boxes.publish(region)
             return bool(facs) and bool(codes) and [face.face_id for face in codes[-1].faces] == ["theirs"]
 

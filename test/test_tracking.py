@@ -242,6 +242,12 @@ def test_add_on_mode_uses_the_other_nodes_ids(tracker: Tracker) -> None:
     faces = tracker.track_regions(Frame(image, 100_000_000, 3), {"b_right": boxes["b_right"]})
     assert [face.face_id for face in faces] == ["b_right"]
     assert tracker.statistics.live_tracks == 1
+    tracker.set_person("a_left", "ada")
+    tracker.configure(replace(tracker.settings, max_faces=1))
+    wider = boxes | {"a_left": Region(0.15, 0.38, 0.35, 0.62)}
+    faces = tracker.track_regions(Frame(image, 50_000_000, 4), wider)  # a stamp that jumps back
+    assert [(face.face_id, face.person_id) for face in faces] == [("a_left", "ada")], "the widest, still ada"
+    assert tracker.statistics.faces_left_out == 2
 
 
 def test_landmarks_agree_with_facemesh(tracker: Tracker) -> None:

@@ -76,7 +76,8 @@ def _play(clip: str, recorder: Recorder, seconds: float | None) -> None:  # type
     node = [sys.executable, "-m", "facial_coding_ros.nodes.facial_coding", "--ros-args", *remap]
     manager = [sys.executable, str(share_folder("examples") / "dialogue_manager.py")]
     player = [sys.executable, "-m", "facial_coding_ros.nodes.clip_player", "--ros-args", *remap]
-    player += ["-p", f"clip:='{clip}'", "-p", "wait_for:=2", "-p", f"wait_s:={_START_S}"]
+    quoted = clip.replace("'", "''")  # as YAML, which parameters are read as, has it
+    player += ["-p", f"clip:='{quoted}'", "-p", "wait_for:=2", "-p", f"wait_s:={_START_S}"]
     with _process("dialogue manager", manager) as listening, _process("node", node) as coding:
         with _process("clip player", player) as playing:
             end = None if seconds is None else time.monotonic() + seconds

@@ -17,6 +17,7 @@ from .conversion import ImageError, natural_key, to_rgb
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 DEFAULT_FPS = 30.0
+_FEW_FRAMES = 5
 
 
 class SourceError(Exception):
@@ -53,13 +54,14 @@ class Source:
     """A recording that can be read from its start again and again.
 
     fps: mean rate. count: frames expected, for progress; 0 when not known. `frames` yields them in order, their stamps
-    rising.
+    rising. live: a camera; its frames come at their own pace, and each reading begins with the newest.
     """
 
     name: str
     fps: float
     count: int
     open: Callable[[Callable[[str], None]], Iterator[Frame]]
+    live: bool = False
 
     def frames(self, on_damage: Callable[[str], None] | None = None) -> Iterator[Frame]:
         """Frames in order. A frame that cannot be used is left out: `on_damage` is told, without it SourceError."""
@@ -108,7 +110,7 @@ def camera_source(number: int) -> Source:
             capture.release()
 
     _capture(number, f"camera {number}").release()
-    return Source(f"camera {number}", DEFAULT_FPS, 0, frames)
+    return Source(f"camera {number}", DEFAULT_FPS, 0, frames, live=True)
 
 
 def _capture(where: int | str, name: str) -> cv2.VideoCapture:
@@ -133,24 +135,31 @@ def _video(path: Path, span: Span) -> Source:
     if not readable:
         raise SourceError(f"{path} holds no readable video frame")
 
-    def frames(_on_damage: Callable[[str], None]) -> Iterator[Frame]:
+    def frames(on_damage: Callable[[str], None]) -> Iterator[Frame]:
         capture = _capture(str(path), str(path))
         try:
             index, stamp_ns = 0, -1
+            hole_ns = 0.0
             first_ns: int | None = None
             while capture.grab():
                 # Some containers give no times: then the mean rate.
                 stated_ns = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-                stamp_ns = stated_ns if stated_ns > stamp_ns else round(index / fps * 1e9)
+                last_ns, stamp_ns = stamp_ns, stated_ns if stated_ns > stamp_ns else round(index / fps * 1e9)
                 first_ns = stamp_ns if first_ns is None else first_ns
+                hole_ns = max(hole_ns, stamp_ns - last_ns if index else 0)
                 if span.behind(stamp_ns - first_ns):
-                    break
+                    return
                 if not span.before(stamp_ns - first_ns):
                     good, image = capture.retrieve()
                     if not good:
                         break
                     yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), stamp_ns, index)  # type: ignore[arg-type]
                 index += 1
+            hole_ns = max(hole_ns, count / fps * 1e9 - (stamp_ns - (first_ns or 0)))
+            # Whole files may state a few frames more than they hold, and many more where the rate varies (Matroska
+            # states a length, not a count); but then no time is without frames.
+            if count - index > max(_FEW_FRAMES, 0.05 * count) and hole_ns > _FEW_FRAMES / fps * 1e9:
+                on_damage(f"{path} is damaged or cut short: {index} of the {count} frames it states could be read")
         finally:
             capture.release()
 
@@ -247,7 +256,7 @@ def intrinsics(info: Any) -> CameraIntrinsics | None:
     """Of a sensor_msgs/CameraInfo; None when it is not calibrated."""
     k = getattr(info, "k", None)
     k = info.K if k is None else k
-    if not (k[0] > 0 and k[4] > 0 and info.width > 0 and info.height > 0):
+    if not (k[0] > 0 and k[4] > 0 and info.width > 0 and info.height > 0 and all(map(math.isfinite, k))):
         return None
     return CameraIntrinsics(info.width, info.height, float(k[0]), float(k[4]), float(k[2]), float(k[5]))
 

@@ -4,6 +4,7 @@ from .calibration import Calibration, CalibrationState
 from .files import fit_neutral, read_neutral, write_neutral
 from .keeper import Listed, NeutralKeeper
 from .settings import NeutralSettings
+from .store import StoreError
 
 __all__ = [
     "Calibration",
@@ -11,6 +12,7 @@ __all__ = [
     "Listed",
     "NeutralKeeper",
     "NeutralSettings",
+    "StoreError",
     "fit_neutral",
     "read_neutral",
     "write_neutral",

@@ -57,8 +57,10 @@ class CalibrationRun:
         return Calibration(self.owner, CalibrationState.RUNNING, f"{self._seen} frames so far", done)
 
     def check(self, stamp_ns: int) -> None:
-        """Refuses when the face has not been seen for a while."""
-        if self.outcome is None and stamp_ns - self._last > _LONGEST_GAP_S * 1e9:
+        """Refuses when the face has not been seen for a while, or time has gone back."""
+        if self.outcome is None and stamp_ns < self._last:
+            self._refuse("the stamps of the images went back", stamp_ns)
+        elif self.outcome is None and stamp_ns - self._last > _LONGEST_GAP_S * 1e9:
             self._refuse(f"the face was not seen for {(stamp_ns - self._last) / 1e9:.1f} s", stamp_ns)
 
     def add(self, vector: FloatArray, face: Face, stamp_ns: int) -> FloatArray | None:

@@ -89,7 +89,7 @@ class NeutralStore:
         elif hashlib.sha256(points).hexdigest() != checksum or len(points) != 4 * SIZE:
             fault = "is damaged"
         if fault is not None:
-            with self._errors("write"), self._connection:
+            with self._errors("written"), self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._connection.execute(
                     f"INSERT INTO set_aside SELECT {_COLUMNS} FROM neutral WHERE person_id = ?", (person_id,)
@@ -114,13 +114,13 @@ class NeutralStore:
             points,
             hashlib.sha256(points).hexdigest(),
         )
-        with self._errors("write"), self._connection:
+        with self._errors("written"), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute(f"INSERT OR REPLACE INTO neutral ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", row)
 
     def forget(self, person_id: str) -> bool:
         """Deletes a person's row, its bytes too; False when there was none."""
-        with self._errors("write"):
+        with self._errors("written"):
             with self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
                 found = self._connection.execute("DELETE FROM neutral WHERE person_id = ?", (person_id,)).rowcount

@@ -12,7 +12,9 @@ from rclpy.subscription import Subscription
 
 from ..types import Region
 from .humans import FACES
+from .ids import with_topics
 
+ROI = f"{FACES}/{{}}/roi"
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -31,14 +33,15 @@ class TrackedElsewhere:
             return dict(self._regions)
 
     def _on_tracked(self, message: IdsList) -> None:
-        for face_id in set(message.ids) - set(self._faces):
+        ids = with_topics(self._node, message.ids, ROI)
+        for face_id in ids - set(self._faces):
             self._faces[face_id] = self._node.create_subscription(
                 NormalizedRegionOfInterest2D,
-                f"{FACES}/{face_id}/roi",
+                ROI.format(face_id),
                 lambda box, face_id=face_id: self._on_roi(face_id, box),
                 RELIABLE,
             )
-        for face_id in set(self._faces) - set(message.ids):
+        for face_id in set(self._faces) - ids:
             self._node.destroy_subscription(self._faces.pop(face_id))
             with self._lock:
                 self._regions.pop(face_id, None)

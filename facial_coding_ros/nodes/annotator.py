@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import cv2
 from facial_coding_msgs.msg import FaceCodeArray
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -90,7 +91,7 @@ class Annotator(Node):
             return
         try:
             drawn = annotate(image, codes)
-        except ImageError as error:
+        except (ImageError, ValueError, IndexError, cv2.error) as error:  # also codes that are not as ours
             self.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
             return
         if raw:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -26,8 +27,8 @@ ASSUMED_FIELD_OF_VIEW_DEG = 60.0
 class ClipPlayer(Node):
     """Plays when somebody listens; ends with exit code 0 after the last frame, unless it loops."""
 
-    def __init__(self) -> None:
-        super().__init__("clip_player")
+    def __init__(self, **node_arguments: Any) -> None:
+        super().__init__("clip_player", **node_arguments)
         clip = str(parameter(self, "clip", "", "video file, folder of images, ROS 2 bag, or number of a camera"))
         topic = parameter(self, "topic", "", "topic of the images in a bag that has several")
         self._rate = float(parameter(self, "rate", 1.0, "speed; 1 is the recording's own"))
@@ -57,6 +58,8 @@ class ClipPlayer(Node):
         self._started: float | None = None
         self._first_ns = self._next.stamp_ns
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        if self._source.live:
+            self._frames = iter(())  # off until somebody looks
         self._timer = self.create_timer(0.005, self._tick, clock=self._steady)
         self.published = 0
 
@@ -69,7 +72,21 @@ class ClipPlayer(Node):
             if self._images.get_subscription_count() < self._listeners and now - self._born < self._patience_s:
                 return
             self._begin(now)
-        assert self._started is not None
+        if self._source.live:
+            self._show_newest()
+        else:
+            self._play(now)
+
+    def _show_newest(self) -> None:
+        """A camera's image, as soon as it is there."""
+        frame = next(self._frames, None)
+        if frame is None:
+            raise Finished
+        self._offset_ns = self.get_clock().now().nanoseconds - frame.stamp_ns
+        self._publish(frame)
+
+    def _play(self, now: float) -> None:
+        """All frames that are due."""
         if self._next is None:
             raise Finished
         while self._next is not None and self._next.stamp_ns <= self._due_ns(now):
@@ -96,6 +113,8 @@ class ClipPlayer(Node):
     def _begin(self, now: float) -> None:
         """Image stamps keep the recording's own spacing, whatever the timer's jitter."""
         self._started = now
+        if self._source.live:
+            self._frames = self._source.frames(self._on_damage)
         stamp = self._start_stamp_ns
         self._offset_ns = (self.get_clock().now().nanoseconds if stamp < 0 else stamp) - self._first_ns
 

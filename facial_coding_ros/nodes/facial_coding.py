@@ -18,6 +18,7 @@ from rcl_interfaces.msg import ParameterDescriptor, ParameterType, SetParameters
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
@@ -26,6 +27,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from ..codes.events import BecameReady
 from ..image.conversion import ImageError, to_rgb
 from ..image.sources import fitting, intrinsics
+from ..neutral import StoreError
 from ..pipeline import Pipeline
 from ..types import CameraIntrinsics, Frame, NeutralState
 from ..worker import LatestWorker
@@ -69,10 +71,15 @@ class FacialCodingNode(LifecycleNode):
         self._worker: LatestWorker[tuple[Any, float]] | None = None
         self._elsewhere: TrackedElsewhere | None = None
         self._humans: Humans | None = None
+        self._persons: Persons | None = None
+        self._neutral_services = NeutralServices(self, self._lock)
+        self._own_publishers: list[Publisher[Any]] = []
         self._watch_timers: list[Timer] = []
         self._subscriptions_of_input: list[Subscription[Any]] = []
         self._watch = InputWatch(self.get_clock())
         self._camera: CameraIntrinsics | None = None
+        self._last_stamp_ns: int | None = None
+        self._image_topic = ""
         self._stalled = False
         self._frames = self._processed = self._refused = self._faces = 0
         self._neutral_states: dict[str, int] = {}
@@ -84,31 +91,22 @@ class FacialCodingNode(LifecycleNode):
         try:
             self._settings = parameters.build(self._parameter_values())
             self._pipeline = Pipeline(self._settings.pipeline, background=True)
-        except (ValueError, ImportError, OSError) as error:
-            self.get_logger().error(f"not configured: {error}")
+            self._codes = self._own_publisher(FaceCodeArray, "~/face_codes")
+            self._events = self._own_publisher(FaceEvent, "~/events")
+            self._diagnostics = self._own_publisher(DiagnosticArray, "/diagnostics")
+        except Exception as error:  # noqa: BLE001  rclpy would say nothing
+            self.get_logger().error(f"not configured: {_said(error)}")
+            self._release()
             return TransitionCallbackReturn.FAILURE
-        self._codes = self.create_publisher(FaceCodeArray, "~/face_codes", RELIABLE)
-        self._events = self.create_publisher(FaceEvent, "~/events", RELIABLE)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        assert self._pipeline is not None
-        settings = self._settings.ros
-        add_on = settings.mode == "addon"
-        self._humans = Humans(self, self._settings.pipeline.expression, add_on)
-        self._elsewhere = TrackedElsewhere(self) if add_on else None
-        self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined)
-        self._neutral_services = NeutralServices(self, self._pipeline, self._lock)
-        self._became_ready = BecameReady()
-        self._watch, self._stalled, self._camera = InputWatch(self.get_clock()), False, None
-        self._last_warning = time.monotonic()
-        self._worker = LatestWorker(self._work, "facial_coding")
-        self._subscribe_input()
-        self._watch_timers = [
-            self.create_timer(0.1, self._check_input, clock=self._steady),
-            self.create_timer(1.0, self._each_second, clock=self._steady),
-        ]
+        try:
+            self._begin()
+        except Exception as error:  # noqa: BLE001  rclpy would say nothing
+            self.get_logger().error(f"not activated: {_said(error)}")
+            self._stop()
+            return TransitionCallbackReturn.FAILURE
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -124,8 +122,36 @@ class FacialCodingNode(LifecycleNode):
         self._release()
         return super().on_shutdown(state)
 
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """A transition failed half-way: what it had begun ends, and the node can be configured again."""
+        self._stop()
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def _own_publisher(self, kind: type, topic: str) -> Publisher[Any]:
+        self._own_publishers.append(self.create_publisher(kind, topic, RELIABLE))
+        return self._own_publishers[-1]
+
+    def _begin(self) -> None:
+        assert self._pipeline is not None
+        add_on = self._settings.ros.mode == "addon"
+        self._humans = Humans(self, self._settings.pipeline.expression, add_on)
+        self._elsewhere = TrackedElsewhere(self) if add_on else None
+        self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined)
+        self._neutral_services.activate(self._pipeline)
+        self._became_ready = BecameReady()
+        self._watch, self._stalled, self._camera = InputWatch(self.get_clock()), False, None
+        self._last_stamp_ns = None
+        self._last_warning = time.monotonic()
+        self._worker = LatestWorker(self._work, "facial_coding")
+        self._subscribe_input()
+        self._watch_timers = [
+            self.create_timer(0.1, self._check_input, clock=self._steady),
+            self.create_timer(1.0, self._each_second, clock=self._steady),
+        ]
+
     def _stop(self) -> None:
-        """Ends the work; the last thing said is that nobody is tracked."""
+        """Ends the work, all of it or what had begun; the last thing said is that nobody is tracked."""
         for timer in self._watch_timers:
             self.destroy_timer(timer)
         for subscription in self._subscriptions_of_input:
@@ -134,11 +160,14 @@ class FacialCodingNode(LifecycleNode):
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
-        if self._humans is not None:
+        self._neutral_services.deactivate()
+        if self._persons is not None:
             self._persons.destroy()
-            self._neutral_services.destroy()
-            if self._elsewhere is not None:
-                self._elsewhere.destroy()
+            self._persons = None
+        if self._elsewhere is not None:
+            self._elsewhere.destroy()
+            self._elsewhere = None
+        if self._humans is not None:
             self._humans.destroy()
             self._humans = None
             self._publish_diagnostics(active=False)
@@ -147,9 +176,9 @@ class FacialCodingNode(LifecycleNode):
         if self._pipeline is not None:
             self._pipeline.close()
             self._pipeline = None
-            self.destroy_publisher(self._codes)
-            self.destroy_publisher(self._events)
-            self.destroy_publisher(self._diagnostics)
+        for publisher in self._own_publishers:
+            self.destroy_publisher(publisher)
+        self._own_publishers = []
 
     # -- parameters
 
@@ -190,11 +219,12 @@ class FacialCodingNode(LifecycleNode):
             self._on_image,
             self._image_qos,
         )
+        self._subscriptions_of_input = [image]
         # Reliable and best-effort publishers alike are heard by a best-effort subscription.
         info_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         info = self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, info_qos)
+        self._subscriptions_of_input.append(info)
         self._image_topic = image.topic_name
-        self._subscriptions_of_input = [image, info]
         self.get_logger().info(f"active; images from {self._image_topic}")
 
     def _on_image(self, message: Any) -> None:
@@ -209,18 +239,26 @@ class FacialCodingNode(LifecycleNode):
         with self._lock:
             if self._pipeline is not None:
                 self._pipeline.join(face_id, person_id)
+                self._neutral_services.joined(face_id, person_id)
 
     # -- work, in the worker's thread
 
     def _work(self, item: tuple[Any, float]) -> None:
         message, arrival = item
+        stamp_ns = messages.stamp_ns_of(message.header)
         try:
+            if stamp_ns == self._last_stamp_ns:
+                raise ImageError(
+                    f"its stamp, {stamp_ns / 1e9:.3f} s, is that of the image before; a camera stamps each image anew"
+                )
             image = to_rgb(message)
         except ImageError as error:
             self._refused += 1
             self.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
             return
-        frame = Frame(image, messages.stamp_ns_of(message.header), self._frames, message.header.frame_id)
+        self._last_stamp_ns = stamp_ns
+        self._watch.usable()
+        frame = Frame(image, stamp_ns, self._frames, message.header.frame_id)
         frame = dataclasses.replace(frame, camera=fitting(self._camera, frame))
         self._frames += 1
         regions = self._elsewhere.regions() if self._elsewhere is not None else None
@@ -257,7 +295,10 @@ class FacialCodingNode(LifecycleNode):
         warn_s = self._settings.ros.no_image_warning_s
         if age_s > warn_s and time.monotonic() - self._last_warning > warn_s:
             self._last_warning = time.monotonic()
-            reason = why_no_images(self, self._image_topic, self._image_kind, self._image_qos)
+            if self._watch.rate_hz() > 0:
+                reason = f"None of the images on {self._image_topic} can be used: see what was refused"
+            else:
+                reason = why_no_images(self, self._image_topic, self._image_kind, self._image_qos)
             self.get_logger().warning(f"{reason} (for {age_s:.0f} s)")
 
     def _each_second(self) -> None:
@@ -301,6 +342,12 @@ class FacialCodingNode(LifecycleNode):
         )
         stamp = self.get_clock().now().to_msg()  # diagnostics speak of the node, not of an image
         self._diagnostics.publish(diagnostics.message(self.get_name(), stamp, health))
+
+
+def _said(error: Exception) -> str:
+    """What is meant for the user as it is, anything else with its kind."""
+    meant = isinstance(error, (ValueError, ImportError, OSError, StoreError))
+    return str(error) if meant else f"{type(error).__name__}: {error}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

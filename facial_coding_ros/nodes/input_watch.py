@@ -11,7 +11,8 @@ from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 
 class InputWatch:
-    """Arrival of images, by the steady clock: a stalled camera has no stamps to measure by.
+    """Arrival of images, by the steady clock: a stalled camera has no stamps to measure by. Those that cannot be used
+    count for the rate only.
 
     Where time is simulated (`clock` follows /clock), an image is only as old as simulated time says: while that stands
     still or goes slowly, as in a bag that was paused, no image is due.
@@ -25,11 +26,14 @@ class InputWatch:
 
     def arrived(self) -> None:
         self._arrivals.append(time.monotonic())
+
+    def usable(self) -> None:
+        self._since = time.monotonic()
         self._simulated_since_ns = self._simulated_ns()
 
     def age_s(self) -> float:
-        """Seconds since the last image, or since the start when there was none."""
-        age_s = time.monotonic() - (self._arrivals[-1] if self._arrivals else self._since)
+        """Seconds since the last image that could be used, or since the start when there was none."""
+        age_s = time.monotonic() - self._since
         now_ns = self._simulated_ns()
         if not now_ns:
             return age_s
@@ -46,10 +50,6 @@ class InputWatch:
         """Images per second over the last two seconds."""
         now = time.monotonic()
         return sum(now - arrival < 2.0 for arrival in self._arrivals) / 2.0
-
-    @property
-    def any(self) -> bool:
-        return bool(self._arrivals)
 
 
 def why_no_images(node: Node, topic: str, kind: str, qos: QoSProfile) -> str:

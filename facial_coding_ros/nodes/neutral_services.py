@@ -10,8 +10,10 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future
 
-from ..neutral import Calibration, CalibrationState
+from ..neutral import Calibration, CalibrationState, StoreError
 from ..pipeline import Pipeline
+
+INACTIVE = "the node is not active"
 
 
 @dataclass
@@ -23,22 +25,45 @@ class _Waiting:
 
 
 class NeutralServices:
-    """`lock` guards the pipeline; `frame_done` is called under it after every frame."""
+    """`lock` guards the pipeline; `frame_done` is called under it after every frame.
 
-    def __init__(self, node: Node, pipeline: Pipeline, lock: threading.Lock) -> None:
-        self._node, self._pipeline, self._lock = node, pipeline, lock
+    They live as long as the node and refuse while it is not active: an answer that still has to leave when its service
+    is destroyed would end the executor.
+    """
+
+    def __init__(self, node: Node, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._active: Pipeline | None = None
         self._stamp_ns: int | None = None
         self._waiting: list[_Waiting] = []
         # A calibration waits for images: in the node's own group it would keep them out.
         waiting = ReentrantCallbackGroup()
-        self._services = [
-            node.create_service(
-                CalibrateNeutral, "~/calibrate_neutral", self._on_calibrate, callback_group=waiting
-            ),
-            node.create_service(ResetNeutral, "~/reset_neutral", self._on_reset),
-            node.create_service(ForgetPerson, "~/forget_person", self._on_forget),
-            node.create_service(ListNeutrals, "~/list_neutrals", self._on_list),
-        ]
+        node.create_service(CalibrateNeutral, "~/calibrate_neutral", self._on_calibrate, callback_group=waiting)
+        node.create_service(ResetNeutral, "~/reset_neutral", self._on_reset)
+        node.create_service(ForgetPerson, "~/forget_person", self._on_forget)
+        node.create_service(ListNeutrals, "~/list_neutrals", self._on_list)
+
+    def activate(self, pipeline: Pipeline) -> None:
+        self._active, self._stamp_ns = pipeline, None
+
+    def deactivate(self) -> None:
+        """Whoever waits for a calibration is told."""
+        self._active = None
+        for waiting in list(self._waiting):
+            self._end(waiting, Calibration(waiting.owner, CalibrationState.REFUSED, INACTIVE, 0.0))
+
+    @property
+    def _pipeline(self) -> Pipeline:
+        """Raises ValueError while the node is not active."""
+        if self._active is None:
+            raise ValueError(INACTIVE)
+        return self._active
+
+    def joined(self, face_id: str, person_id: str) -> None:
+        """A calibration goes on for the person that a face turns out to be; called under the lock."""
+        for waiting in self._waiting:
+            if waiting.owner == face_id and person_id:
+                waiting.owner = person_id
 
     def frame_done(self, stamp_ns: int) -> None:
         """Ends the calibrations that the frame has decided."""
@@ -81,12 +106,13 @@ class NeutralServices:
     ) -> CalibrateNeutral.Response:
         try:
             with self._lock:
+                pipeline = self._pipeline
                 if self._stamp_ns is None:
                     raise ValueError("the camera sends no images")
                 owner = self._owner(request.face_id, request.person_id)
                 if any(waiting.owner == owner for waiting in self._waiting):
                     raise ValueError(f"a calibration of {owner} is under way")
-                self._pipeline.neutral.calibrate(owner, request.duration_s, self._stamp_ns)
+                pipeline.neutral.calibrate(owner, request.duration_s, self._stamp_ns)
                 waiting = _Waiting(owner, Future())
                 self._waiting.append(waiting)
         except ValueError as error:
@@ -99,6 +125,9 @@ class NeutralServices:
         return response
 
     def _on_reset(self, request: ResetNeutral.Request, response: ResetNeutral.Response) -> ResetNeutral.Response:
+        if self._active is None:
+            response.success, response.message = False, INACTIVE
+            return response
         with self._lock:
             if request.person_id:
                 owners = [request.person_id]
@@ -115,8 +144,12 @@ class NeutralServices:
         return response
 
     def _on_forget(self, request: ForgetPerson.Request, response: ForgetPerson.Response) -> ForgetPerson.Response:
-        with self._lock:
-            response.success = bool(request.person_id) and self._pipeline.neutral.forget(request.person_id)
+        try:
+            with self._lock:
+                response.success = bool(request.person_id) and self._pipeline.neutral.forget(request.person_id)
+        except (ValueError, StoreError) as error:
+            response.success, response.message = False, str(error)
+            return response
         if not request.person_id:
             response.message = "person_id is empty"
         else:
@@ -125,16 +158,12 @@ class NeutralServices:
         return response
 
     def _on_list(self, _request: ListNeutrals.Request, response: ListNeutrals.Response) -> ListNeutrals.Response:
+        if self._active is None:
+            return response
         with self._lock:
-            listing = self._pipeline.neutral.listing(self._stamp_ns)
+            listing = self._active.neutral.listing(self._stamp_ns)
         response.id = [entry.owner for entry in listing]
         response.state = [int(entry.state) for entry in listing]
         response.uncertainty = [entry.uncertainty for entry in listing]
         response.stored = [entry.stored for entry in listing]
         return response
-
-    def destroy(self) -> None:
-        for waiting in list(self._waiting):
-            self._end(waiting, Calibration(waiting.owner, CalibrationState.REFUSED, "the node is deactivated", 0.0))
-        for service in self._services:
-            self._node.destroy_service(service)

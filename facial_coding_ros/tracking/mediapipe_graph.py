@@ -194,6 +194,8 @@ class MediaPipeGraph:
         if self._open:
             self._open = False
             self._graph.close()
+            # The graph holds a method of this object, out of sight of Python's garbage collector.
+            self._graph = None
 
     def _image_packet(self, image: ImageArray) -> Any:
         # Never by reference: MediaPipe drops it in threads of its own, without Python's lock, and the process dies.

@@ -28,6 +28,10 @@ SURE = 0.5
 """Landmarks of a new face with less presence are sought once more."""
 TILE = 0.5
 """Side of the tiles over the shorter side of the image."""
+LEAST_TILE_PX = 64
+"""Below it tiles show no face that the whole image does not."""
+MOST_PERSONS = 256
+"""Faces whose person is remembered, in sight or not; the one told first is forgotten first."""
 
 
 class LandmarkSource(Protocol):
@@ -91,6 +95,8 @@ class FaceTracker:
         """Says whose face it is; a later word replaces an earlier one, an empty one takes it back."""
         if person_id:
             self._persons[face_id] = person_id
+            while len(self._persons) > MOST_PERSONS:  # of faces that never came, or left unseen
+                self._persons.pop(next(iter(self._persons)))
         else:
             self.clear_person(face_id)
 
@@ -159,10 +165,14 @@ class FaceTracker:
     def track_regions(self, frame: Frame, regions: Mapping[str, Region]) -> tuple[Face, ...]:
         """Landmarks on faces that another node found: its ids, its boxes. Sorted by face_id.
 
-        A face whose landmarks are not found in this frame is left out; a face that is no longer named is forgotten.
+        A face whose landmarks are not found in this frame is left out; a face that is no longer named is forgotten. Of
+        more than max_faces the largest stay.
         """
+        persons = self._persons
         stamp = self._begin(frame)
+        self._persons = persons  # the other node's ids outlast a stamp that jumps back
         height, width = frame.image.shape[:2]
+        regions = self._largest(regions)
         known = {track.face_id: track for track in self._tracks}
         self._tracks = []
         squares = []
@@ -185,6 +195,16 @@ class FaceTracker:
             else:
                 track.misses += 1
         return self._faces(frame, visible)
+
+    def _largest(self, regions: Mapping[str, Region]) -> Mapping[str, Region]:
+        """The max_faces widest of them; the others are counted."""
+        left_out = max(len(regions) - self.settings.max_faces, 0)
+        self._count(faces_left_out_total=left_out)
+        self._counts["faces_left_out"] = left_out
+        if not left_out:
+            return regions
+        nearest = sorted(regions.items(), key=lambda item: item[1].xmin - item[1].xmax)[: self.settings.max_faces]
+        return dict(nearest)
 
     def _begin(self, frame: Frame) -> int:
         image, stamp = frame.image, frame.stamp_ns
@@ -253,7 +273,8 @@ class FaceTracker:
         """
         side = min(height, width)
         ends = [(0, 0, side, side), (width - side, height - side, width, height)] if height != width else []
-        tiles = _tiles(width, height, round(TILE * side)) if self.settings.tiles else []
+        tile = round(TILE * side)
+        tiles = _tiles(width, height, tile) if self.settings.tiles and tile >= LEAST_TILE_PX else []
         if self._detected_ns is None or not ends:
             return True, ends + tiles
         self._turn += 1
