@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -11,6 +13,8 @@ import pytest
 
 from facial_coding_ros.cli import main
 from facial_coding_ros.codes.table import FIXED_COLUMNS
+from facial_coding_ros.evaluation import replay
+from facial_coding_ros.evaluation.runs import RunError, read_run
 from facial_coding_ros.image.sources import open_source
 
 from .conftest import CLIP
@@ -111,7 +115,12 @@ def test_smile(shared: Path, tmp_path: Path) -> None:
         (["{clip}", "--out", "{text}"], "File exists"),
         (["{clip}", "--out", "/proc/nowhere"], "/proc/nowhere"),
         (["{clip}", "--neutral", "9:5"], "--neutral 9:5: START:END in frames is expected"),
-        (["{clip}", "--neutral", "900:905"], "no face was found in these frames"),
+        (["{clip}", "--neutral", "900:905"], "that is replayed ends with frame 59"),
+        (["{clip}", "--neutral", "0:5", "--range", "1:2"], "that is replayed begins with frame 30"),
+        (["{clip}", "--fps", "0"], "--fps 0: images a second are expected, above 0"),
+        (["{clip}", "--fps", "-30"], "--fps -30: images a second are expected, above 0"),
+        (["{clip}", "--fps", "nan"], "--fps nan: images a second are expected, above 0"),
+        (["{clip}", "--fps", "inf"], "--fps inf: images a second are expected, above 0"),
         (["{clip}", "--neutral-from", "nowhere.npz"], "nowhere.npz"),
         (["{clip}", "--params-file", "{text}"], "holds no ros__parameters"),
     ],
@@ -127,6 +136,110 @@ def test_bad_input(
     error = capsys.readouterr().err
     assert words in error and "Traceback" not in error
     assert not list(tmp_path.rglob("face_codes*")), "nothing half-written"
+
+
+@pytest.fixture(scope="module")
+def few(short_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 4 images, to replay quickly."""
+    folder = tmp_path_factory.mktemp("few")
+    for number in range(4):
+        shutil.copy(short_clip / f"{number:03d}.png", folder)
+    return folder
+
+
+def test_no_face_in_the_neutral_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((90, 160, 3), np.uint8))
+    assert main(["replay", str(tmp_path), "--out", str(tmp_path / "out"), "--neutral", "0:3"]) == 1
+    assert "no face was found in these frames" in capsys.readouterr().err
+
+
+def test_nothing_of_a_former_replay_stays(few: Path, tmp_path: Path) -> None:
+    command = ["replay", str(few), "--out", str(tmp_path), "--formats"]
+    assert main([*command, "csv,parquet,bag", "--overlay"]) == 0
+    assert (tmp_path / "bag").is_dir() and (tmp_path / "overlay.webm").is_file()
+    (tmp_path / "notes.txt").write_text("mine")
+    assert main([*command, "csv"]) == 0
+    there = sorted(path.name for path in tmp_path.iterdir())
+    assert there == ["face_codes.csv", "frames.csv", "notes.txt", "recording.json"]
+    (tmp_path / "bag").mkdir()  # of the user's
+    assert main([*command, "csv"]) == 0 and (tmp_path / "bag").is_dir()
+    assert len(read_run(tmp_path)) == 1, "and nobody takes it for the replay's"
+
+
+def test_results_do_not_replace_the_recording(few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = tmp_path / "bag"
+    shutil.copytree(few, images)
+    assert main(["replay", str(images), "--out", str(tmp_path), "--formats", "csv,bag"]) == 1
+    assert "choose another --out" in capsys.readouterr().err and len(list(images.iterdir())) == 4
+
+
+def test_one_recording_and_several_in_one_folder(few: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["replay", str(few), "--out", str(out), "--formats", "csv"]) == 0
+    shutil.copytree(out, out / ".work-0123")  # of a replay that was ended
+    assert len(read_run(out)) == 1
+    shutil.copytree(out / ".work-0123", out / "a")
+    with pytest.raises(RunError, match=r"holds face_codes.csv, and so does .*a; they are of different replays"):
+        read_run(out)
+    (out / "face_codes.csv").unlink()
+    assert len(read_run(out)) == 1, "what an ended replay left is no recording"
+
+
+def test_cut_recording_json(few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(few), "--out", str(tmp_path), "--formats", "csv"]) == 0
+    told = tmp_path / "recording.json"
+    told.write_text(told.read_text()[:200])
+    assert main(["evaluate", str(tmp_path)]) == 1
+    assert f"{told} is damaged" in capsys.readouterr().err
+    told.write_text("{}")
+    with pytest.raises(RunError, match=r"recording.json is damaged"):
+        read_run(tmp_path)
+
+
+def test_the_second_of_two_replays_at_once_is_refused(
+    few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["replay", str(few), "--out", str(tmp_path), "--formats", "csv"]
+    whole = replay._replay
+    codes = []
+
+    def while_another_works(*arguments):  # type: ignore[no-untyped-def]
+        codes.append(main(command))
+        return whole(*arguments)
+
+    monkeypatch.setattr(replay, "_replay", while_another_works)
+    assert main(command) == 0
+    assert codes == [1] and f"another replay writes into {tmp_path}" in capsys.readouterr().err
+    assert len(rows_of(tmp_path)) > 0
+
+
+def test_resume_beside_the_images(
+    few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Results in the folder of images change nothing of the input; results that were deleted are not there."""
+    shutil.copytree(few, tmp_path / "images")
+    monkeypatch.chdir(tmp_path)
+    out = Path("images") / "out"
+    command = ["replay", "images", "--out", str(out), "--formats", "csv", "--resume"]
+    assert main(command) == 0 and main(command) == 0
+    assert capsys.readouterr().out.count("it was there already") == 1
+    assert json.loads((out / "recording.json").read_text())["input"] == str(tmp_path / "images")
+    (out / "face_codes.csv").unlink()
+    assert main(command) == 0
+    assert "it was there already" not in capsys.readouterr().out and rows_of(out)
+
+
+def test_damaged_video_is_replayed_in_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 30, (160, 90))
+    for _ in range(40):
+        writer.write(np.zeros((90, 160, 3), np.uint8))
+    writer.release()
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    assert main(["replay", str(video), "--out", str(tmp_path / "out"), "--formats", "csv"]) == 3
+    assert "of the 40 frames it states could be read" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out" / "recording.json").read_text())["problems"]["count"] == 1
 
 
 def test_parameters_of_the_node(short_clip: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from facial_coding_ros.image.conversion import fill_compressed, fill_image
-from facial_coding_ros.image.sources import SourceError, open_source
+from facial_coding_ros.image.sources import SourceError, Span, open_source
 
 STORE = get_typestore(Stores.ROS2_HUMBLE)
 STEP_NS = 40_000_000
@@ -97,6 +97,38 @@ def test_video(tmp_path: Path) -> None:
     assert [frame.stamp_ns for frame in frames] == [i * 50_000_000 for i in range(6)]
     assert np.abs(frames[4].image.astype(int) - picture(4)).max() < 12
     assert [f.stamp_ns for f in source.frames()] == [f.stamp_ns for f in frames], "it can be read again"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "cut"),
+    [
+        ("avi", "MJPG", True), ("avi", "MJPG", False), ("mkv", "VP80", True), ("mkv", "VP80", False),
+        ("webm", "VP80", True), ("webm", "VP80", False), ("mp4", "mp4v", False),
+    ],
+)  # fmt: skip
+def test_damaged_video_is_read_as_far_as_it_goes_and_said(tmp_path: Path, suffix: str, codec: str, cut: bool) -> None:
+    """Cut to half its bytes, or a fifth of them overwritten: what it states stays as it was."""
+    path = tmp_path / f"clip.{suffix}"
+    random = np.random.default_rng(0)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 30, (64, 48))
+    for _ in range(120):
+        writer.write(random.integers(0, 256, (48, 64, 3), np.uint8))
+    writer.release()
+    problems: list[str] = []
+    assert len(list(open_source(path).frames(problems.append))) == 120 and not problems
+    content = bytearray(path.read_bytes())
+    size = len(content)
+    if cut:
+        del content[size // 2 :]
+    else:
+        content[size * 2 // 5 : size * 3 // 5] = bytes(size * 3 // 5 - size * 2 // 5)
+    path.write_bytes(content)
+    read = len(list(open_source(path).frames(problems.append)))
+    assert 30 < read < 100
+    assert problems == [f"{path} is damaged or cut short: {read} of the 120 frames it states could be read"]
+    with pytest.raises(SourceError, match="of the 120 frames"):
+        list(open_source(path).frames())
+    assert len(list(open_source(path, span=Span(0, 0.5)).frames())) == 15, "what is damaged lies behind the range"
 
 
 def test_folder_in_natural_order(tmp_path: Path) -> None:

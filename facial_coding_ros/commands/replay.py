@@ -127,6 +127,8 @@ def _jobs(arguments: argparse.Namespace) -> tuple[list[ReplayJob], list[Outcome]
     formats = tuple(arguments.formats.split(","))
     if unknown := set(formats) - set(FORMATS):
         raise ValueError(f"--formats {arguments.formats}: {sorted(unknown)[0]!r} is none of {', '.join(FORMATS)}")
+    if not 0 < arguments.fps < 1000:
+        raise ValueError(f"--fps {arguments.fps:g}: images a second are expected, above 0 and below 1000")
     settings = _settings(arguments.params_file)
     span = _span(arguments.range)
     neutral = _interval(arguments.neutral) if arguments.neutral else None

@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import fcntl
 import hashlib
 import json
 import math
+import os
 import shutil
 import time
 import uuid
@@ -31,15 +33,19 @@ from ..codes.table import TableWriter
 from ..drawing.overlay import draw
 from ..drawing.video import VideoWriter
 from ..image.ahead import ahead
-from ..image.sources import DEFAULT_FPS, WHOLE, Source, SourceError, Span, open_source
+from ..image.bags import BAG_SUFFIXES
+from ..image.sources import DEFAULT_FPS, IMAGE_SUFFIXES, WHOLE, Source, SourceError, Span, open_source
 from ..models import share_folder
 from ..neutral import fit_neutral, read_neutral
 from ..pipeline import Pipeline, PipelineSettings
-from ..types import Face, Frame, Registered
+from ..types import Frame, Registered
 from .timing import Durations
 
 FORMATS = ("csv", "parquet", "bag")
 CODES, FRAMES, RECORDING = "face_codes.csv", "frames.csv", "recording.json"
+PARQUET, BAG, OVERLAY = "face_codes.parquet", "bag", "overlay.webm"
+_OUTPUTS = (CODES, FRAMES, PARQUET, BAG, OVERLAY)
+WORK = ".work-"  # beginning of the folders in which files lie until all are whole
 _TOLD = 20
 
 
@@ -106,20 +112,23 @@ def replay_file(job: ReplayJob, progress: bool = False) -> Outcome:
     """Does the job; files appear in its folder only when all of them are whole. Never raises for what is wrong with
     the recording or the settings: `Outcome.error` says it."""
     folder = Path(job.folder)
-    work = folder / f".work-{uuid.uuid4().hex[:8]}"
+    work = folder / f"{WORK}{uuid.uuid4().hex[:8]}"
     try:
         source = open_source(job.input, job.topic, job.fps, job.span)
+        if any(Path(job.input).resolve().is_relative_to((folder / name).resolve()) for name in _OUTPUTS):
+            raise ValueError(f"{job.input} lies where results of {folder} would be; choose another --out")
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".work-*"):  # of a run that was ended
-            shutil.rmtree(left, ignore_errors=True)
-        work.mkdir()
-        with contextlib.closing(Pipeline(job.settings)) as pipeline:
-            if job.neutral_from:
-                pipeline.give_neutrals(everyone=read_neutral(Path(job.neutral_from)))
-            elif job.neutral:
-                pipeline.give_neutrals(neutrals_of(source, job.settings, *job.neutral, progress))
-            outcome = _replay(source, pipeline, job, work, progress)
-        _move_into(folder, work)
+        with _alone(folder):
+            for left in folder.glob(f"{WORK}*"):  # of a run that was ended
+                shutil.rmtree(left, ignore_errors=True)
+            work.mkdir()
+            with contextlib.closing(Pipeline(job.settings)) as pipeline:
+                if job.neutral_from:
+                    pipeline.give_neutrals(everyone=read_neutral(Path(job.neutral_from)))
+                elif job.neutral:
+                    pipeline.give_neutrals(neutrals_of(source, job.settings, *job.neutral, progress))
+                outcome = _replay(source, pipeline, job, work, progress)
+            _move_into(folder, work)
         return outcome
     except (OSError, SourceError, ValueError) as error:
         return Outcome(job.name, job.folder, error=str(error))
@@ -129,11 +138,28 @@ def replay_file(job: ReplayJob, progress: bool = False) -> Outcome:
         shutil.rmtree(work, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps other replays out of the folder, until the block or the process ends. Raises ValueError when one is in."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another replay writes into {folder}; wait for it or choose another --out") from None
+        except OSError:
+            pass  # file systems over a network may not lock folders
+        yield
+    finally:
+        os.close(handle)
+
+
 def finished(job: ReplayJob) -> Outcome | None:
     """The outcome of this very job where its folder holds it: same input, settings, models and code."""
     try:
         told = json.loads((Path(job.folder) / RECORDING).read_text(encoding="utf-8"))
-        if told["fingerprint"] != _fingerprint(job):
+        there = all((Path(job.folder) / name).exists() for name in told["files"])
+        if not there or told["fingerprint"] != _fingerprint(job):
             return None
         problems = told["problems"]
         counts = {name: told[name] for name in ("frames", "faces", "rows", "seconds")}
@@ -156,11 +182,11 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
         listing.writerow(("frame", "stamp_ns", "recorded_ns", "faces"))
         parquet = bag = video = None
         if "parquet" in job.formats:
-            parquet = files.enter_context(ParquetWriter(folder / "face_codes.parquet", pipeline.form))
+            parquet = files.enter_context(ParquetWriter(folder / PARQUET, pipeline.form))
         if "bag" in job.formats:
-            bag = files.enter_context(BagWriter(folder / "bag"))
+            bag = files.enter_context(BagWriter(folder / BAG))
         if job.overlay:
-            video = files.enter_context(VideoWriter(folder / "overlay.webm", source.fps))
+            video = files.enter_context(VideoWriter(folder / OVERLAY, source.fps))
         read = files.enter_context(ahead(source.frames(problems)))
         # Progress counts frames as they are read, at most six before their codes.
         frames_read = _with_progress(source, read, progress, "replay")
@@ -206,8 +232,9 @@ def _write_recording(
     end_s = None if math.isinf(job.span.end_s) else job.span.end_s
     told = {
         "fingerprint": _fingerprint(job),
-        "input": job.input,
+        "input": str(Path(job.input).absolute()),
         "topic": job.topic,
+        "files": sorted(file.name for file in path.parent.iterdir()),
         "range_s": [job.span.begin_s, end_s],
         "frames": outcome.frames,
         "faces": outcome.faces,
@@ -240,7 +267,8 @@ def _fingerprint(job: ReplayJob) -> str:
     given = dataclasses.asdict(job)
     del given["folder"]
     path = Path(job.input)
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    read = IMAGE_SUFFIXES | BAG_SUFFIXES | {".yaml"}  # the results may lie in the same folder
+    files = sorted(f for f in path.iterdir() if f.suffix.lower() in read) if path.is_dir() else [path]
     given["files"] = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     digest = hashlib.sha256(json.dumps(given, sort_keys=True, default=str).encode())
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):
@@ -251,13 +279,28 @@ def _fingerprint(job: ReplayJob) -> str:
 
 
 def _move_into(folder: Path, work: Path) -> None:
-    """recording.json goes first and comes last: without it, nothing counts as finished."""
-    (folder / RECORDING).unlink(missing_ok=True)
+    """What a replay left here before goes, else it would pass for a part of this one. recording.json comes last:
+    without it, nothing counts as finished."""
+    for name in (*_left_by_replay(folder), RECORDING):
+        _remove(folder / name)
     for file in sorted(work.iterdir(), key=lambda f: f.name == RECORDING):
-        target = folder / file.name
-        if target.is_dir():
-            shutil.rmtree(target)
-        file.replace(target)
+        _remove(folder / file.name)
+        file.replace(folder / file.name)
+
+
+def _left_by_replay(folder: Path) -> set[str]:
+    """Only what recording.json names: a folder `bag` may well be a recording of the user's."""
+    try:
+        return {*json.loads((folder / RECORDING).read_text(encoding="utf-8"))["files"]} & {*_OUTPUTS}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _with_progress(source: Source, frames: Iterable[Frame], progress: bool, what: str) -> Iterable[Frame]:
@@ -268,22 +311,25 @@ def _with_progress(source: Source, frames: Iterable[Frame], progress: bool, what
 def neutrals_of(
     source: Source, settings: PipelineSettings, start: int, end: int, progress: bool = False
 ) -> dict[str, Registered]:
-    """Neutral of every face seen in the frames start..end-1, by face id. Raises ValueError when there is none."""
+    """Neutral of every face seen in the frames start..end-1, by face id. Raises ValueError when there are none."""
     seen: dict[str, list[Registered]] = {}
+    first = last = -1
     ignore: Callable[[str], None] = lambda _: None  # noqa: E731  the replay itself will tell
     with contextlib.closing(Pipeline(settings)) as pipeline:
-        for frame, faces in _tracked(pipeline, _with_progress(source, source.frames(ignore), progress, "neutral"), end):
+        for frame in _with_progress(source, source.frames(ignore), progress, "neutral"):
+            first, last = frame.index if first < 0 else first, frame.index
+            if frame.index >= end:
+                break
+            faces = pipeline.tracker.track(frame)
             if frame.index < start or not faces:
                 continue
             for face, registered in zip(faces, pipeline.registration.register([f.mesh for f in faces]), strict=True):
                 seen.setdefault(face.face_id, []).append(registered)
+    if first < 0:
+        return {}  # the replay itself will tell
+    if first >= end or last < start:
+        what = f"begins with frame {first}" if first >= end else f"ends with frame {last}"
+        raise ValueError(f"--neutral {start}:{end}: the part of {source.name} that is replayed {what}")
     if not seen:
         raise ValueError(f"--neutral {start}:{end}: no face was found in these frames of {source.name}")
     return {face_id: fit_neutral(frames) for face_id, frames in seen.items()}
-
-
-def _tracked(pipeline: Pipeline, frames: Iterable[Frame], end: int) -> Iterator[tuple[Frame, tuple[Face, ...]]]:
-    for frame in frames:
-        if frame.index >= end:
-            return
-        yield frame, pipeline.tracker.track(frame)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..codes.bag import CODES_TYPE, EVENT_TYPE
 from ..image.bags import BagError, is_bag, open_bag
-from .replay import CODES, FRAMES, RECORDING
+from .replay import BAG, CODES, FRAMES, RECORDING, WORK
 
 WORDS = ("face_id", "person_id", "neutral_state", "expression")
 NEUTRAL_STATES = ("none", "learning", "ready", "stale")
@@ -82,7 +82,14 @@ def read_run(path: Path) -> list[RunRecording]:
         raise RunError(f"{path} does not exist")
     if is_bag(path):
         return [_of_bag(path)]
-    folders = [path] if (path / CODES).is_file() else sorted(f.parent for f in path.glob(f"*/{CODES}"))
+    folders = sorted(f.parent for f in path.glob(f"*/{CODES}") if not f.parent.name.startswith(WORK))
+    if (path / CODES).is_file():
+        if folders:
+            raise RunError(
+                f"{path} holds {CODES}, and so does {folders[0]}; they are of different replays: remove those of one, "
+                "or replay again into another folder"
+            )
+        folders = [path]
     if not folders:
         raise RunError(f"{path} holds no {CODES}, nor do its folders; a folder of `facial_coding replay` is expected")
     return [_of_folder(folder) for folder in folders]
@@ -103,16 +110,27 @@ def _of_folder(folder: Path) -> RunRecording:
     recording = read_table(folder / CODES)
     if not (folder / RECORDING).is_file() or not (folder / FRAMES).is_file():
         return recording
-    told = json.loads((folder / RECORDING).read_text(encoding="utf-8"))
+    told = _told(folder / RECORDING)
     listing = _table(folder / FRAMES)
     frame, stamp_ns = listing["frame"].astype(np.int64), listing["stamp_ns"].astype(np.int64)
     at = np.searchsorted(frame, recording.frame[recording.at])
     if len(frame) == 0 or (at >= len(frame)).any() or not np.array_equal(frame[at], recording.frame[recording.at]):
         raise RunError(f"{folder}/{CODES} and {FRAMES} are not of the same replay")
-    told_events = (folder / "bag").is_dir()
-    events = _events(folder / "bag") if told_events else _ready_events(stamp_ns, at, recording.columns)
+    # A bag that recording.json does not name is another one.
+    told_events = BAG in told.get("files", ()) and (folder / BAG).is_dir()
+    events = _events(folder / BAG) if told_events else _ready_events(stamp_ns, at, recording.columns)
     latency = np.full(len(frame), np.nan)
     return RunRecording(Path(told["input"]).name, frame, stamp_ns, at, recording.columns, latency, events, told)
+
+
+def _told(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if not (isinstance(told, dict) and isinstance(told.get("input"), str)):
+            raise ValueError("it names no input")
+        return told
+    except ValueError as error:
+        raise RunError(f"{path} is damaged ({error}); replay the recording again") from None
 
 
 def _table(path: Path) -> dict[str, NDArray[Any]]:
