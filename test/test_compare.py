@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 
 from facial_coding_ros.cli import main
 from facial_coding_ros.evaluation.comparison import Change, ComparisonError, _sure, compare, read_thresholds
-from facial_coding_ros.evaluation.results import Result, read_result
+from facial_coding_ros.evaluation.evaluate import Options
+from facial_coding_ros.evaluation.results import Result, ResultError, read_result
 from facial_coding_ros.evaluation.statistics import agreement, detection, draws_of, interval
 
 PEOPLE, EACH = 12, 120
@@ -83,6 +86,20 @@ def test_other_people_or_units() -> None:
     assert partly, "the people of both are compared"
 
 
+def test_judged_otherwise() -> None:
+    first = result(0.2)
+    for options, words in (
+        (Options(present_from=4), "--present-from is 2 and 4"),
+        (Options(tolerance_s=0.1), "--tolerance is 0.025 and 0.1"),
+        (Options(threshold=0.5), "--threshold is 0.3 and 0.5"),
+    ):
+        with pytest.raises(ComparisonError, match=words):
+            compare(first, replace(first, options=options))
+    assert compare(first, replace(first, options=Options(threshold=0.3))), "the default's own value"
+    with pytest.raises(ComparisonError, match="different labels"):
+        compare(first, replace(first, labels="others"))
+
+
 def test_benjamini_and_hochberg() -> None:
     # Of m = 5 with limits 0.01, 0.02, 0.03, 0.04, 0.05.
     assert _sure([0.2, 0.011, 0.005, 0.029, 0.9]).tolist() == [False, True, True, True, False]
@@ -105,14 +122,20 @@ def test_thresholds(tmp_path: Path) -> None:
     assert change.loss == pytest.approx(0.03) and change.verdict == "worse"
 
 
+def replayed(folder: Path, late: int) -> None:
+    from .test_evaluation import Writer, smiling
+
+    writer = Writer(folder)
+    for frame in range(90):
+        writer.face(frame, "abcde", smiling(frame - late))
+    writer.write()
+
+
 def test_command_and_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from .test_evaluation import Writer, labels_csv, smiling
+    from .test_evaluation import labels_csv
 
     for name, late in (("a", 1), ("b", 6)):
-        writer = Writer(tmp_path / name)
-        for frame in range(90):
-            writer.face(frame, "abcde", smiling(frame - late))
-        writer.write()
+        replayed(tmp_path / name, late)
     labels = labels_csv(tmp_path / "labels.csv")
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
     assert main(["compare", a, b]) == 1
@@ -132,3 +155,49 @@ def test_command_and_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "broken: au/12/f1 went from" in said and "broken: au/mean/f1 went from" in said
     assert main(["compare", b, a, "--thresholds", str(thresholds)]) == 0, "the other way round it is a gain"
     assert (tmp_path / "c.csv").read_text().startswith("figure,a,b,difference,low,high,p,verdict")
+    missing = tmp_path / "nowhere" / "c.csv"
+    assert main(["compare", a, b, "--csv", str(missing)]) == 1
+    assert str(missing) in capsys.readouterr().err
+
+
+def test_of_the_replay_that_lies_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that was replayed again is evaluated again; one that was moved, or is no more, need not."""
+    from .test_evaluation import labels_csv
+
+    labels = str(labels_csv(tmp_path / "labels.csv"))
+    a, b, apart = (tmp_path / name for name in ("a", "b", "apart"))
+    for run in (a, b):
+        replayed(run, 1)
+        assert main(["evaluate", str(run), "--labels", labels]) == 0
+    assert main(["evaluate", str(b), "--labels", labels, "--out", str(apart)]) == 0
+    assert main(["compare", str(a), str(apart)]) == 0
+    replayed(b, 6)
+    capsys.readouterr()
+    for second in (b, apart):
+        assert main(["compare", str(a), str(second)]) == 1
+        said = capsys.readouterr().err
+        assert f"is of another replay than {b} holds now; run `facial_coding evaluate {b} --labels {labels}`" in said
+    assert main(["evaluate", str(b), "--labels", labels]) == 0
+    b.rename(tmp_path / "c")
+    assert main(["compare", str(a), str(tmp_path / "c")]) == 0
+    assert main(["compare", str(a), str(apart)]) == 0
+    (a / "recording.json").write_text((a / "recording.json").read_text().replace("/recordings", "/elsewhere"))
+    with pytest.raises(ResultError, match="of another replay"):
+        read_result(a)
+
+
+def test_strict_json(tmp_path: Path) -> None:
+    """One person in one stretch of time: no figure has an interval."""
+    from .test_evaluation import labels_csv
+
+    replayed(tmp_path / "a", 1)
+    assert main(["evaluate", str(tmp_path / "a"), "--labels", str(labels_csv(tmp_path / "labels.csv"))]) == 0
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    text = (tmp_path / "a" / "evaluation" / "evaluation.json").read_text()
+    told = json.loads(text, parse_constant=refuse)
+    assert told["options"]["threshold"] is None and told["table"][0]["low"] is None
+    found = read_result(tmp_path / "a")
+    assert np.isnan(found.options.threshold) and np.isnan(found.rows[0].low)

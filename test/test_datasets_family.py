@@ -163,7 +163,24 @@ def test_own_csv(tmp_path: Path) -> None:
     for bad, words in (
         ("frame,au12\n0,7\n", "line 2, column au12: 7; 0 to 5 or 9"),
         ("frame,au12\n0,x\n", "line 2, column au12: 'x' is no number"),
-        ("frame,au12_c\n0,2\n", "column au12_c: 2; 0 to 1 or 9"),
+        ("frame,au12_c\n0,2\n", "column au12_c: 2; 0, 1 or 9"),
+        ("frame,au12_c\n0,0.5\n", "column au12_c: 0.5; 0, 1 or 9"),
+        ("frame,neutral\n0,3\n", "line 2, column neutral: 3; 0, 1 or 9"),
+        ("frame,au12\n1.5,1\n", "line 2, column frame: 1.5; a whole number from 0"),
+        ("frame,au12\n0,1\n-4,1\n", "line 3, column frame: -4; a whole number"),
+        ("frame,au12\nnan,1\n", "column frame: nan; a whole number"),
+        ("frame,au12\ninf,1\n", "column frame: inf; a whole number"),
+        ("seconds,au12\nnan,1\n", "column seconds: nan; a number is expected"),
+        ("seconds,frame,au12\n0.1,1.5,1\n", "column frame: 1.5; a whole number"),
+        ("frame,au12\n3,1\n4,1\n3,2\n", "line 4: the moment of line 2 again, of labels"),
+        ("frame,person_id,recording,au12\n3,p,a,1\n3,q,a,1\n3,p,b,1\n3,p,a,1\n", "line 5: .* of p in a"),
+        ("frame,au12,AU12_r\n0,1,1\n", "line 1: columns au12 and AU12_r are the same"),
+        ("frame,Frame,au12\n0,1,1\n", "columns frame and Frame are the same"),
+        ("frame,au99\n0,1\n", "line 1, column au99: FACS has no such action unit"),
+        ("\nframe,au12\n\n0,1\n \n1,7\n", "line 6, column au12: 7"),
+        ("frame,expression\n\n0,hungry\n", "line 3: expression 'hungry'"),
+        ("frame,xmin,ymin,xmax,ymax\n0,10,20,110,120\n", "line 2, column xmin: 10; 0 to 1, as a share of the image"),
+        ("frame,xmin,ymin,xmax,ymax\n0,.5,.2,.1,.4\n", "line 2: xmin is not below xmax"),
         ("frame,au12\n0,1,2\n", "line 2: 3 cells; the header has 2"),
         ("frame,expression\n0,hungry\n", "expression 'hungry'; one of"),
         ("time,au12\n0,1\n", "its columns are time, au12; frame, seconds or stamp_ns"),
@@ -171,6 +188,26 @@ def test_own_csv(tmp_path: Path) -> None:
         text(path, bad)
         with pytest.raises(DatasetError, match=words.replace("(", r"\(")):
             list(read(path))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])
+def test_not_in_utf8(encoding: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "labels.csv"
+    name = "p" if encoding == "utf-16-le" else "J\u00fcrgen"
+    text(path, f"frame,person_id,au12\n0,{name},1\n", encoding)
+    assert main(["datasets", "check", str(path)]) == 1
+    assert f"{path} is not in UTF-8; save it as UTF-8" in capsys.readouterr().err
+
+
+def test_openface_of_images_has_no_times(tmp_path: Path) -> None:
+    """All of them at 0 s: the frames tell them apart."""
+    openface(tmp_path / "clip.csv")
+    rows = [row.split(", ") for row in (tmp_path / "clip.csv").read_text().splitlines()]
+    for row in rows[1:]:
+        row[2] = "0"
+    text(tmp_path / "clip.csv", "\n".join(", ".join(row) for row in rows))
+    (one,) = read(tmp_path / "clip.csv")
+    assert one.frames.tolist() == [1, 2, 3]
 
 
 def test_images_folder(tmp_path: Path) -> None:

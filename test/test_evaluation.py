@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,8 @@ from facial_coding_ros.datasets.labelled import sequence
 from facial_coding_ros.evaluation.align import NO_FACE, NO_FRAME, LabelError, align, nearest, overlap, pair
 from facial_coding_ros.evaluation.evaluate import Options, evaluate
 from facial_coding_ros.evaluation.onsets import onset_delays
+from facial_coding_ros.evaluation.report import write_report
+from facial_coding_ros.evaluation.results import result_of, table
 from facial_coding_ros.evaluation.runs import RunError, read_run
 from facial_coding_ros.evaluation.tracking_score import track_score
 from facial_coding_ros.types import NeutralState
@@ -176,6 +179,74 @@ def test_labels_of_another_recording(run: Path, tmp_path: Path, capsys: pytest.C
     assert "labels of another recording?" in capsys.readouterr().err
 
 
+def test_labels_of_no_recording_are_told(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = labels_csv(tmp_path / "labels.csv")
+    path.write_text(path.read_text() + "\nclyp,0,ben,1,0,neutral,0\nclyp,1,ben,1,0,neutral,0\n")
+    assert main(["evaluate", str(run), "--labels", str(path)]) == 0
+    words = "2 labels of clyp are left out: the run has clip.mp4"
+    assert words in capsys.readouterr().out and words in (run / "evaluation" / "report.html").read_text()
+    facts = json.loads((run / "evaluation" / "evaluation.json").read_text())["facts"]
+    assert facts["labels_without_recording"] == 2 and facts["labels"] == 90
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--present-from", "9", "--present-from is 9; a level above 0, at most 5"),
+        ("--present-from", "0", "a level above 0"),
+        ("--present-from", "nan", "--present-from is nan"),
+        ("--tolerance", "0", "--tolerance is 0; seconds above 0"),
+        ("--tolerance", "inf", "--tolerance is inf"),
+        ("--threshold", "1.5", "--threshold is 1.5; an intensity of 0 to 1"),
+    ],
+)
+def test_options_out_of_range(run: Path, option: str, value: str, words: str, capsys) -> None:
+    assert main(["evaluate", str(run), option, value]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_no_label_at_all(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("recording,frame,au12\n")
+    assert main(["evaluate", str(run), "--labels", str(path)]) == 1
+    assert f"{path}: no labelled frame" in capsys.readouterr().err
+
+
+def test_worst_moments_are_in_the_charts_they_lead_to(tmp_path: Path) -> None:
+    """Of a unit that was never said, beside nine that were; and of a face that was her for a short time only."""
+    aus = (1, 2, 4, 5, 6, 7, 9, 10, 12, 15)
+    writer = Writer(tmp_path / "run")
+    for frame in range(90):
+        said = {f"au{au:02d}": 0.0 if au == 15 else 0.6 for au in aus} | {f"au{au:02d}_confidence": 0.8 for au in aus}
+        writer.face(frame, "fghij" if 25 <= frame < 35 else "abcde", **said)
+    (recording,) = read_run(writer.write())
+    intensity = np.array([[5.0 if au == 15 else 3.0 for au in aus]] * 90, np.float32)
+    anna = sequence("x", "anna", "clip", range(90), np.arange(90) / 30, aus, intensity=intensity)
+    found = evaluate([recording], [anna])
+    page = write_report(tmp_path / "report.html", [recording], found, result_of(found)).read_text()
+    worst = page.split("Worst moments")[1].split("</table>")[0]
+    links = re.findall(r"<td>(anna [^<]*)<td><a href='#(\S+)'.*?(AU\d+ said [^<]*)", worst)
+    assert {person for person, _, _ in links} == {"anna (abcde)", "anna (fghij)"}
+    for person, anchor, what in links:
+        section = page.split(f"<section id='{anchor}'")[1].split("</section>")[0]
+        assert what == "AU15 said 0.00, labelled 1.00" and "AU15 lip corner depressor" in section
+        assert f"<h2>{person} in clip.mp4</h2>" in section
+
+
+def test_the_walk_through_can_begin_anew(tmp_path: Path) -> None:
+    """Its bags are made from the repository's root; those of the last time go."""
+    root = Path(__file__).parents[1]
+    for name in ("docs", "demo", "test"):
+        (tmp_path / name).symlink_to(root / name)
+    left = tmp_path / "walk" / "bags" / "left" / "left.mcap"
+    left.parent.mkdir(parents=True)
+    left.write_text("of the last time")
+    command = [sys.executable, "-m", "docs.results.evaluation.make_bags"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert left.stat().st_size > 100_000 and (tmp_path / "walk" / "labels.csv").is_file()
+
+
 def test_recordings_by_a_part_of_their_name(tmp_path: Path) -> None:
     for name in ("LeftVideoSN001_comp.avi", "LeftVideoSN002_comp.avi"):
         writer = Writer(tmp_path / name[:14], name=name)
@@ -251,8 +322,6 @@ def test_intervals_are_by_person(tmp_path: Path) -> None:
         present = np.array([[smiling(i) > 0] for i in range(90)], np.int8)
         seconds = np.arange(90) / 30
         labels.append(sequence("x", f"p{number}", f"person{number}", range(90), seconds, [12], present))
-    from facial_coding_ros.evaluation.evaluate import table
-
     found = evaluate(recordings, labels)
     row = next(row for row in table(found) if row.name == "au/12/accuracy")
     assert found.unit == "people" and row.value == pytest.approx(0.9)

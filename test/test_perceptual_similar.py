@@ -73,3 +73,18 @@ def test_tables_without_latents_are_refused(tmp_path, capsys):
     path.write_text("frame,latent_00\n0,1\n")
     assert main(["similar", str(path), "--at", "0"]) == 1
     assert "no column stamp_ns, face_id" in capsys.readouterr().err
+
+
+def test_what_is_no_table_is_named(table, tmp_path, capsys):
+    path = tmp_path / "codes"
+    for content in (b"PAR1\x15\x04\x15\x90\xff", b"frame;stamp_ns\xfc\n", "frame,stamp_ns\n".encode("utf-16")):
+        path.write_bytes(content)
+        for words in ([str(path)], [str(table), "--of", str(path)]):
+            assert main(["similar", *words, "--at", "0"]) == 1
+            assert f"{path} is no CSV file in UTF-8" in capsys.readouterr().err
+
+
+def test_a_list_that_cannot_be_written(table, tmp_path, capsys):
+    path = tmp_path / "nowhere" / "found.csv"
+    assert main(["similar", str(table), "--at", "2.5", "--csv", str(path)]) == 1
+    assert str(path) in capsys.readouterr().err

@@ -7,12 +7,13 @@ from __future__ import annotations
 import argparse
 import csv
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..cli import UserError
 from ..datasets.records import DatasetError
 from ..evaluation.align import LabelError
-from ..evaluation.comparison import ComparisonError, broken, compare, read_thresholds
+from ..evaluation.comparison import Change, ComparisonError, broken, compare, read_thresholds
 from ..evaluation.results import Result, ResultError, read_result, result_of
 from ..evaluation.runs import RunError
 from .evaluate import add_label_arguments, evaluated
@@ -49,15 +50,24 @@ def run(arguments: argparse.Namespace) -> int:
     sure = [change for change in changes if change.sure]
     better = sum(change.loss < 0 for change in sure)
     print(f"{len(changes)} figures: {better} better, {len(sure) - better} worse, the others no more than chance")
+    for note in dict.fromkeys((*first.notes, *second.notes)):
+        print(f"note: {note}")
     if arguments.csv:
-        with arguments.csv.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("figure", "a", "b", "difference", "low", "high", "p", "verdict"))
-            writer.writerows((c.name, c.first, c.second, c.difference, c.low, c.high, c.p, c.verdict) for c in changes)
+        try:
+            _write_table(arguments.csv, changes)
+        except OSError as error:
+            raise UserError(str(error)) from None
     said = broken(thresholds, changes, first, second)
     for line in said:
         print(f"broken: {line}")
     return BROKEN if said else 0
+
+
+def _write_table(path: Path, changes: Sequence[Change]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("figure", "a", "b", "difference", "low", "high", "p", "verdict"))
+        writer.writerows((c.name, c.first, c.second, c.difference, c.low, c.high, c.p, c.verdict) for c in changes)
 
 
 def _line(name: str, first: float, second: float) -> str:

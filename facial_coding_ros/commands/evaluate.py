@@ -13,12 +13,12 @@ from pathlib import Path
 
 from ..cli import UserError
 from ..datasets.family import READERS, read, recognise
-from ..datasets.labelled import LabelledSequence, presence
+from ..datasets.labelled import LEVELS, LabelledSequence, presence
 from ..datasets.records import DatasetError
 from ..evaluation.align import TOLERANCE_S, LabelError
-from ..evaluation.evaluate import Evaluation, Options, Row, evaluate
+from ..evaluation.evaluate import Evaluation, Options, evaluate
 from ..evaluation.report import write_report
-from ..evaluation.results import write_result
+from ..evaluation.results import Row, write_result
 from ..evaluation.runs import RunError, RunRecording, read_run
 
 # Coders of these marked a unit as present from A on.
@@ -46,16 +46,16 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
     level = (
         "labelled intensity from which a unit is present, A 1 .. E 5; default 2, 1 for data sets coded by occurrence"
     )
-    add("--present-from", type=float, default=math.nan, metavar="LEVEL", help=level)
+    add("--present-from", type=float, metavar="LEVEL", help=level)
     threshold = "intensity from which a unit counts as said; default: half a level below --present-from"
-    add("--threshold", type=float, default=math.nan, metavar="X", help=threshold)
+    add("--threshold", type=float, metavar="X", help=threshold)
 
 
 def run(arguments: argparse.Namespace) -> int:
     folder = arguments.out or (arguments.run if arguments.run.is_dir() else arguments.run.parent) / "evaluation"
     try:
         recordings, found = evaluated(arguments.run, arguments)
-        result = write_result(folder, found, str(arguments.labels or ""))
+        result = write_result(folder, found, str(arguments.labels or ""), arguments.run)
         _write_table(folder / "figures.csv", result.rows)
         page = write_report(folder / "report.html", recordings, found, result, arguments.thumbnails)
     except (DatasetError, LabelError, OSError, RunError) as error:
@@ -71,16 +71,31 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def evaluated(path: Path, arguments: argparse.Namespace) -> tuple[list[RunRecording], Evaluation]:
-    """The run's recordings and their evaluation. Raises DatasetError, LabelError, OSError and RunError."""
+    """The run's recordings and their evaluation. Raises DatasetError, LabelError, OSError, RunError and UserError."""
+    _check(arguments)
     recordings = read_run(path)
     kind = ""
     if arguments.labels:
         kind = arguments.kind or recognise(arguments.labels)
-    stated = not math.isnan(arguments.present_from)
+    stated = arguments.present_from is not None
     present_from = arguments.present_from if stated else 1.0 if kind in _PRESENT_FROM_A else 2.0
-    options = Options(arguments.tolerance, arguments.threshold, present_from)
+    threshold = math.nan if arguments.threshold is None else arguments.threshold
+    options = Options(arguments.tolerance, threshold, present_from)
     labels = list(_labels(arguments.labels, kind, present_from if stated else math.nan)) if kind else []
+    if kind and not any(map(len, labels)):
+        raise DatasetError(f"{arguments.labels}: no labelled frame")
     return recordings, evaluate(recordings, labels, options)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Raises UserError for what no label or intensity can be."""
+    level, threshold = arguments.present_from, arguments.threshold
+    if not 0 < arguments.tolerance < math.inf:
+        raise UserError(f"--tolerance is {arguments.tolerance:g}; seconds above 0 are expected, such as {TOLERANCE_S}")
+    if level is not None and not 0 < level <= LEVELS:
+        raise UserError(f"--present-from is {level:g}; a level above 0, at most {LEVELS:g}, is expected: A 1 .. E 5")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise UserError(f"--threshold is {threshold:g}; an intensity of 0 to 1 is expected, where E is 1")
 
 
 def _labels(path: Path, kind: str, present_from: float) -> Iterator[LabelledSequence]:

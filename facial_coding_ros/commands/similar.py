@@ -33,11 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("name the moment by --at SECONDS or by --frame NUMBER, one of them")
     if arguments.count < 1 or not arguments.apart >= 0:
         raise UserError("--count must be at least 1, --apart 0 or more")
-    try:
-        moments = read_moments(arguments.table)
-        source = read_moments(arguments.of) if arguments.of else moments
-    except (ValueError, OSError) as error:
-        raise UserError(str(error)) from error
+    moments = _read(arguments.table)
+    source = _read(arguments.of) if arguments.of else moments
     if source.latent.shape[1] != moments.latent.shape[1]:
         raise UserError(
             f"{arguments.of} has latents of {source.latent.shape[1]} dimensions, {arguments.table} of "
@@ -58,12 +55,24 @@ def run(arguments: argparse.Namespace) -> int:
     for number, seconds, frame, face, distance, expression in rows:
         print(f"{number:3}  {seconds:9.2f} s  frame {frame:6}  {face}  distance {distance:.3f}  {expression}")
     if arguments.csv:
-        with arguments.csv.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("rank", "seconds", "frame", "face_id", "distance", "expression"))
-            writer.writerows(rows)
+        try:
+            with arguments.csv.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(("rank", "seconds", "frame", "face_id", "distance", "expression"))
+                writer.writerows(rows)
+        except OSError as error:
+            raise UserError(str(error)) from error
         print(f"written to {arguments.csv}", file=sys.stderr)
     return 0
+
+
+def _read(path: Path) -> Moments:
+    try:
+        return read_moments(path)
+    except (UnicodeDecodeError, csv.Error):
+        raise UserError(f"{path} is no CSV file in UTF-8; the face_codes.csv of a replay is expected") from None
+    except (ValueError, OSError) as error:
+        raise UserError(str(error)) from error
 
 
 def _moment(moments: Moments, arguments: argparse.Namespace) -> int:

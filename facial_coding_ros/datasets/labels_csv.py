@@ -3,7 +3,7 @@
 A header and a row for each labelled moment and person:
 
     recording   name of the recording; may be left out when there is one
-    frame       number of the frame, from 0; or stamp_ns, the image's stamp; or seconds (OpenFace: timestamp)
+    frame       number of the frame, whole, from 0; or stamp_ns, the image's stamp; or seconds (OpenFace: timestamp)
     person_id   who (also person, subject); may be left out when there is one
     au12        intensity 0 to 5, 9 or empty: unknown (also AU12_r)
     au12_c      presence 0 or 1, 9 or empty: unknown
@@ -11,6 +11,8 @@ A header and a row for each labelled moment and person:
     neutral     1 where the face is at rest, 0 where it is not
     xmin ymin xmax ymax   the face's box, 0..1 of the image
     x_0 .. y_67, X_0 .. Z_67   landmarks, OpenFace's names
+
+A moment is labelled once for each person and recording.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..types import FloatArray
 from .labelled import LabelledSequence, expression_of, presence, sequence
@@ -33,6 +36,10 @@ _PEOPLE = ("person_id", "person", "subject", "face_id")
 _UNIT = re.compile(r"au0*(\d+)(_r|_c)?", re.IGNORECASE)
 _BOX = ("xmin", "ymin", "xmax", "ymax")
 _TIMES = ("stamp_ns", "seconds", "timestamp", "frame")
+# Of FACS: of the face, then of head and eyes.
+_KNOWN = {*range(1, 47), *range(51, 59), *range(61, 70)}
+Row = tuple[int, list[str]]
+"""Line of the file it ends in, and its cells."""
 
 
 def read(path: Path, fps: float = math.nan, present_from: float = PRESENT_FROM) -> Iterator[LabelledSequence]:
@@ -40,9 +47,8 @@ def read(path: Path, fps: float = math.nan, present_from: float = PRESENT_FROM) 
 
     `stamp_ns` becomes seconds on the stamps' own clock (`absolute`). Raises DatasetError naming file, line and column.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(file))
-    header = [name.strip() for name in rows[0]] if rows else []
+    rows = _rows(path)
+    header = [name.strip() for name in rows[0][1]] if rows else []
     lower = [name.lower() for name in header]
     time = next((name for name in _TIMES if name in lower), "")
     units = [(int(match[1]), match[2] or "", i) for i, name in enumerate(lower) if (match := _UNIT.fullmatch(name))]
@@ -52,26 +58,58 @@ def read(path: Path, fps: float = math.nan, present_from: float = PRESENT_FROM) 
             f"{path}: its columns are {', '.join(header[:8]) or 'none'}; frame, seconds or stamp_ns and labels such as "
             "au12, au12_c, expression or neutral are expected"
         )
-    body = [row for row in rows[1:] if any(cell.strip() for cell in row)]
-    for number, row in enumerate(body, start=2):
+    _check_header(f"{path}, line {rows[0][0]}", header)
+    body = rows[1:]
+    for number, row in body:
         if len(row) != len(header):
             raise DatasetError(f"{path}, line {number}: {len(row)} cells; the header has {len(header)}")
     who = next((lower.index(name) for name in _PEOPLE if name in lower), None)
     where = lower.index("recording") if "recording" in lower else None
     keys = [
         (row[where].strip() if where is not None else path.stem, row[who].strip() if who is not None else "")
-        for row in body
+        for _, row in body
     ]
     for key in dict.fromkeys(keys):
-        chosen = [i for i, own in enumerate(keys) if own == key]
-        yield _one(path, key, header, [(i + 2, body[i]) for i in chosen], time, units, fps, present_from)
+        chosen = [row for row, own in zip(body, keys, strict=True) if own == key]
+        yield _one(path, key, header, chosen, time, units, fps, present_from)
+
+
+def _rows(path: Path) -> list[Row]:
+    """The file's rows, blank ones left out."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise DatasetError(f"{path}, line {reader.line_num}: {error}; a CSV file is expected") from None
+    except UnicodeDecodeError:
+        raise DatasetError(f"{path} is not in UTF-8; save it as UTF-8") from None
+    if rows and any("\0" in cell for cell in rows[0][1]):  # UTF-16 of plain letters also passes for UTF-8
+        raise DatasetError(f"{path} is not in UTF-8; save it as UTF-8")
+    return rows
+
+
+def _check_header(where: str, header: Sequence[str]) -> None:
+    """Raises DatasetError for a column that is there twice, under whichever spelling, and for a unit FACS has not."""
+    seen: dict[str, str] = {}
+    for name in header:
+        key = name.lower()
+        if match := _UNIT.fullmatch(name):
+            if int(match[1]) not in _KNOWN:
+                raise DatasetError(f"{where}, column {name}: FACS has no such action unit; leave it out or correct it")
+            key = f"au{int(match[1])}{(match[2] or '_r').lower()}"
+        elif key not in ("recording", "expression", "neutral", *_PEOPLE, *_TIMES, *_BOX):
+            continue
+        if key in seen:
+            raise DatasetError(f"{where}: columns {seen[key]} and {name} are the same; leave one out")
+        seen[key] = name
 
 
 def _one(
     path: Path,
     key: tuple[str, str],
     header: Sequence[str],
-    rows: Sequence[tuple[int, Sequence[str]]],
+    rows: Sequence[Row],
     time: str,
     units: Sequence[tuple[int, str, int]],
     fps: float,
@@ -82,32 +120,40 @@ def _one(
     def column(name: str) -> FloatArray:
         return _numbers(path, rows, lower.index(name), name)
 
-    times = np.array([_whole(path, number, row[lower.index(time)], time) for number, row in rows])
+    number = column("frame") if "frame" in lower else np.full(len(rows), -1.0)
+    if "frame" in lower:
+        whole = np.isfinite(number) & (number >= 0) & (number == np.floor(number))
+        _refuse(path, rows, lower.index("frame"), "frame", ~whole, "a whole number from 0")
+    times = column(time)
+    _refuse(path, rows, lower.index(time), time, ~np.isfinite(times), "a number")
+    _once(path, key, rows, [lower.index(name) for name in dict.fromkeys((time, "frame")) if name in lower])
     scale = {"stamp_ns": 1e-9, "frame": 1 / fps}.get(time, 1.0)
     seconds = times * scale
     order = np.argsort(times, kind="stable")
-    # OpenFace counts frames from 1, and has both.
-    frames = column("frame").astype(np.int64) if "frame" in lower else np.full(len(rows), -1)
+    frames = number.astype(np.int64)  # OpenFace counts them from 1, and has times too
     aus = tuple(sorted({au for au, _, _ in units}))
     intensity = np.full((len(rows), len(aus)), np.nan, np.float32)
     present = np.full((len(rows), len(aus)), UNKNOWN, np.int8)
     for au, kind, at in units:
         values = _numbers(path, rows, at, header[at])
         if kind != "_c":
-            _within(path, rows, values, header[at], 5)
+            _refuse(path, rows, at, header[at], (values < 0) | (values > 5), "0 to 5 or 9")
             intensity[:, aus.index(au)] = values
     stated = {au for au, kind, _ in units if kind == "_c"}
     for au, kind, at in units:
         if kind == "_c":
             values = _numbers(path, rows, at, header[at])
-            _within(path, rows, values, header[at], 1)
+            _refuse(path, rows, at, header[at], _not_a_bit(values), "0, 1 or 9")
             present[:, aus.index(au)] = np.where(np.isfinite(values), np.nan_to_num(values), UNKNOWN)
         elif au not in stated:
             present[:, aus.index(au)] = presence(intensity[:, aus.index(au)], present_from)
     words = [row[lower.index("expression")] if "expression" in lower else "" for _, row in rows]
-    labels = [expression_of(w, f"{path}, line {number}") for w, (number, _) in zip(words, rows, strict=True)]
+    labels = [expression_of(word, f"{path}, line {line}") for word, (line, _) in zip(words, rows, strict=True)]
     neutral = column("neutral") if "neutral" in lower else np.full(len(rows), np.nan)
+    if "neutral" in lower:
+        _refuse(path, rows, lower.index("neutral"), "neutral", _not_a_bit(neutral), "0, 1 or 9")
     region = np.stack([column(n) if n in lower else np.full(len(rows), np.nan) for n in _BOX], 1)
+    _check_boxes(path, rows, lower, region)
     axes = _axes(header)
     points = None
     if axes:
@@ -129,7 +175,7 @@ def _axes(header: Sequence[str]) -> list[list[int]]:
     return []
 
 
-def _numbers(path: Path, rows: Sequence[tuple[int, Sequence[str]]], at: int, name: str) -> FloatArray:
+def _numbers(path: Path, rows: Sequence[Row], at: int, name: str) -> FloatArray:
     """Numbers of a column; NaN where empty, and where an action unit, presence or neutral is 9."""
     coded = name.lower().startswith("au") or name.lower() == "neutral"
     values = []
@@ -143,17 +189,43 @@ def _numbers(path: Path, rows: Sequence[tuple[int, Sequence[str]]], at: int, nam
     return np.array(values, np.float64)
 
 
-def _whole(path: Path, number: int, text: str, name: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise DatasetError(f"{path}, line {number}, column {name}: {text!r} is no time") from None
+def _not_a_bit(values: FloatArray) -> NDArray[np.bool_]:
+    return ~(np.isnan(values) | (values == 0) | (values == 1))
 
 
-def _within(path: Path, rows: Sequence[tuple[int, Sequence[str]]], values: FloatArray, name: str, highest: int) -> None:
-    wrong = np.flatnonzero(~(np.isnan(values) | ((values >= 0) & (values <= highest))))
-    if len(wrong):
-        found = values[wrong[0]]
+def _refuse(path: Path, rows: Sequence[Row], at: int, name: str, wrong: NDArray[np.bool_], expected: str) -> None:
+    """Raises DatasetError for the first of the wrong cells of a column."""
+    if wrong.any():
+        number, row = rows[int(wrong.argmax())]
         raise DatasetError(
-            f"{path}, line {rows[wrong[0]][0]}, column {name}: {found:g}; 0 to {highest} or 9 is expected"
+            f"{path}, line {number}, column {name}: {row[at].strip() or 'empty'}; {expected} is expected"
         )
+
+
+def _once(path: Path, key: tuple[str, str], rows: Sequence[Row], columns: Sequence[int]) -> None:
+    """Raises DatasetError for a moment that is labelled twice. A frame counts too where there is one: OpenFace gives
+    all images of a folder the same time."""
+    seen: dict[tuple[float, ...], int] = {}
+    for number, row in rows:
+        moment = tuple(float(row[at]) for at in columns)
+        if moment in seen:
+            raise DatasetError(
+                f"{path}, line {number}: the moment of line {seen[moment]} again, of "
+                f"{' in '.join(word for word in (key[1], key[0]) if word)}; leave one out, or tell people apart by a "
+                "column person_id"
+            )
+        seen[moment] = number
+
+
+def _check_boxes(path: Path, rows: Sequence[Row], lower: Sequence[str], region: FloatArray) -> None:
+    for place, name in enumerate(_BOX):
+        if name in lower:
+            outside = (region[:, place] < 0) | (region[:, place] > 1)
+            _refuse(path, rows, lower.index(name), name, outside, "0 to 1, as a share of the image,")
+    for low, high in ((0, 2), (1, 3)):
+        turned = region[:, low] >= region[:, high]
+        if turned.any():
+            number = rows[int(turned.argmax())][0]
+            raise DatasetError(
+                f"{path}, line {number}: {_BOX[low]} is not below {_BOX[high]}; the face's box is expected"
+            )

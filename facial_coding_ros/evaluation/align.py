@@ -59,10 +59,26 @@ def pair(
             )
         pairs += [(one, recording) for recording in chosen]
     if not pairs:
-        labelled = ", ".join(sorted({one.name for one in labels})[:5])
-        there = ", ".join(recording.name for recording in run[:5])
+        labelled = _first(sorted({one.name for one in labels}))
+        there = _first([recording.name for recording in run])
         raise LabelError(f"labels are of {labelled or 'nothing'}; the run has {there}: no name fits another")
     return pairs
+
+
+def left_out(labels: Sequence[LabelledSequence], run: Sequence[RunRecording]) -> str:
+    """In words, whose labels found no recording, and which there are; "" for none."""
+    counts: dict[str, int] = {}
+    for one in labels:
+        counts[one.name] = counts.get(one.name, 0) + len(one)
+    if not counts:
+        return ""
+    there = _first([recording.name for recording in run])
+    return f"{sum(counts.values())} labels of {_first(list(counts))} are left out: the run has {there}"
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
 
 
 def _fits(name: str, recording: str) -> bool:

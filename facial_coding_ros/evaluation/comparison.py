@@ -60,8 +60,9 @@ def compare(first: Result, second: Result, draws: int = DRAWS, seed: int = 0) ->
     """Changes of every figure that both have: the same people are drawn for both runs (paired bootstrap), and the
     share of false alarms is held over all figures (Benjamini and Hochberg 1995).
 
-    Raises ComparisonError when the runs share no person or figure.
+    Raises ComparisonError when the runs share no person or figure, or were judged by other options or labels.
     """
+    _alike(first, second)
     common = [unit for unit in first.units if unit in second.units]
     if first.unit != second.unit or not common:
         raise ComparisonError(
@@ -86,6 +87,25 @@ def compare(first: Result, second: Result, draws: int = DRAWS, seed: int = 0) ->
     if not changes:
         raise ComparisonError("the runs have no figure in common")
     return [Change(**{**vars(c), "sure": bool(s)}) for c, s in zip(changes, _sure([c.p for c in changes]), strict=True)]
+
+
+def _alike(first: Result, second: Result) -> None:
+    """Figures are of the runs only when both were judged alike. Raises ComparisonError."""
+    a, b = first.options, second.options
+    for name, one, other in (
+        ("--tolerance", a.tolerance_s, b.tolerance_s),
+        ("--present-from", a.present_from, b.present_from),
+        ("--threshold", a.said_from, b.said_from),
+    ):
+        if one != other:
+            raise ComparisonError(
+                f"the runs were evaluated with different options: {name} is {one:g} and {other:g}; run "
+                "`facial_coding evaluate` on both with the same"
+            )
+    if first.labels != second.labels:
+        raise ComparisonError(
+            "the runs were evaluated with different labels; run `facial_coding evaluate` on both with the same"
+        )
 
 
 def _of(result: Result, units: Sequence[str]) -> dict[str, Statistic]:

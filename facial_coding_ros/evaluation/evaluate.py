@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..coding.expression import EXPRESSION_LABELS
 from ..datasets.labelled import LEVELS, LabelledSequence
 from ..datasets.records import UNKNOWN
-from .align import TOLERANCE_S, Aligned, align, pair
+from .align import TOLERANCE_S, Aligned, align, left_out, pair
 from .onsets import onset_delays
 from .runs import RunRecording
 from .statistics import (
@@ -21,9 +21,6 @@ from .statistics import (
     Statistic,
     agreement,
     detection,
-    draws_of,
-    interval,
-    mean_value,
     ratio,
     summed,
 )
@@ -58,6 +55,7 @@ class Options:
 class Evaluation:
     """figures: name such as au/12/f1 -> Statistic; au/mean/* are means over units and not in it. units: what was drawn
     anew, and their names. facts: name -> number without an interval. confusion: truth by answer, the last one unsure.
+    left_out: labels of recordings that the run does not have.
     """
 
     figures: Mapping[str, Statistic]
@@ -68,6 +66,7 @@ class Evaluation:
     aligned: tuple[Aligned, ...]
     options: Options
     notes: tuple[str, ...] = field(default=())
+    left_out: tuple[LabelledSequence, ...] = ()
 
 
 def evaluate(
@@ -75,7 +74,9 @@ def evaluate(
 ) -> Evaluation:
     """Raises LabelError when labels and run are not of the same recordings."""
     options = options or Options()
-    aligned = [align(one, recording, options.tolerance_s) for one, recording in pair(labels, run)] if labels else []
+    pairs = pair(labels, run) if labels else []
+    aligned = [align(one, recording, options.tolerance_s) for one, recording in pairs]
+    others = [one for one in labels if not any(one is paired for paired, _ in pairs)]
     unit, names, of = _units(aligned)
     figures: dict[str, Statistic] = {}
     if aligned:
@@ -83,13 +84,15 @@ def evaluate(
         figures |= _expressions(aligned, of, len(names))
         figures |= _neutral(aligned, of, len(names))
         figures |= _tracking(aligned, of, len(names))
-    notes = [] if len(names) >= 5 or not names else [f"{len(names)} {unit}: intervals say little"]
+    few = f"{len(names)} {unit}: intervals say little" if 0 < len(names) < 5 else ""
+    notes = tuple(note for note in (left_out(others, run), few) if note)
     confusion = (
         figures["expression/macro_f1"].sums["confusion"].sum(0)
         if "expression/macro_f1" in figures
         else np.zeros((0, 0))
     )
-    return Evaluation(figures, unit, names, _facts(run, aligned), confusion, tuple(aligned), options, tuple(notes))
+    facts = _facts(run, aligned) | ({"labels_without_recording": float(sum(map(len, others)))} if labels else {})
+    return Evaluation(figures, unit, names, facts, confusion, tuple(aligned), options, notes, tuple(others))
 
 
 def _units(aligned: Sequence[Aligned]) -> tuple[str, tuple[str, ...], list[NDArray[np.intp]]]:
@@ -288,32 +291,6 @@ def _facts(run: Sequence[RunRecording], aligned: Sequence[Aligned]) -> dict[str,
         facts |= {"labels": float(seen + no_face + no_frame), "labels_without_face": float(no_face)}
         facts["labels_without_frame"] = float(no_frame)
     return facts
-
-
-@dataclass(frozen=True)
-class Row:
-    """A figure with the ends of its 95 % interval; NaN where there is none."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-
-
-def table(found: Evaluation) -> list[Row]:
-    """Every figure, the means over action units first."""
-    weights = draws_of(len(found.units), found.options.draws, found.options.seed) if found.units else np.zeros((0, 0))
-    once = np.ones(len(found.units))
-    rows = []
-    for name in MEANS:
-        parts = parts_of(found.figures, name)
-        if parts:
-            low, high = interval(mean_value(parts, weights)) if len(found.units) > 1 else (math.nan, math.nan)
-            rows.append(Row(f"au/mean/{name}", float(mean_value(parts, once[None])[0]), low, high))
-    for name, statistic in found.figures.items():
-        low, high = interval(statistic.value(weights)) if len(found.units) > 1 else (math.nan, math.nan)
-        rows.append(Row(name, statistic.total(), low, high))
-    return rows
 
 
 def parts_of(figures: Mapping[str, Statistic], name: str) -> list[Statistic]:

@@ -23,13 +23,22 @@ _SIDE_PX = 112
 
 @dataclass(frozen=True)
 class Moment:
-    """error: 0..1. what: in words. row: of the recording's table."""
+    """error: 0..1. what: in words; au: the action unit it is about, 0 for an expression. row: of the recording's
+    table. labels: what it was judged by."""
 
-    recording: RunRecording
-    person: str
+    labels: Aligned
     row: int
     error: float
     what: str
+    au: int
+
+    @property
+    def recording(self) -> RunRecording:
+        return self.labels.recording
+
+    @property
+    def person(self) -> str:
+        return self.labels.labels.subject
 
     @property
     def frame(self) -> int:
@@ -67,6 +76,7 @@ def _moments(one: Aligned) -> list[Moment]:
     seen = np.flatnonzero(one.row >= 0)
     errors = np.zeros(len(seen))
     words = np.full(len(seen), "", dtype=object)
+    units = np.zeros(len(seen), int)
     rows = one.row[seen]
     for column, au in enumerate(one.labels.aus):
         if au not in one.recording.aus:
@@ -79,7 +89,7 @@ def _moments(one: Aligned) -> list[Moment]:
         off = np.nan_to_num(np.where(np.isfinite(level), np.abs(level - said), below))
         for at in np.flatnonzero(off > errors):
             truth = f"{level[at]:.2f}" if np.isfinite(level[at]) else "there" if present[at] == 1 else "not there"
-            errors[at], words[at] = off[at], f"AU{au} said {said[at]:.2f}, labelled {truth}"
+            errors[at], words[at], units[at] = off[at], f"AU{au} said {said[at]:.2f}, labelled {truth}", au
     labelled = one.labels.expression[seen]
     answer = one.recording.words("expression")[rows]
     stated = np.nan_to_num(one.recording.number("expression_confidence")[rows])
@@ -87,10 +97,9 @@ def _moments(one: Aligned) -> list[Moment]:
     wrong = np.where((labelled != "") & (answer != labelled) & (answer != UNSURE), stated, 0)
     for at in np.flatnonzero(wrong > errors):
         errors[at], words[at] = wrong[at], f"said {answer[at]} ({stated[at]:.0%}), labelled {labelled[at]}"
-    subject = one.labels.subject
-    return [
-        Moment(one.recording, subject, int(r), float(e), str(w)) for r, e, w in zip(rows, errors, words, strict=True)
-    ]
+        units[at] = 0
+    found = zip(rows, errors, words, units, strict=True)
+    return [Moment(one, int(row), float(error), str(what), int(au)) for row, error, what, au in found]
 
 
 def thumbnails(moments: Sequence[Moment]) -> dict[tuple[str, int], str]:

@@ -6,17 +6,18 @@ import html
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import plotly.graph_objects as go
 
 from ..coding.expression import EXPRESSION_LABELS
 from ..drawing.overlay import AU_NAMES
-from .evaluate import Evaluation, Row
+from .evaluate import Evaluation
 from .html import chart, document, write
 from .moments import Moment, thumbnails, worst_moments
 from .people import NOTE, Person, overview, people_of, timelines
-from .results import Result
+from .results import Result, Row
 from .runs import RunRecording
 
 _COLUMNS = {
@@ -38,6 +39,7 @@ _FACTS = {
     "labels": ("labelled moments", "{:.0f}"),
     "labels_without_face": ("of them without a face", "{:.0f}"),
     "labels_without_frame": ("of them without a frame", "{:.0f}"),
+    "labels_without_recording": ("labels of recordings that the run does not have", "{:.0f}"),
 }
 
 
@@ -45,8 +47,8 @@ def write_report(
     page: Path, run: Sequence[RunRecording], found: Evaluation, result: Result, with_thumbnails: bool = False
 ) -> Path:
     """Writes the page. Faces are shown only with_thumbnails. Raises OSError."""
-    people = people_of(run, found.aligned)
     moments = worst_moments(found.aligned)
+    people = _as_labelled(people_of(run, found.aligned), moments)
     rows = {row.name: row for row in result.rows}
     parts = [_cards(found.facts, rows)]
     if result.units:
@@ -59,6 +61,20 @@ def write_report(
     parts += [*timelines(people), NOTE, _made_by(run, found)]
     names = ", ".join(recording.name for recording in run[:3]) + (" ..." if len(run) > 3 else "")
     return write(page, document(f"Evaluation: {names}", parts))
+
+
+def _as_labelled(people: Sequence[Person], moments: Sequence[Moment]) -> list[Person]:
+    """People under their labels' names as well, with the labels of every moment that leads to their charts: also of a
+    person who was, for a short time, taken for another."""
+    named = []
+    for person in people:
+        rows = set(person.rows.tolist())
+        own = [m.labels for m in moments if m.recording is person.recording and m.row in rows]
+        labels = tuple({id(one): one for one in (*person.labels, *own)}.values())
+        names = dict.fromkeys(one.labels.subject for one in labels)
+        told = person.name if not names or person.name in names else f"{', '.join(names)} ({person.name})"
+        named.append(replace(person, name=told, labels=labels))
+    return named
 
 
 def _number(value: float, form: str = "{:.3f}") -> str:
@@ -191,16 +207,16 @@ def _list(rows: Mapping[str, Row], prefix: str) -> str:
 def _moments(moments: Sequence[Moment], people: Sequence[Person], pictures: Mapping[tuple[str, int], str]) -> str:
     if not moments:
         return ""
-    owner = {(id(person.recording), int(row)): person.anchor for person in people for row in person.rows}
+    owner = {(id(person.recording), int(row)): person for person in people for row in person.rows}
     lines = []
     for moment in moments:
-        anchor = owner[id(moment.recording), moment.row]
+        person = owner[id(moment.recording), moment.row]
         picture = pictures.get((moment.recording.name, moment.row))
         face = f"<img class=face alt='' src='{picture}'>" if picture else ""
-        link = f"<a href='#{anchor}' data-at='{moment.seconds:.3f}'>{moment.seconds:.2f} s</a>"
+        link = f"<a href='#{person.anchor}' data-at='{moment.seconds:.3f}'>{moment.seconds:.2f} s</a>"
         cells = [
             html.escape(moment.recording.name),
-            html.escape(moment.person),
+            html.escape(person.name),
             link,
             str(moment.frame),
             str(moment.stamp_ns),

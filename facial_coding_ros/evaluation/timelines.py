@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..datasets.labelled import LEVELS
 from ..drawing.overlay import AU_NAMES
 from .align import Aligned
+from .moments import worst_moments
 from .runs import NEUTRAL_STATES, RunRecording
 
 SHOWN_AUS = 8
@@ -29,7 +30,10 @@ COLOURS = {
     "contempt": "#b08968",
     "unsure": "#e4e6e9",
 }
-_LINES = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2")
+_LINES = (
+    "#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22",
+    "#393b79", "#ad494a",
+)  # fmt: skip
 _STATE_COLOURS = ("#c7cbd1", "#f2b134", "#5aa469", "#d1495b")
 
 
@@ -85,8 +89,10 @@ def _action_units(
     labelled = {
         au for one in labels for au in one.labels.aus if (one.labels.present[:, one.labels.aus.index(au)] == 1).any()
     }
-    first = [au for au, peak in peaks if au in labelled][:SHOWN_AUS]
-    others = [au for au, peak in peaks if au not in first and peak >= LEAST_PEAK]
+    # The page's worst moments link here: all their units are shown, however weakly they were said.
+    first = {moment.au for moment in worst_moments(labels) if moment.au}
+    others = [au for au, _ in peaks if au in labelled - first]
+    others += [au for au, peak in peaks if au not in first | labelled and peak >= LEAST_PEAK]
     shown = sorted([*first, *others[: max(SHOWN_AUS - len(first), 0)]])
     if not shown:
         return None

@@ -1,6 +1,10 @@
-"""Two bags and their labels from the demo clip: each person alone, JPEG in mcap and raw in sqlite3; into walk/."""
+"""Two bags and their labels from the demo clip: each person alone, JPEG in mcap and raw in sqlite3; into walk/.
+
+From the repository's root: standalone/env python -m docs.results.evaluation.make_bags
+"""
 
 import csv
+import shutil
 from pathlib import Path
 
 from rosbags.rosbag2 import StoragePlugin
@@ -11,6 +15,7 @@ from test.bags import START_NS, write_bag
 out = Path("walk")
 frames = list(open_source("demo/two_people.mp4").frames())
 stamps = [START_NS + frame.stamp_ns for frame in frames]
+shutil.rmtree(out / "bags", ignore_errors=True)  # of the last time
 (out / "bags").mkdir(parents=True)
 write_bag(out / "bags" / "left", [f.image[:, :480] for f in frames], StoragePlugin.MCAP, True, stamps)
 write_bag(out / "bags" / "right", [f.image[:, 480:] for f in frames], StoragePlugin.SQLITE3, False, stamps)
