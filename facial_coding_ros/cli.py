@@ -70,6 +70,10 @@ def _run(name: str, words: list[str]) -> int:
     except UserError as error:
         print(f"facial_coding {name}: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # a folder that cannot be written, a full disk
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"facial_coding {name}: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"facial_coding {name}: stopped", file=sys.stderr)
         return 130

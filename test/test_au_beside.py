@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch to make a network: make training")
 
+from facial_coding_ros.au_networks.beside import NetworkBeside  # noqa: E402
 from facial_coding_ros.au_networks.export import export  # noqa: E402
 from facial_coding_ros.au_networks.live import NetworkSettings  # noqa: E402
 from facial_coding_ros.au_networks.networks import build  # noqa: E402
@@ -69,6 +71,12 @@ def test_a_network_needs_a_model() -> None:
     wrong = NetworkSettings(model=str(Path("nowhere.onnx")))
     with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx"):
         Pipeline(dataclasses.replace(PipelineSettings(facs=FacsSettings(source="network")), network=wrong))
+
+
+def test_a_machine_of_many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 96)
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx"):  # and no word on threads
+        NetworkBeside(NetworkSettings(model="nowhere.onnx"), background=False)
 
 
 def test_blendshapes_need_the_tasks_backend() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import pwd
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -155,6 +157,16 @@ def test_default_folder_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert default_folder() == tmp_path / "facial_coding" / "engines"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     assert default_folder() == Path.home() / ".cache" / "facial_coding" / "engines"
+
+
+def test_default_folder_of_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: int) -> object:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert default_folder().is_relative_to(tempfile.gettempdir())
 
 
 def test_list_and_clear(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

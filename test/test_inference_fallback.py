@@ -289,6 +289,14 @@ def test_a_refused_graph_gives_way(tmp_path: Path, use: Any) -> None:
     assert library.builds == ["fp16", "fp32"]
 
 
+def test_stored_inputs_that_are_damaged_give_way(tmp_path: Path, use: Any) -> None:
+    use(StandInLibrary())
+    path = write_model(tmp_path)
+    path.with_name(f"{path.stem}_check.npz").write_bytes(b"PK\x03\x04 and no more")
+    session = open_session(path, settings(tmp_path))
+    assert session.backend.startswith("ONNX Runtime") and "_check.npz is damaged" in session.backend
+
+
 def test_a_gpu_that_fails_while_running(tmp_path: Path, use: Any, caplog: pytest.LogCaptureFixture) -> None:
     use(StandInLibrary())
     session = open_session(write_model(tmp_path), settings(tmp_path))

@@ -82,4 +82,9 @@ def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 def test_the_command_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "coding", "--models", str(tmp_path)]) == 1
     assert "holds 0 of the coding models" in capsys.readouterr().err
+    assert main(["export", "coding", "--out", str(tmp_path / "coding.yaml")]) == 1
+    assert "a name that ends in .onnx is expected" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main(["export", "coding", "--out", str(tmp_path / "file" / "coding.onnx")]) == 1
+    assert f"facial_coding export coding: {tmp_path / 'file'}: " in capsys.readouterr().err
     assert share_folder("models") != tmp_path

@@ -179,6 +179,10 @@ def test_tolerance_and_check_inputs(tmp_path: Path) -> None:
     np.savez(tmp_path / "small_check.npz", x=np.ones((2, 5), np.float32))
     with pytest.raises(ModelError, match=r"small_check.npz: x has shape \(2, 5\)"):
         model.check_inputs({"x": (3,)}, 3)
+    whole = (tmp_path / "small_check.npz").read_bytes()
+    (tmp_path / "small_check.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match=r"small_check.npz is damaged"):
+        model.check_inputs({"x": (3,)}, 3)
     with pytest.raises(ModelError, match="tolerance is -1"):
         ModelFile.read(write_model(tmp_path, tolerance=-1)).tolerance("y")
     by_output = ModelFile.read(write_model(tmp_path, tolerance={"y": 0.02}))

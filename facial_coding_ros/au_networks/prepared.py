@@ -6,7 +6,6 @@ holds pictures of people: the data set's licence holds for it too.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from ..datasets.records import AuSequence, DatasetError, Labels
 from ..keypoints.schemes import SPARSE
+from ..npz import open_npz
 from ..tracking import TrackingSettings, make_tracker
 from ..types import FloatArray, Frame, ImageArray
 
@@ -64,13 +64,13 @@ class PreparedFaces:
         """Raises DatasetError when the folder is not a prepared one, or is incomplete."""
         root = Path(root)
         try:
-            with np.load(root / INDEX) as arrays:
+            with open_npz(root / INDEX) as arrays:
                 dataset, aus = str(arrays["dataset"]), tuple(int(au) for au in arrays["aus"])
                 columns = {name: arrays[name] for name in ("files", "subjects", "sequences", "frames")}
                 labels, landmarks = arrays["labels"], arrays["landmarks"]
         except FileNotFoundError:
             raise DatasetError(f"{root} has no {INDEX}: no prepared faces, or their preparation was cut off.") from None
-        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        except (KeyError, ValueError, OSError) as error:
             raise DatasetError(f"{root / INDEX} cannot be used: {error}") from None
         count = len(columns["files"])
         if labels.shape != (count, len(aus)) or landmarks.shape != (count, 68, 2):

@@ -31,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     folder = arguments.models or share_folder("models")
     out = arguments.out or folder / MODEL
+    if out.suffix != ".onnx":
+        raise UserError(f"--out {out}: a name that ends in .onnx is expected")
     try:
         parts = coding_parts(folder)
         if arguments.check_inputs:

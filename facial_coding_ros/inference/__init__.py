@@ -57,7 +57,7 @@ def _open(model: ModelFile, settings: InferenceSettings) -> Session:
     reference = OnnxRuntimeSession(model, settings.threads)
     try:
         return open_tensorrt(model, settings, reference)
-    except (GpuError, TensorRtError) as error:
+    except (GpuError, TensorRtError, ModelError) as error:  # the last: stored inputs that do not fit the model
         if settings.backend == "tensorrt":
             raise ModelError(f"{model.path} cannot run with TensorRT, which was asked for: {error}") from None
         _log.warning("%s: TensorRT cannot be used, ONNX Runtime takes over: %s", model.name, error)

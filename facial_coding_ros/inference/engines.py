@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,9 +67,13 @@ class Engine:
 
 
 def default_folder() -> Path:
-    """facial_coding/engines in the user's cache folder."""
+    """facial_coding/engines in the user's cache folder; of a user without a home, in the folder of temporary files."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "facial_coding" / "engines"
+    try:
+        cache = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
+    except RuntimeError:  # a container that runs under a number nobody has
+        cache = Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"
+    return cache / "facial_coding" / "engines"
 
 
 def read_engine(path: Path) -> Engine:

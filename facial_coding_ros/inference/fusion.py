@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +110,10 @@ def fuse(parts: Sequence[Part], path: Path | str) -> float:
     if not difference <= EXACTNESS:
         raise ModelError(f"{path} answers otherwise than its parts, by {difference:.2g}; {EXACTNESS:g} is allowed.")
     card["largest_difference_to_parts"] = difference
-    np.savez_compressed(path.with_name(path.stem + "_check.npz"), **values)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    check = io.BytesIO()
+    np.savez_compressed(check, **values)
+    write_whole(path.with_name(path.stem + "_check.npz"), check.getvalue())
     write_whole(path, content)
     write_whole(path.with_suffix(".yaml"), yaml.safe_dump(card, sort_keys=False, width=110).encode())
     return difference

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from ..npz import open_npz
 from ..types import FloatArray
 
 TOLERANCE = 1e-3
@@ -88,9 +89,9 @@ class ModelFile:
             rng = np.random.default_rng(int(self.sha256[:12], 16))
             return {name: rng.random((batch, *shape), np.float32) for name, shape in shapes.items()}
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open_npz(path) as file:
                 stored = {name: np.asarray(file[name], np.float32) for name in shapes}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"{path} does not hold the inputs {', '.join(shapes)}: {one_line(error)}") from None
         for name, shape in shapes.items():
             if stored[name].shape[1:] != shape or not len(stored[name]):

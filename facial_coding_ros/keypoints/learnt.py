@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 
 import numpy as np
 import yaml
 
 from ..models import model_path
+from ..npz import open_npz
 from ..types import FloatArray
 
 
@@ -23,9 +23,9 @@ def load_arrays(name: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, F
     if hashlib.sha256(path.read_bytes()).hexdigest() != card.get("sha256"):
         raise ValueError(f"{path} is not the file that its card describes: the sha256 differs.")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_npz(path) as arrays:
             found = {key: np.asarray(arrays[key], np.float32) for key in shapes}
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     for key, shape in shapes.items():
         fits = len(shape) == found[key].ndim and all(

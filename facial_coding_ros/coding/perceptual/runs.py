@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...npz import open_npz
 from .networks import PerceptualVae
 from .settings import TrainingSettings
 from .training import Training
@@ -53,7 +54,7 @@ def load_run(folder: Path) -> Run:
         raise FileNotFoundError(
             f"No {MODEL} in {folder}; a run leaves one when it is finished: facial_coding train perceptual"
         )
-    with np.load(path) as arrays:
+    with open_npz(path) as arrays:
         if "about" not in arrays.files:
             raise ValueError(f"{path} is no perceptual model")
         about = json.loads(str(arrays["about"]))
