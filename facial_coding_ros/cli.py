@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 # Words of the command -> module in commands/, and what it does. A module has `add_arguments(parser)` and
 # `run(arguments) -> int`, the exit code.
@@ -39,6 +41,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 class UserError(Exception):
     """Something the user can put right; its text says what and how. Ends the command with exit code 1."""
+
+
+def make_folder(folder: Path) -> None:
+    """For what a training writes, made before it begins: a place that cannot be written to is told now, not when all
+    is learnt. Raises UserError.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written to ({error.strerror}); name another folder") from None
 
 
 def main(argv: Sequence[str] | None = None) -> int:

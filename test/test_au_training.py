@@ -142,6 +142,45 @@ def test_commands_from_training_to_a_page(tmp_path, capsys):
     assert "was trained on" in capsys.readouterr().err
 
 
+def test_a_training_goes_on_with_its_own_people_and_faces_alone(tmp_path, capsys):
+    faces = prepared_faces(tmp_path / "faces", 6, 2, AUS)
+    words = ["train", "au", "--recipe", "me_graphau_bp4d_stage1", "--backbone", "resnet18", "--resume"]
+    for change in ("aus=[12, 26]", "width=8", "epochs=1", "batch=4", "workers=0"):
+        words += ["--set", change]
+    words += ["--out", str(tmp_path / "out"), "--data"]
+    for _ in range(2):
+        assert main([*words, str(faces.root), "--fold", "1"]) == 0
+    capsys.readouterr()
+    assert main([*words, str(faces.root), "--fold", "2"]) == 1
+    told = capsys.readouterr().err
+    assert "fold was 1, is 2; trained_on" in told and "tested_on" in told and "another folder" in told
+    others = prepared_faces(tmp_path / "others", 6, 2, AUS, seed=1)  # people of the same names
+    assert main([*words, str(others.root), "--fold", "1"]) == 1
+    assert "index_sha256 differs" in capsys.readouterr().err
+    words[words.index("--out") + 1] = "/proc/mine"
+    assert main([*words, str(faces.root)]) == 1
+    assert "/proc/mine cannot be written to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("people", [list, tuple])
+def test_an_unfinished_training_does_not_go_on_with_another_fold(people, tmp_path):
+    faces = prepared_faces(tmp_path / "faces", 6, 2, AUS)
+    chosen = recipe("me_graphau", 2)
+
+    def trainer(fold: int, kind: type) -> Trainer:
+        trained, tested = split(faces, fold)
+        about = {"fold": fold, "trained_on": kind(trained), "tested_on": kind(tested)}
+        model = begin(chosen, faces, faces.rows(trained))
+        return Trainer(model, faces, trained, tested, chosen.settings, tmp_path / "out", CPU, about)
+
+    cut = trainer(1, people)
+    cut.history.append({"loss": 1.0})
+    cut._save()
+    assert trainer(1, list).resume()
+    with pytest.raises(checkpoints.CheckpointError, match=r"last\.pth is of other faces .* fold was 1, is 2"):
+        trainer(2, list).resume()
+
+
 def test_two_processes_train_as_one_network(tmp_path):
     faces = prepared_faces(tmp_path / "faces", 6, 2, AUS)
     words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "facial_coding_ros.cli"]

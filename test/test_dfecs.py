@@ -14,6 +14,7 @@ pytest.importorskip("sklearn", reason="training needs scikit-learn")
 from sklearn.base import clone
 from sklearn.decomposition import sparse_encode
 
+from facial_coding_ros.cli import main
 from facial_coding_ros.coding.dfecs import DfecsEncoder, DfecsSettings, ModelError
 from facial_coding_ros.coding.dfecs.layout import LAYOUT_68, Layout
 from facial_coding_ros.coding.dfecs.measures import (
@@ -24,6 +25,7 @@ from facial_coding_ros.coding.dfecs.measures import (
 )
 from facial_coding_ros.coding.dfecs.model import DFECS
 from facial_coding_ros.coding.dfecs.sparse_codes import UnrolledAdmm, encode, unit_rows
+from facial_coding_ros.datasets.motions import Motions
 from facial_coding_ros.types import Motion
 
 ATOMS = dict.fromkeys(LAYOUT_68.parts, 2)
@@ -147,6 +149,55 @@ def test_saved_and_loaded_is_the_same(data, model, saved):
         model.transform(data[0][:5])
     ))  # fmt: skip
     assert loaded.get_params()["sparsity"] == 0.01
+
+
+@pytest.mark.parametrize("given", ["face.v1", "face.v1.yaml", "face.v1.onnx", "face.v1.npz"])
+def test_a_dot_in_a_name_belongs_to_it(data, model, tmp_path, given):
+    card = model.save(tmp_path / given, [f"unit {i}" for i in range(6)], {"what": "test"}, data[0][:100])
+    assert card.path == tmp_path / "face.v1.yaml" and card.content["name"] == "face.v1"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["face.v1.npz", "face.v1.onnx", "face.v1.yaml"]
+
+
+def test_two_versions_are_two_models(data, tmp_path):
+    still = np.array([36, 39, 42, 45, 0, 16, 27])
+    kpm = data[0][:200].astype(np.float32)
+    kpm[:, [*still, *still + 68]] = 0
+    person = np.repeat(["a", "b", "c", "d"], 50)
+    motions = Motions(kpm / 10, person, np.full(200, np.nan, np.float32), "planted")
+    motions.save(tmp_path / "planted.npz")
+    atoms = ",".join(f"{part}=1" for part in ATOMS)
+    words = ["train", "dfecs", "--data", f"motions:{tmp_path / 'planted.npz'}", "--units", "2", "--part-atoms", atoms]
+    for version in ("face.v1", "face.v2"):
+        assert main([*words, "--out", str(tmp_path / "out" / version)]) == 0
+    made = [f"face.v{i}{ending}" for i in (1, 2) for ending in (".npz", ".onnx", ".yaml", "_report.html")]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(made)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--sparsity", "-1"], "--sparsity is -1; a number of at least 0 is expected"),
+        (["--sparsity", "nan"], "--sparsity is nan; a number of at least 0 is expected"),
+        (["--units", "-3"], "--units is -3; at least 1 is expected, or 0 for the 95 % rule"),
+        (["--part-atoms", "jaw=0"], "--part-atoms has jaw=0; at least 1 is expected"),
+        (["--part-atoms", "ears=2"], "--part-atoms has ears=2; at least 1 is expected for a part of jaw, "),
+        (["--seed", "-1"], "--seed is -1"),
+        (["--people", "2"], "--people is 2; at least 6 are expected for ict"),
+        (["--people", "5"], "--people is 5; at least 6 are expected for ict"),
+        (["--people", "2", "--data", "recording:none"], "--people is 2; at least 3 are expected for ict, recording"),
+        (["--people", "1", "--data", "ict-posed"], "--people is 1; at least 3 are expected for ict, ict-posed"),
+        (["--out", "."], "--out is '.'; the name of a model is expected"),
+        (["--out", "/proc/mine"], "/proc cannot be written to"),
+        (["--keep-motions", "/proc/mine"], "/proc cannot be written to"),
+    ],
+)
+def test_wrong_options_are_told_before_the_data_are_read(options, words, monkeypatch, capsys, tmp_path):
+    def read(*_, **__):
+        raise AssertionError("the data were read")
+
+    monkeypatch.setattr("facial_coding_ros.commands.train_dfecs.open_data", read)
+    assert main(["train", "dfecs", "--data", "ict", "--out", str(tmp_path / "own"), *options]) == 1
+    assert words in capsys.readouterr().err
 
 
 def test_the_live_graph_is_exact(data, model, saved):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 
@@ -105,6 +106,29 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(data, tmp_path):
     assert [h["iteration"] for h in resumed.history] == [20, 40, 60]
     with pytest.raises(ValueError, match=r"gamma was 0\.04, is 0\.1"):
         training(data, gamma=0.1).run(checkpoint)
+
+
+def test_a_checkpoint_of_other_data_is_refused(data, tmp_path):
+    split, triplets = data
+    small = {"iterations": 2, "evaluate_every": 2}
+    checkpoint = tmp_path / "checkpoint.npz"
+    training(data, **small).run(checkpoint)
+    others = posed_set(PosedSettings(people=20, contempt=True), seed=1).split(0)
+    for other in (
+        (others, triplets),
+        (split._replace(validation=others.validation), triplets),
+        (split, [artificial_triplets(part, 600, 9) for part in split]),
+    ):
+        with pytest.raises(ValueError, match="on other faces or triplets"):
+            training(other, **small).run(checkpoint)
+    training(data, **small).run(checkpoint)
+    with np.load(checkpoint) as file:
+        arrays = dict(file)
+    about = json.loads(str(arrays["about"]))
+    del about["data_sha256"]  # as written before there was such an entry
+    np.savez(checkpoint, **{**arrays, "about": np.array(json.dumps(about))})
+    with pytest.raises(ValueError, match="on other faces or triplets"):
+        training(data, **small).run(checkpoint)
 
 
 def test_the_model_is_the_one_with_the_best_bound(data):
@@ -310,5 +334,21 @@ def test_commands_train_evaluate_and_report(tmp_path, capsys):
     assert "model is 'm9'; allowed: one of 'vae', 'm1', 'm2'" in capsys.readouterr().err
     assert main(["train", "perceptual", "--out", runs[0], "--data", "bu3dfe", *words]) == 1
     assert "needs --root" in capsys.readouterr().err
+    again = ["train", "perceptual", "--model", "m1", "--out", runs[0], *words]
+    before = (tmp_path / "m1" / "model.npz").read_bytes()
+    assert main([*again, "--set-seed", "1"]) == 1
+    assert "checkpoint.npz is a checkpoint of a run on other faces" in capsys.readouterr().err
+    assert (tmp_path / "m1" / "model.npz").read_bytes() == before
+    assert main(again) == 0
+    checkpoint = tmp_path / "m1" / "checkpoint.npz"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
+    capsys.readouterr()
+    assert main(again) == 1
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "checkpoint.npz is damaged" in told and "delete it to begin anew" in told
+    for where in ("--out", "--live"):
+        model = ["--model", "m2", "--data", "live", "--root", str(tmp_path / "no_such_data"), "--out", runs[1]]
+        assert main(["train", "perceptual", *words, *model, where, "/proc/mine"]) == 1
+        assert "/proc/mine cannot be written to" in capsys.readouterr().err  # before the data are looked at
     assert main(["evaluate", "perceptual", str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 1
     assert "No model.npz" in capsys.readouterr().err

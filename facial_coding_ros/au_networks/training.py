@@ -175,7 +175,7 @@ class Trainer:
 
     def resume(self) -> bool:
         """Goes on after the last finished epoch, if there is one in `out`. Raises CheckpointError when that is of
-        another network or other settings.
+        another network, other settings or, by `about`, other faces or another fold.
         """
         path = self.out / LAST
         if not path.is_file():
@@ -183,6 +183,12 @@ class Trainer:
         saved, values = checkpoints.load(path)
         if saved.spec != self.model.spec or values.get("settings") != dataclasses.asdict(self.settings):
             raise checkpoints.CheckpointError(f"{path} is of another network or other settings; use another folder.")
+        # Else people who were trained on would be tested.
+        changed = _changes(values.get("about") or {}, self.about)
+        if changed:
+            raise checkpoints.CheckpointError(
+                f"{path} is of other faces or another fold: {changed}. Give those it was begun with, or another folder."
+            )
         self.model.net.load_state_dict(values["state_dict"])
         self.optimizer.load_state_dict(values["optimizer"])
         self.schedule.load_state_dict(values["schedule"])
@@ -252,3 +258,13 @@ class Trainer:
         part = self.out / (HISTORY + ".part")
         part.write_text(json.dumps(self.history, indent=1))
         part.replace(self.out / HISTORY)
+
+
+def _changes(was: dict[str, Any], now: dict[str, Any]) -> str:
+    """What differs, in words; a tuple is as good as a list, and long values are not shown."""
+    told = []
+    for name in {**was, **now}:
+        old, new = json.dumps(was.get(name)), json.dumps(now.get(name))
+        if old != new:
+            told.append(f"{name} was {old}, is {new}" if len(old + new) < 60 else f"{name} differs")
+    return "; ".join(told)

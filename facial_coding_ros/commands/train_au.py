@@ -7,15 +7,17 @@ of one of three folds are tested after each epoch; the last epoch is the result.
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 
 from ..au_networks.beginning import begin
 from ..au_networks.checkpoints import CheckpointError
 from ..au_networks.folds import split
+from ..au_networks.prepared import INDEX
 from ..au_networks.recipes import Recipe, RecipeError, read_recipe, recipe_names
 from ..au_networks.specs import BACKBONES, NETWORKS
 from ..au_networks.training import LAST, Trainer, this_place
-from ..cli import UserError
+from ..cli import UserError, make_folder
 from ..datasets.records import DatasetError
 from .au_data import dataset_of, open_faces
 
@@ -62,6 +64,7 @@ def _train(arguments: argparse.Namespace) -> int:
     if (arguments.out / LAST).is_file() and not arguments.resume:
         raise UserError(f"{arguments.out} holds a training already: go on with --resume, or name another folder.")
     recipe = _recipe(arguments)
+    make_folder(arguments.out)
     with this_place() as place:
         if place.world > 1 and dataset_of(arguments.data) != "prepared":
             raise UserError("With torchrun, prepare the faces before: facial_coding prepare au.")
@@ -69,7 +72,8 @@ def _train(arguments: argparse.Namespace) -> int:
         trained, tested = split(faces, arguments.fold)
         model = begin(recipe, faces, faces.rows(trained), arguments.imagenet, arguments.start, arguments.caffe)
         people = {"trained_on": list(trained), "tested_on": list(tested)}
-        about = {"dataset": faces.dataset, "fold": arguments.fold, **people}
+        index = hashlib.sha256((faces.root / INDEX).read_bytes()).hexdigest()
+        about = {"dataset": faces.dataset, "fold": arguments.fold, **people, "index_sha256": index}
         trainer = Trainer(model, faces, trained, tested, recipe.settings, arguments.out, place, about)
         if arguments.resume:
             trainer.resume()

@@ -6,6 +6,8 @@ minutes that were held out. Needs scikit-learn and matplotlib."""
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
 import shlex
 import time
 from pathlib import Path
@@ -14,13 +16,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ..cli import UserError
+from ..cli import UserError, make_folder
 from ..coding.dfecs import DfecsSettings, ModelError
+from ..coding.dfecs.card import file_of
+from ..coding.dfecs.layout import LAYOUT_68
 from ..coding.dfecs.measures import active_units, variance_explained, variance_explained_by_length
 from ..coding.dfecs.model import DFECS
 from ..coding.dfecs.muscles import INTERPRETABLE_SCORE, names_of, read
 from ..coding.dfecs.pictures import gallery, inline
 from ..coding.dfecs.report import Report
+from ..datasets.ict_motions import SETTINGS
 from ..datasets.motion_data import KINDS, open_data, split
 from ..datasets.motions import MotionError, Motions, joined
 from ..models import model_path
@@ -54,6 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
     specs = [*arguments.data, *(f"recording:{path}" for path in arguments.bag)]
     if not specs:
         raise UserError("nothing to learn from: give --data KIND[:PATH] or --bag PATH")
+    _check(arguments, specs)
+    out = Path(arguments.out)
+    for file in (out, Path(arguments.keep_motions or out)):
+        make_folder(file.parent)
     command = "facial_coding train dfecs " + shlex.join(_words(arguments))
     try:
         motions = joined([_open(spec, arguments) for spec in specs])
@@ -65,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         synthetic = all(spec.startswith("ict") for spec in specs)
         names = names_of(list(model.components_))
         card = model.save(
-            Path(arguments.out),
+            out,
             names,
             {
                 "what": "Data-driven facial action units (DFECS, arXiv 2406.05434) from keypoint motion; no labels.",
@@ -76,13 +85,42 @@ def run(arguments: argparse.Namespace) -> int:
             },
             training.kpm[:: max(1, len(training) // 500)],
         )
-        report = Path(arguments.out).with_suffix("").with_name(Path(arguments.out).stem + "_report.html")
+        report = file_of(out, "_report.html")
         _write_report(report, command, model, names, metrics, training, held, seconds)
     except (MotionError, ModelError, FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
     print(f"{len(training)} motions, {seconds:.1f} s; {card.path} and {report}")
     print("\n".join(f"{name}: {value:.2f}" for name, value in metrics.items()))
     return 0
+
+
+def _check(arguments: argparse.Namespace, specs: list[str]) -> None:
+    """What can be wrong with the options, before hours of recordings are read. Raises UserError."""
+    if not Path(arguments.out).name:
+        raise UserError(f"--out is {arguments.out!r}; the name of a model is expected, such as models/mine")
+    if arguments.units < 0:
+        raise UserError(f"--units is {arguments.units}; at least 1 is expected, or 0 for the 95 % rule")
+    if not 0 <= arguments.sparsity < math.inf:
+        raise UserError(f"--sparsity is {arguments.sparsity:g}; a number of at least 0 is expected")
+    if arguments.seed < 0:
+        raise UserError(f"--seed is {arguments.seed}; at least 0 is expected")
+    for part, count in _part_atoms(arguments.part_atoms).items():
+        if part not in LAYOUT_68.parts or count < 1:
+            parts = ", ".join(LAYOUT_68.parts)
+            raise UserError(f"--part-atoms has {part}={count}; at least 1 is expected for a part of {parts}")
+    kinds = [spec.partition(":")[0] for spec in specs]
+    settings = [len(SETTINGS) if kind == "ict" else 1 for kind in kinds if kind.startswith("ict")]
+    if settings:
+        # Data that hold no other people are split by person, see `split`.
+        wanted = 4 if len(settings) == len(kinds) else 0
+        fewest = next(
+            n for n in itertools.count(max(settings)) if sum(n // count * count for count in settings) >= wanted
+        )
+        if arguments.people < fewest:
+            raise UserError(
+                f"--people is {arguments.people}; at least {fewest} are expected for {', '.join(kinds)}: as many in "
+                "each setting, and some to hold out"
+            )
 
 
 def _words(arguments: argparse.Namespace) -> list[str]:

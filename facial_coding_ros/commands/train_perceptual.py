@@ -11,7 +11,7 @@ import dataclasses
 import shlex
 from pathlib import Path
 
-from ..cli import UserError
+from ..cli import UserError, make_folder
 from ..coding.perceptual.settings import TrainingSettings
 
 DATA = ("posed", "live", "bu3dfe", "bp4d")
@@ -116,10 +116,12 @@ def run(arguments: argparse.Namespace) -> int:
     from ..coding.perceptual.runs import CHECKPOINT, load_run, save_run
     from ..coding.perceptual.training import Training, TrainingData
 
+    make_folder(arguments.out)
+    if arguments.live is not None:
+        make_folder(arguments.live)
     torch.set_num_threads(arguments.threads)
     split = load_data(arguments)
     triplets = load_triplets(arguments, split) if settings.model == "m2" else (None, None, None)
-    arguments.out.mkdir(parents=True, exist_ok=True)
     about: dict[str, object] = {"data": arguments.data, "set_seed": arguments.set_seed}
     if arguments.data != "posed":
         about["root"] = arguments.root.name

@@ -59,10 +59,15 @@ class Card:
         return card
 
 
+def file_of(model: Path, ending: str) -> Path:
+    """A file of a model that is named with or without .yaml, .npz or .onnx; other dots are part of its name."""
+    name = model.stem if model.suffix in (".yaml", ".npz", ".onnx") else model.name
+    return model.with_name(name + ending)
+
+
 def find_card(model: str | Path) -> Path:
     """The path of a card: as given, or in models/. Raises FileNotFoundError naming what is there."""
-    path = Path(model).expanduser()
-    path = path.with_suffix(".yaml") if path.suffix in (".npz", ".onnx", "") else path
+    path = file_of(Path(model).expanduser(), ".yaml")
     if path.is_file():
         return path
     if len(path.parts) == 1:

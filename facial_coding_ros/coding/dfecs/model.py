@@ -21,7 +21,7 @@ from sklearn.decomposition import NMF, MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from .card import KIND, Card, ModelError, digest
+from .card import KIND, Card, ModelError, digest, file_of
 from .graph import INPUT, OUTPUT, write_graph
 from .layout import LAYOUT_68, Layout
 from .measures import variance_explained
@@ -135,9 +135,8 @@ class DFECS(TransformerMixin, BaseEstimator):
                 f"a model of scheme {self.layout.scheme}, {len(self.components_)} AUs and {len(names)} names; "
                 "scheme 68 and a name for each AU are expected"
             )
-        path = path.with_suffix(".yaml")
+        path, arrays, graph = (file_of(path, ending) for ending in (".yaml", ".npz", ".onnx"))
         path.parent.mkdir(parents=True, exist_ok=True)
-        arrays, graph = path.with_suffix(".npz"), path.with_suffix(".onnx")
         np.savez_compressed(
             arrays,
             **{name: np.asarray(getattr(self, name)) for name in _ARRAYS},

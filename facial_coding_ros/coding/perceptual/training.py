@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...datasets.expression_set import ExpressionSet
+from ...npz import open_npz
 from .losses import Faces, TripletFaces, batch_loss, elbo
 from .networks import PerceptualVae
 from .settings import TrainingSettings
@@ -39,6 +41,7 @@ class Training:
         if settings.model == "m2" and (data.training_triplets is None or data.validation_triplets is None):
             raise ValueError("M2 learns from triplets, and there are none for training or for validation")
         self.settings = settings
+        self._data = _digest(data, settings.model == "m2")
         self._device = torch.device(device)
         torch.manual_seed(settings.seed)
         self._rng = np.random.default_rng(settings.seed)
@@ -118,6 +121,7 @@ class Training:
             arrays |= {f"adam/{number}/{name}": value.cpu().numpy() for name, value in state.items()}
         about = {
             "settings": asdict(self.settings),
+            "data_sha256": self._data,
             "iteration": self.iteration,
             "history": self.history,
             "best_elbo": self.best_elbo,
@@ -128,33 +132,56 @@ class Training:
         part.replace(path)
 
     def load(self, path: Path) -> None:
-        """Takes up a run. Raises ValueError when the file is of other settings; more iterations may be asked for."""
-        with np.load(path) as arrays:
-            about = json.loads(str(arrays["about"]))
-            was, now = dict(about["settings"]), asdict(self.settings)
-            differing = [name for name in now if was.get(name) != now[name] and name != "iterations"]
-            if differing:
-                changed = "; ".join(f"{name} was {was.get(name)!r}, is {now[name]!r}" for name in differing)
-                raise ValueError(
-                    f"{path} is a checkpoint of another run: {changed}. Give those settings or another file."
-                )
-            state = self._adam.state_dict()
-            state["state"] = {}
-            for key in arrays.files:
-                if key.startswith("adam/"):
-                    _, number, name = key.split("/", 2)
-                    state["state"].setdefault(int(number), {})[name] = torch.from_numpy(arrays[key])
-            if state["state"]:
-                self._adam.load_state_dict(state)
-            self.model.load_state_dict(_group(arrays, "model/"))
-            self._best = {name: value.to(self._device) for name, value in _group(arrays, "best/").items()}
-            torch.set_rng_state(torch.from_numpy(arrays["torch_random"]))
+        """Takes up a run. Raises ValueError when the file is damaged or of other settings or other data; more
+        iterations may be asked for.
+        """
+        try:
+            with open_npz(path) as file:
+                arrays = {name: file[name] for name in file.files}
+        except ValueError as error:
+            raise ValueError(f"{error}; delete it to begin anew, or give another folder") from None
+        if "about" not in arrays:
+            raise ValueError(f"{path} is no checkpoint of a perceptual model; give another folder")
+        about = json.loads(str(arrays["about"]))
+        was, now = dict(about["settings"]), asdict(self.settings)
+        differing = [name for name in now if was.get(name) != now[name] and name != "iterations"]
+        if differing:
+            changed = "; ".join(f"{name} was {was.get(name)!r}, is {now[name]!r}" for name in differing)
+            raise ValueError(f"{path} is a checkpoint of another run: {changed}. Give those settings or another file.")
+        if about.get("data_sha256") != self._data:
+            raise ValueError(
+                f"{path} is a checkpoint of a run on other faces or triplets. Give the data it was begun with (the "
+                "same files, people and seed of the set), or another folder (--out)."
+            )
+        state = self._adam.state_dict()
+        state["state"] = {}
+        for key, value in arrays.items():
+            if key.startswith("adam/"):
+                _, number, name = key.split("/", 2)
+                state["state"].setdefault(int(number), {})[name] = torch.from_numpy(value)
+        if state["state"]:
+            self._adam.load_state_dict(state)
+        self.model.load_state_dict(_group(arrays, "model/"))
+        self._best = {name: value.to(self._device) for name, value in _group(arrays, "best/").items()}
+        torch.set_rng_state(torch.from_numpy(arrays["torch_random"]))
         self._rng.bit_generator.state = about["numpy_random"]
         self.iteration, self.history, self.best_elbo = about["iteration"], about["history"], about["best_elbo"]
 
 
-def _group(arrays: np.lib.npyio.NpzFile, prefix: str) -> dict[str, Tensor]:
-    return {key[len(prefix) :]: torch.from_numpy(arrays[key]) for key in arrays.files if key.startswith(prefix)}
+def _digest(data: TrainingData, with_triplets: bool) -> str:
+    """Tells data from other data: of all that is learnt from and all that picks the best weights."""
+    arrays: list[np.ndarray] = [array for faces in (data.training, data.validation) for array in (faces.x, faces.y)]
+    if with_triplets:
+        for triplets in (data.training_triplets, data.validation_triplets):
+            arrays += [triplets.faces, triplets.weight] if triplets is not None else []
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(repr((array.shape, array.dtype)).encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def _group(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, Tensor]:
+    return {key[len(prefix) :]: torch.from_numpy(array) for key, array in arrays.items() if key.startswith(prefix)}
 
 
 def _faces(faces: ExpressionSet, device: torch.device) -> Faces:
