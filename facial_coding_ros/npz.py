@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
+
+# What zipfile and numpy raise, beside ValueError, over a byte that is not as it was.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, tokenize.TokenError)
 
 
 @contextmanager
@@ -20,12 +24,14 @@ def open_npz(path: Path) -> Iterator[NpzFile]:
     """
     try:
         file = np.load(path, allow_pickle=False)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+    except FileNotFoundError:
+        raise
+    except (*_DAMAGE, ValueError) as error:
         raise ValueError(f"{path} is damaged or no .npz file ({error})") from None
     if not isinstance(file, NpzFile):
         raise ValueError(f"{path} is no .npz file but a single array")
     with file:
         try:
             yield file
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except _DAMAGE as error:
             raise ValueError(f"{path} is damaged ({error})") from None

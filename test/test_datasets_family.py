@@ -227,12 +227,47 @@ def test_ict() -> None:
     assert found.kind == "ict" and found.people == 10 and found.coded[12] == (210, 10)
 
 
+def test_a_cut_model_is_named(tmp_path: Path) -> None:
+    from facial_coding_ros.models import model_path
+
+    path = tmp_path / "ict_mesh.npz"
+    path.write_bytes(model_path("ict_mesh.npz").read_bytes()[:5000])
+    with pytest.raises(DatasetError, match=r"ict_mesh\.npz is damaged"):
+        check(path)
+
+
+def test_other_tables_beside_bp4d_are_passed_over(tmp_path: Path) -> None:
+    bp4d(tmp_path)
+    text(tmp_path / "AUCoding/AU_OCC/00_notes.csv", "subject,remark\n")
+    assert check(tmp_path).coded[6] == (2, 2)
+
+
+@pytest.mark.parametrize("kind", ["disfa", "disfa_plus", "ck_plus", "bp4d", "bu3dfe"])
+def test_the_mark_before_utf8_is_passed_over(kind: str, tmp_path: Path) -> None:
+    WRITERS[kind](tmp_path)
+    before = check(tmp_path)
+    for path in tmp_path.rglob("*"):
+        if path.suffix in (".txt", ".csv", ".bnd"):
+            path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert check(tmp_path) == before
+
+
+def spoil_disfa(root: Path, content: str) -> None:
+    text(root / "ActionUnit_Labels/SN001/SN001_au1.txt", content)
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
         (lambda root: disfa(root) or (root / "ActionUnit_Labels/SN001/SN001_au4.txt").unlink(), "SN001_au4.txt"),
         (lambda root: bp4d(root) or text(root / "AUCoding/AU_OCC/F001_T1.csv", "0,1\n1,5\n"), "line 2"),
         (lambda root: ck_plus(root) or text(root / "Emotion/S005/001/S005_001_00000011_emotion.txt", "12"), "0 to 7"),
+        (lambda root: ck_plus(root) or text(root / "Emotion/S005/001/S005_001_00000011_emotion.txt", "nan"), ": 'nan'"),
+        (lambda root: ck_plus(root) or text(root / "Emotion/S005/001/S005_001_00000011_emotion.txt", ""), "nothing;"),
+        (lambda root: ck_plus(root) or text(root / "FACS/S005/001/S005_001_00000011_facs.txt", "1 2\nnan 0"), "line 2"),
+        (lambda root: disfa(root) or spoil_disfa(root, "1,0\n3,0\n2,0\n"), "SN001_au1.txt, line 3: frame 2 after 3"),
+        (lambda root: disfa(root) or spoil_disfa(root, "1,0\n1,0\n"), "SN001_au1.txt, line 2: frame 1 after 1"),
+        (lambda root: bp4d(root) or text(root / "AUCoding/AU_OCC/F001_T1.csv", ""), "F001_T1.csv, line 1"),
         (lambda root: text(root / "readme.txt", "x"), "layout of no data set known here"),
     ],
 )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.io import savemat
 
-from facial_coding_ros.datasets import bp4d_landmarks, ck_plus, disfa_landmarks
+from facial_coding_ros.datasets import bp4d_3d, bp4d_landmarks, ck_plus, disfa_landmarks
 from facial_coding_ros.datasets.ict import IctFaces
 from facial_coding_ros.datasets.ict_motions import SETTINGS, MeshNoise, synthesise
-from facial_coding_ros.datasets.landmarks import read_csv
+from facial_coding_ros.datasets.landmarks import read_csv, read_points
 from facial_coding_ros.datasets.motion_data import open_data, split
 from facial_coding_ros.datasets.motions import HELD_POINTS, MotionError, Motions, check_kpm, kpm_of
 from facial_coding_ros.keypoints import DISFA66, INNER49, SPARSE, Registration
@@ -81,6 +82,16 @@ def test_disfa(tmp_path, meshes, expected, name):
         disfa_landmarks.read_motions(tmp_path)
 
 
+def test_the_mark_before_utf8_is_passed_over(tmp_path):
+    mark = b"\xef\xbb\xbf"
+    (tmp_path / "points.txt").write_bytes(mark + b"1 2\n3 4\n")
+    assert read_points(tmp_path / "points.txt", 2).tolist() == [[1, 2], [3, 4]]
+    (tmp_path / "F001_T1.csv").write_bytes(mark + b"0,1\n5,0\n")
+    assert bp4d_3d.neutral_frames(tmp_path / "F001_T1.csv") == {5}
+    (tmp_path / "Error_LOG_Sheet.csv").write_bytes(mark + b"SN002,3,4\n")
+    assert disfa_landmarks._faulty_frames(tmp_path) == {"SN002": {3, 4}}
+
+
 def test_disfa_says_what_to_do_with_the_log_sheet(tmp_path):
     (tmp_path / "Error_LOG_Sheet.xls").write_bytes(b"\xd0\xcf")
     with pytest.raises(MotionError, match=r"save it as Error_LOG_Sheet.csv"):
@@ -122,6 +133,28 @@ def test_bp4d(tmp_path, meshes, expected):
         bp4d_landmarks.read_motions(tmp_path)
 
 
+def test_a_frame_that_nobody_coded_is_no_neutral_of_bp4d(tmp_path, meshes):
+    bp4d_folder(tmp_path, meshes)
+    table = tmp_path / "AUCoding/AU_OCC/F001_T1.csv"
+    rows = ["7,9,9,9" if row.startswith("7,") else row.replace(",0,0,0", ",0,1,0") for row in table.read_text().split()]
+    table.write_text("\n".join(rows))
+    size = np.linalg.norm(bp4d_landmarks.read_motions(tmp_path).kpm, axis=1)
+    assert size[0] < 1e-2 < 30 < size[5], "frame 1 is the neutral, with AU 27 not coded"
+    table.write_text("\n".join([rows[0], *(f"{n},9,9,9" for n in range(1, 8))]))
+    with pytest.raises(MotionError, match="no coding of F001"):
+        bp4d_landmarks.read_motions(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"MATLAB 5.0 cut", b"\x89HDF\r\n\x1a\n" + bytes(200)])
+def test_damaged_matlab_files_are_named(tmp_path, meshes, content):
+    if content.startswith(b"\x89"):
+        pytest.importorskip("h5py", reason="MATLAB 7.3 files need h5py")
+    bp4d_folder(tmp_path, meshes)
+    (tmp_path / "2DFeatures/F001_T1.mat").write_bytes(content)
+    with pytest.raises(MotionError, match=r"F001_T1\.mat cannot be read"):
+        bp4d_landmarks.read_motions(tmp_path)
+
+
 def test_bp4d_as_hdf5(tmp_path, meshes):
     h5py = pytest.importorskip("h5py", reason="MATLAB 7.3 files need h5py")
     bp4d_folder(tmp_path, meshes)
@@ -153,11 +186,65 @@ def test_landmark_files(tmp_path, meshes, expected):
     assert len(backwards) == 3
     np.testing.assert_allclose(backwards.kpm[0], -expected[2], atol=0.1)
     path.write_text(path.read_text().replace(path.read_text().splitlines()[2].split(",")[5], "wide"))
-    with pytest.raises(MotionError, match="line 3: a number is expected"):
+    with pytest.raises(MotionError, match=r"line 3, column [xy]_[0-9]+: 'wide'; a number is expected"):
         read_csv(path)
     path.write_text("person,a,b\n1,2,3\n")
     with pytest.raises(MotionError, match=r"x0\.\.x67 and y0\.\.y67"):
         read_csv(path)
+
+
+def openface_lines(meshes):
+    """Two faces in a recording of 4 frames, as OpenFace writes them; the first row of each has none."""
+    points = pixels(SPARSE, meshes)
+    names = [f"{axis}_{i}" for axis in "xy" for i in range(68)]
+    lines = [", ".join(["frame", "face_id", "timestamp", "confidence", "success", *names])]
+    for face in (0, 1):
+        lines.append(", ".join(map(str, [1, face, 0.0, 0.0, 0, *[0.0] * 136])))
+        for i, shown in enumerate(points, start=2):
+            lines.append(", ".join(map(str, [i, face, i / 30, 0.98, 1, *shown.T.ravel()])))
+    return lines
+
+
+def test_openface_files(tmp_path, meshes, expected):
+    path, lines = tmp_path / "of.csv", openface_lines(meshes)
+    path.write_text("\n".join(lines) + "\n")
+    found = open_data(f"landmarks:{path}")
+    assert found.person.tolist() == ["of 0"] * 3 + ["of 1"] * 3
+    np.testing.assert_allclose(found.kpm, np.concatenate([expected, expected]), atol=0.1)
+    np.testing.assert_allclose(found.time_s, [3 / 30, 4 / 30, 5 / 30] * 2, rtol=1e-6)
+    images = [lines[0], *(", ".join([*line.split(", ")[:2], "0", *line.split(", ")[3:]]) for line in lines[1:])]
+    path.write_text("\n".join(images))
+    assert np.isnan(read_csv(path).time_s).all(), "all images of a folder have the time 0"
+    path.write_text("\n".join(lines[:2]))
+    with pytest.raises(MotionError, match="no rows with a face"):
+        read_csv(path)
+
+
+def test_odd_rows_of_landmark_files_are_named(tmp_path, meshes):
+    path = tmp_path / "own.csv"
+    write_csv(path, meshes, extra="neutral=0")
+    good = path.read_text()
+    lines = good.splitlines()
+    resting = lines[1].split(",")
+    for row, words in (
+        (resting[:-2], "line 4: 136 cells; the header has 138"),
+        ([resting[0], "yes", *resting[2:]], "line 4, column neutral: 'yes'; a number is expected"),
+        ([resting[0], "9", *resting[2:]], "line 4, column neutral: 9; 0 or 1"),
+        ([*resting[:2], "nan", *resting[3:]], "line 4, column x0: 'nan'; a number is expected"),
+        ([*resting[:2], *["0"] * 136], "line 4: all points are in one place"),
+    ):
+        path.write_text("\n".join([*lines[:2], "", ",".join(row), *lines[2:]]))
+        with pytest.raises(MotionError, match=words) as raised:
+            read_csv(path)
+        assert str(path) in str(raised.value)
+    path.write_text(good.replace("neutral", "time_s", 1).replace("a,0,", "a,,"))
+    with pytest.raises(MotionError, match="line 3, column time_s: ''; a number is expected"):
+        read_csv(path)
+    path.write_bytes(good.replace("a,1", "J\u00fcrgen,1").encode("latin-1"))
+    with pytest.raises(MotionError, match="not in UTF-8"):
+        read_csv(path)
+    with pytest.raises(MotionError, match="is a folder"):
+        open_data(f"landmarks:{tmp_path}")
 
 
 def test_what_is_no_keypoint_motion_is_refused():
@@ -202,6 +289,29 @@ def test_motions_are_kept_and_split(tmp_path):
     (tmp_path / "other.npz").write_bytes(b"nothing")
     with pytest.raises(MotionError, match="not a file of keypoint motions"):
         Motions.load(tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "array", "flipped", "lengths"])
+def test_damaged_motion_files_are_named(tmp_path, how):
+    path = tmp_path / "own.npz"
+    motions = Motions(np.ones((120, 136), np.float32), np.full(120, "a"), np.zeros(120, np.float32), "own")
+    motions.save(path)
+    content = path.read_bytes()
+    if how == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "array":
+        with path.open("wb") as file:
+            np.save(file, motions.kpm)
+    elif how == "flipped":
+        at = content.index(b"kpm.npy") + 60
+        path.write_bytes(content[:at] + bytes(20) + content[at + 20 :])
+    else:
+        replace(motions, person=motions.person[:5]).save(path)
+    words = r"\(120, 136\), \(5,\), \(120,\)" if how == "lengths" else "not a file of keypoint motions"
+    with pytest.raises(MotionError, match=rf"own\.npz.*{words}"):
+        open_data(f"motions:{path}")
 
 
 @pytest.mark.parametrize(

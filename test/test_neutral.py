@@ -255,7 +255,7 @@ def test_neutral_from_frames_and_file(tmp_path):
         fit_neutral([])
 
 
-@pytest.mark.parametrize("how", ["cut", "other", "shape", "text"])
+@pytest.mark.parametrize("how", ["cut", "other", "shape", "text", "flipped", "array"])
 def test_wrong_files_are_refused(tmp_path, how):
     path, actor = tmp_path / "n.npz", Actor(17)
     write_neutral(path, actor.neutral)
@@ -265,6 +265,13 @@ def test_wrong_files_are_refused(tmp_path, how):
         np.savez(path, form=np.array("another 7"), sparse=actor.neutral.sparse, dense=actor.neutral.dense)
     elif how == "shape":
         write_neutral(path, Registered(actor.neutral.sparse[:60], actor.neutral.dense))
+    elif how == "flipped":
+        content = path.read_bytes()
+        method = content.index(b"PK\x01\x02") + 10  # of compression, of the first array: none becomes an unknown one
+        path.write_bytes(content[:method] + b"\x63" + content[method + 1 :])
+    elif how == "array":
+        with path.open("wb") as file:
+            np.save(file, actor.neutral.sparse)
     else:
         path.write_text("no neutral")
     with pytest.raises(ValueError, match=r"n\.npz"):

@@ -71,6 +71,14 @@ def test_motions_are_those_that_were_planned(made):
     assert not cosines or max(cosines) > 0.4
 
 
+def test_a_cut_chunk_is_named(tmp_path):
+    path = tmp_path / "chunk_0000.npz"
+    np.savez(path, tracked=np.ones(4, bool))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"chunk_0000\.npz cannot be read .* remove it"):
+        load_set(tmp_path)
+
+
 def test_people_come_out_the_same_by_number():
     options = SetOptions(people=3, pictures=8, seed=9)
     first, again, other = plan_person(options, 1), plan_person(options, 1), plan_person(options, 2)

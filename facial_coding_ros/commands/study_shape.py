@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     try:
         views = views_of(arguments.rendered)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from None
     people = np.unique(views.person)
     if len(people) < 2 * FOLDS:

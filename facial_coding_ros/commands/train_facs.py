@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     try:
         data = load_motions(arguments.sets, Registration(), arguments.seed, draws=2)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
     split = Split.of(data, arguments.seed)
     if len(np.unique(data.person[split.test])) < 2:

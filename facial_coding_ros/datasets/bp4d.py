@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from ..types import ImageArray
-from .records import UNKNOWN, AuSequence, DatasetError, Labels
+from .records import UNKNOWN, AuSequence, DatasetError, Labels, text_of
 
 FPS = 25.0
 CODES = {"0": 0, "1": 1, "9": UNKNOWN}
@@ -36,21 +36,34 @@ def read_sequences(root: Path | str, aus: Sequence[int]) -> Iterator[AuSequence]
     Raises DatasetError when the folder has no AU coding, and for a label file with other columns or values.
     """
     root = Path(root)
-    folder = root / "AUCoding" / "AU_OCC"
-    files = sorted(folder.glob("[FM][0-9][0-9][0-9]_T[0-9]*.csv"))
-    if not files:
-        raise DatasetError(f"No {folder}/F001_T1.csv or the like; {root} is expected to be BP4D's folder.")
-    for path in files:
+    for path in _occurrence_files(root):
         subject, task = path.stem.split("_")
         frames, present = read_occurrence(path, aus)
         images = _image_folder(root, subject, task)
         yield AuSequence("bp4d", subject, f"{subject}_{task}", frames, tuple(aus), present, FPS, images)
 
 
+def coded_units(root: Path) -> tuple[int, ...]:
+    """The action units whose occurrence the first recording's file has. Raises DatasetError when there are none."""
+    path = _occurrence_files(root)[0]
+    header = text_of(path).split("\n", 1)[0].split(",")
+    aus = tuple(int(cell) for cell in header[1:] if cell.strip().isdigit())
+    if not aus:
+        raise DatasetError(f"{path}, line 1: {','.join(header)!r}; 0 (the frame) and action units are expected.")
+    return aus
+
+
+def _occurrence_files(root: Path) -> list[Path]:
+    folder = root / "AUCoding" / "AU_OCC"
+    files = sorted(folder.glob("[FM][0-9][0-9][0-9]_T[0-9]*.csv"))
+    if not files:
+        raise DatasetError(f"No {folder}/F001_T1.csv or the like; {root} is expected to be BP4D's folder.")
+    return files
+
+
 def read_occurrence(path: Path, aus: Sequence[int]) -> tuple[np.ndarray, Labels]:
     """Frames (n,) and labels (n, len(aus)) of one AU_OCC file."""
-    with open(path, newline="", encoding="latin-1") as file:
-        rows = [row for row in csv.reader(file) if row]
+    rows = [row for row in csv.reader(text_of(path).splitlines()) if row]
     header = [cell.strip() for cell in rows[0]] if rows else []
     missing = [au for au in aus if str(au) not in header[1:]]
     if not header or header[0] != "0" or missing:

@@ -16,6 +16,7 @@ from ..keypoints import BP4D83
 from ..types import FloatArray
 from .bu3dfe import frontal_neutrals, read_points, stable_points
 from .expression_set import ExpressionSet, centred_and_scaled, laid_on, lower_lids
+from .records import text_of
 
 CLASSES = ("negative", "positive")
 _FRAME = re.compile(r"([FM]\d{3})[_/](T\d)[_/](\d{1,5})\.bndplus$")
@@ -24,9 +25,8 @@ _NOT_CODED = 9
 
 def neutral_frames(path: Path) -> set[int]:
     """Frames of one AU_OCC table in which every coded action unit is absent. Raises ValueError naming the line."""
-    with path.open(newline="") as file:
-        rows = list(csv.reader(file))
-    if not rows or rows[0][0].strip() != "0":
+    rows = list(csv.reader(text_of(path).splitlines()))
+    if not rows or "".join(rows[0][:1]).strip() != "0":
         raise ValueError(f"{path} is no AU_OCC table: expected a first row '0,1,2,4,...'")
     frames = set()
     for number, row in enumerate(rows[1:], 2):

@@ -8,10 +8,12 @@ There are no jaw points: they become what the ICT model expects of the other poi
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from ..types import FloatArray
 from .bp4d import FPS
@@ -77,18 +79,22 @@ def _runs(frames: np.ndarray, total: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _au_sum(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Frames and the action units in each; infinite where none is coded."""
     try:
         table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, encoding="latin-1")
     except ValueError as error:
         raise MotionError(f"{path}: {error}; a header and rows of numbers are expected") from None
-    return table[:, 0].astype(int), np.where(table[:, 1:] == 1, 1, 0).sum(1).astype(float)
+    # Of a frame without any code (9 is none) nothing says that its face is at rest.
+    coded = np.isin(table[:, 1:], (0, 1)).any(1)
+    return table[:, 0].astype(int), np.where(coded, (table[:, 1:] == 1).sum(1), np.inf)
 
 
 def _points(path: Path) -> FloatArray:
     """(frames, 49, 2), NaN where a frame has none."""
     with path.open("rb") as file:
-        # MATLAB 7.3 files are HDF5; their first line says so.
-        is_hdf5 = b"MATLAB 7.3" in file.read(128) or path.read_bytes()[:4] == b"\x89HDF"
+        head = file.read(128)
+    # MATLAB 7.3 files are HDF5; their first line says so.
+    is_hdf5 = b"MATLAB 7.3" in head or head.startswith(b"\x89HDF")
     cells = _hdf5_cells(path) if is_hdf5 else _matlab_cells(path)
     out = np.full((len(cells), POINTS, 2), np.nan, np.float32)
     for i, cell in enumerate(cells):
@@ -107,7 +113,7 @@ def _matlab_cells(path: Path) -> list[np.ndarray]:
         fit = loadmat(path, squeeze_me=False)["fit"]
         # A struct of one element: its field is the array of cells.
         return [np.asarray(cell, np.float64) for cell in fit["pred"].ravel()[0].ravel()]
-    except (KeyError, IndexError, TypeError, ValueError, OSError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OSError, MatReadError, zlib.error) as error:
         raise MotionError(f"{path} cannot be read: {error}; fit.pred with 49 x 2 points a frame is expected") from None
 
 
@@ -116,9 +122,8 @@ def _hdf5_cells(path: Path) -> list[np.ndarray]:
         import h5py
     except ImportError:
         raise MotionError(f"{path} is HDF5 (MATLAB 7.3): install h5py to read it") from None
-    with h5py.File(path) as file:
-        try:
-            cells = np.asarray(file["fit/pred"]).ravel()
-        except KeyError:
-            raise MotionError(f"{path} has no fit/pred; 49 x 2 points a frame are expected there") from None
-        return [np.asarray(file[cell], np.float64) for cell in cells]
+    try:
+        with h5py.File(path) as file:
+            return [np.asarray(file[cell], np.float64) for cell in np.asarray(file["fit/pred"]).ravel()]
+    except (KeyError, TypeError, ValueError, OSError, RuntimeError) as error:
+        raise MotionError(f"{path} cannot be read: {error}; fit/pred with 49 x 2 points a frame is expected") from None

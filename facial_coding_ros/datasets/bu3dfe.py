@@ -16,6 +16,7 @@ from ..types import FloatArray
 from .expression_set import ExpressionSet, centred_and_scaled, laid_on, lower_lids
 from .ict import IctFaces
 from .posed import CLASSES
+from .records import text_of
 
 POINTS = 83
 EXPRESSIONS = {
@@ -36,7 +37,7 @@ def read_points(path: Path) -> FloatArray:
     Raises ValueError naming the file, what was found and what is expected.
     """
     try:
-        lines = path.read_text(encoding="latin-1").replace(",", " ").splitlines()
+        lines = text_of(path).replace(",", " ").splitlines()
         points = np.array([[float(word) for word in line.split()] for line in lines if line.strip()], np.float64)
     except ValueError as error:
         raise ValueError(f"{path} is no list of points: {error}") from None

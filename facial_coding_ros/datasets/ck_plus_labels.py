@@ -69,10 +69,11 @@ def _frame(path: Path) -> int:
 
 def _emotion(folder: Path) -> str:
     for path in sorted(folder.glob("*_emotion.txt")):
-        number = int(rows_of_numbers(path, 1, "a number from 0 to 7")[0, 0])
-        if not 0 <= number < len(EMOTIONS):
-            raise DatasetError(f"{path}: {number}; 0 to 7 is expected")
-        return EMOTIONS[number]
+        numbers = rows_of_numbers(path, 1, "a number from 0 to 7")[:, 0]
+        if len(numbers) != 1 or numbers[0] not in range(len(EMOTIONS)):
+            found = ", ".join(f"{number:g}" for number in numbers) or "nothing"
+            raise DatasetError(f"{path}: {found}; one number from 0 to 7 is expected")
+        return EMOTIONS[int(numbers[0])]
     return ""
 
 

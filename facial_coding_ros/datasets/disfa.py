@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..types import ImageArray
-from .records import AuSequence, DatasetError
+from .records import AuSequence, DatasetError, text_of
 
 FPS = 20.0
 PRESENT_FROM = 2
@@ -70,7 +70,8 @@ def read_intensities(folder: Path, aus: Sequence[int]) -> tuple[NDArray[np.int64
 
 def _read_table(path: Path) -> NDArray[np.int64]:
     rows = []
-    for number, line in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
+    last = 0
+    for number, line in enumerate(text_of(path).splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -79,6 +80,11 @@ def _read_table(path: Path) -> NDArray[np.int64]:
                 raise ValueError
         except ValueError:
             raise DatasetError(f"{path}, line {number}: {line!r}; frame,intensity with 0 to 5 is expected.") from None
+        if frame <= last:
+            raise DatasetError(
+                f"{path}, line {number}: frame {frame} after {last}; frames from 1 on that rise are expected."
+            )
+        last = frame
         rows.append((frame, intensity))
     return np.array(rows, np.int64).reshape(-1, 2)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from scipy.io.matlab import MatReadError
 from ..types import FloatArray
 from .landmarks import motions_of_points
 from .motions import MotionError, Motions, joined
+from .records import text_of
 
 NEUTRAL_FRAME = 3741
 LEFT_OUT = ("SN004", "SN016")
@@ -68,7 +70,7 @@ def _frames(folder: Path) -> dict[int, Path]:
 def _points(path: Path) -> FloatArray:
     try:
         points = np.asarray(loadmat(path)["pts"], np.float32)
-    except (KeyError, ValueError, OSError, NotImplementedError, MatReadError) as error:
+    except (KeyError, IndexError, ValueError, OSError, NotImplementedError, MatReadError, zlib.error) as error:
         raise MotionError(f"{path} cannot be read: {error}; a MATLAB file with pts (66, 2) is expected") from None
     if points.shape != (66, 2):
         raise MotionError(f"{path}: pts has shape {points.shape}; (66, 2) is expected")
@@ -82,16 +84,15 @@ def _faulty_frames(root: Path) -> dict[str, set[int]]:
             raise MotionError(f"{root}/Error_LOG_Sheet.xls: save it as {path.name}, lines subject,start,end, beside it")
         return {}
     faulty: dict[str, set[int]] = {}
-    with path.open(newline="", encoding="latin-1") as file:
-        for row in csv.reader(file):
-            cells = [cell.strip() for cell in row if cell.strip()]
-            if not cells or not re.fullmatch(r"SN\d{3}", cells[0]):
-                continue
-            try:
-                numbers = [int(float(cell)) for cell in cells[1:]]
-                ranges = zip(numbers[::2], numbers[1::2], strict=True)
-            except ValueError:
-                raise MotionError(f"{path}: {','.join(row)}; subject,start,end is expected") from None
-            for start, end in ranges:
-                faulty.setdefault(cells[0], set()).update(range(start, end + 1))
+    for row in csv.reader(text_of(path).splitlines()):
+        cells = [cell.strip() for cell in row if cell.strip()]
+        if not cells or not re.fullmatch(r"SN\d{3}", cells[0]):
+            continue
+        try:
+            numbers = [int(float(cell)) for cell in cells[1:]]
+            ranges = zip(numbers[::2], numbers[1::2], strict=True)
+        except ValueError:
+            raise MotionError(f"{path}: {','.join(row)}; subject,start,end is expected") from None
+        for start, end in ranges:
+            faulty.setdefault(cells[0], set()).update(range(start, end + 1))
     return faulty

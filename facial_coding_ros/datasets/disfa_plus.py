@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .labelled import ImageFiles, LabelledSequence, presence, sequence
-from .records import DatasetError
+from .records import DatasetError, text_of
 
 FPS = 20.0
 PRESENT_FROM = 2.0
@@ -58,7 +58,7 @@ def _trial(root: Path, subject: str, trial: Path) -> LabelledSequence:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    text = path.read_text(encoding="latin-1").splitlines()
+    text = text_of(path).splitlines()
     return [(number, line) for number, line in enumerate(text, start=1) if line.strip()]
 
 

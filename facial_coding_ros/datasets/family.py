@@ -38,9 +38,7 @@ def _disfa(root: Path) -> Iterator[LabelledSequence]:
 
 
 def _bp4d(root: Path) -> Iterator[LabelledSequence]:
-    files = sorted((root / "AUCoding" / "AU_OCC").glob("*.csv"))
-    header = files[0].read_text(encoding="latin-1").splitlines()[0].split(",") if files else []
-    aus = tuple(int(cell) for cell in header[1:] if cell.strip().isdigit())
+    aus = bp4d.coded_units(root)
     for units in bp4d.read_sequences(root, aus):
         intensity = np.full(units.present.shape, np.nan, np.float32)
         for au in set(BP4D_INTENSITY_AUS) & set(aus):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..models import model_path
+from ..npz import open_npz
 from ..types import FloatArray
 
 # FACS action unit -> shapes of the right and of the left half of the face; where FACS scores no sides, both are the
@@ -55,8 +56,11 @@ class IctFaces:
 
     @classmethod
     def load(cls, path: Path | None = None) -> IctFaces:
-        """The shapes that come with the package, or those of another file of the same form."""
-        with np.load(path or model_path("ict_mesh.npz")) as arrays:
+        """The shapes that come with the package, or those of another file of the same form.
+
+        Raises FileNotFoundError; KeyError for another file; ValueError naming a damaged one.
+        """
+        with open_npz(path or model_path("ict_mesh.npz")) as arrays:
             return cls(
                 neutral=arrays["neutral"].astype(np.float32),
                 identity=arrays["identity"].astype(np.float32),

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..keypoints import MESH, Registration, RegistrationSettings
 from ..models import model_path
+from ..npz import open_npz
 from ..types import FloatArray
 from .ict import AU_SHAPES, IctFaces, au_to_shapes, turned
 from .motions import Motions, kpm_of
@@ -98,7 +99,7 @@ class MeshNoise:
     @classmethod
     def measured(cls) -> MeshNoise:
         """What was measured, see models/dfecs_noise.yaml. Raises FileNotFoundError without it."""
-        with np.load(model_path("dfecs_noise.npz")) as arrays:
+        with open_npz(model_path("dfecs_noise.npz")) as arrays:
             return cls(arrays["field"].astype(np.float32))
 
     def scaled(self, size: float) -> MeshNoise:

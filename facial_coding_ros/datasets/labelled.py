@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..types import FloatArray, ImageArray
-from .records import UNKNOWN, DatasetError, ImageReader, Labels
+from .records import UNKNOWN, DatasetError, ImageReader, Labels, text_of
 
 LEVELS = 5.0
 """FACS intensities are 1 (A) to 5 (E); 0 is absent."""
@@ -130,12 +130,12 @@ class ImageFiles:
 
 
 def rows_of_numbers(path: Path, columns: int, form: str) -> NDArray[np.float64]:
-    """(n, columns) of a text file with numbers parted by blanks or commas; some releases hold stray bytes, so latin-1.
+    """(n, columns) of a text file with finite numbers parted by blanks or commas.
 
     Raises DatasetError naming file, line and the expected form.
     """
     rows = []
-    for number, line in enumerate(path.read_text(encoding="latin-1").replace("\x80", " ").splitlines(), start=1):
+    for number, line in enumerate(text_of(path).replace("\x80", " ").splitlines(), start=1):
         cells = line.replace(",", " ").split()
         if not cells:
             continue
@@ -143,7 +143,7 @@ def rows_of_numbers(path: Path, columns: int, form: str) -> NDArray[np.float64]:
             values = [float(cell) for cell in cells]
         except ValueError:
             values = []
-        if len(values) != columns:
+        if len(values) != columns or not np.isfinite(values).all():
             raise DatasetError(f"{path}, line {number}: {line.strip()!r}; {form} is expected")
         rows.append(values)
     return np.array(rows, np.float64).reshape(-1, columns)

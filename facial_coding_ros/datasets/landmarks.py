@@ -1,14 +1,16 @@
 """Keypoints of files -> keypoint motions: any tracker's 68 points as CSV, and what the dataset readers share.
 
 A CSV has a header and one row for each face and frame: `person`, optionally `time_s` and `neutral` (1: this frame shows
-the resting face), then x0..x67 and y0..y67 in pixels, y down. OpenFace's names (x_0 .. y_67) are read too.
-Without any `neutral`, a person's first frame is the neutral.
+the resting face), then x0..x67 and y0..y67 in pixels, y down. Without any `neutral`, a person's first frame is the
+neutral. OpenFace's files are read too: x_0 .. y_67, `timestamp`, `face_id` for the person; rows with `success` 0 are
+left out.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from numpy.typing import ArrayLike
 from ..keypoints import Registration, RegistrationSettings, conversion
 from ..types import FloatArray
 from .motions import MotionError, Motions, joined, kpm_of
+from .records import text_of
 
 
 def motions_of_points(
@@ -53,56 +56,86 @@ def motions_of_points(
 
 def read_csv(path: Path) -> Motions:
     """Motions of a CSV of 68 keypoints. Raises MotionError naming the file, the line and what was expected."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(file))
-    header = [name.strip() for name in rows[0]] if rows else []
+    header, rows = _rows(path)
     columns = _columns(path, header)
-    table: list[list[float]] = []
-    for number, row in enumerate(rows[1:], start=2):
-        try:
-            table.append([float(row[i]) for i in columns])
-        except (ValueError, IndexError):
-            raise MotionError(f"{path}, line {number}: a number is expected in every keypoint column") from None
-    if not table:
-        raise MotionError(f"{path} holds no rows")
-    points = np.array(table, np.float32).reshape(-1, 2, 68).transpose(0, 2, 1)
-    people = _column(rows, header, "person", path.stem)
-    times = np.array([float(t) for t in _column(rows, header, "time_s", "nan")])
-    rest = np.array([float(v or 0) for v in _column(rows, header, "neutral", "0")]) > 0
+    people, times, rest, faces = [], [], [], []
+    for number, row in rows:
+        where = f"{path}, line {number}"
+        if len(row) != len(header):
+            raise MotionError(f"{where}: {len(row)} cells; the header has {len(header)}")
+        cells = dict(zip(header, row, strict=True))
+        if "success" in cells and _number(where, cells, "success") == 0:
+            continue
+        face = np.array([_number(where, cells, name) for name in columns], np.float32).reshape(2, 68).T
+        if not np.ptp(face, axis=0).any():
+            raise MotionError(f"{where}: all points are in one place; leave out frames without a face")
+        still = _number(where, cells, "neutral") if cells.get("neutral", "").strip() else 0
+        if still not in (0, 1):
+            raise MotionError(f"{where}, column neutral: {still:g}; 0 or 1 is expected")
+        time = next((name for name in ("time_s", "timestamp") if name in cells), None)
+        # OpenFace counts the faces of each file from 0.
+        face_id = f"{path.stem} {cells['face_id'].strip()}" if "face_id" in cells else path.stem
+        people.append(cells["person"].strip() if "person" in cells else face_id)
+        times.append(_number(where, cells, time) if time else np.nan)
+        rest.append(still == 1)
+        faces.append(face)
+    if not faces:
+        raise MotionError(f"{path} holds no rows with a face")
+    points, seconds, resting = np.stack(faces), np.array(times), np.array(rest)
     sets = []
     for one in dict.fromkeys(people):
         own = np.array([p == one for p in people])
-        still = own & rest if (own & rest).any() else own & (np.cumsum(own) == 1)
-        shown = own & ~still
+        neutral = own & resting if (own & resting).any() else own & (np.cumsum(own) == 1)
+        shown = own & ~neutral
+        # OpenFace gives all images of a folder the time 0.
+        known = seconds[shown] if np.ptp(seconds[own]) > 0 else None
         if shown.any():
-            sets.append(motions_of_points(points[shown], points[still], one, f"{path.name}", time_s=times[shown]))
+            sets.append(motions_of_points(points[shown], points[neutral], one, path.name, time_s=known))
     if not sets:
         raise MotionError(f"{path}: every person has a resting frame only; frames with expressions are expected")
     return joined(sets)
 
 
-def _columns(path: Path, header: Sequence[str]) -> list[int]:
+def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The names of the columns, and the other rows with their line; blank ones are left out."""
+    if path.is_dir():
+        raise MotionError(f"{path} is a folder; a CSV file is expected")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise MotionError(f"{path}, line {reader.line_num}: {error}; a CSV file is expected") from None
+    except UnicodeDecodeError:
+        raise MotionError(f"{path} is not in UTF-8; save it as UTF-8") from None
+    return [name.strip() for name in rows[0][1]] if rows else [], rows[1:]
+
+
+def _columns(path: Path, header: Sequence[str]) -> list[str]:
     for pattern in ("{}{}", "{}_{}"):
         names = [pattern.format(axis, i) for axis in "xy" for i in range(68)]
         if set(names) <= set(header):
-            return [header.index(name) for name in names]
+            return names
     raise MotionError(f"{path}: columns are {', '.join(header[:6])} ...; x0..x67 and y0..y67 (pixels) are expected")
 
 
-def _column(rows: Sequence[Sequence[str]], header: Sequence[str], name: str, default: str) -> list[str]:
-    if name not in header:
-        return [default] * (len(rows) - 1)
-    at = header.index(name)
-    return [row[at].strip() for row in rows[1:]]
+def _number(where: str, cells: Mapping[str, str], name: str) -> float:
+    try:
+        value = float(cells[name])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise MotionError(f"{where}, column {name}: {cells[name].strip()!r}; a number is expected")
+    return value
 
 
 def read_points(path: Path, count: int) -> FloatArray:
-    """(count, 2) of a text file with one "x y" a line; some releases hold stray bytes, so latin-1.
+    """(count, 2) of a text file with one "x y" a line.
 
     Raises MotionError naming the file and what was found.
     """
     rows = []
-    for number, line in enumerate(path.read_text(encoding="latin-1").replace("\x80", " ").splitlines(), start=1):
+    for number, line in enumerate(text_of(path).replace("\x80", " ").splitlines(), start=1):
         if line.strip():
             try:
                 x, y = (float(cell) for cell in line.replace(",", " ").split())

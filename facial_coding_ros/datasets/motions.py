@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..npz import open_npz
 from ..types import FloatArray
 
 KPM_SIZE = 136
@@ -58,14 +59,21 @@ class Motions:
     def load(cls, path: Path) -> Motions:
         """Of a file that `save` wrote. Raises MotionError for another file."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with open_npz(path) as arrays:
                 if str(arrays["format"]) != FORMAT:
                     raise MotionError(f"{path} has format {arrays['format']}; {FORMAT!r} is expected")
-                return cls(arrays["kpm"], arrays["person"], arrays["time_s"], str(arrays["source"]))
+                found = cls(arrays["kpm"], arrays["person"], arrays["time_s"], str(arrays["source"]))
         except (OSError, KeyError, ValueError) as error:
             if isinstance(error, MotionError):
                 raise
             raise MotionError(f"{path} is not a file of keypoint motions ({FORMAT!r}): {error}") from None
+        shapes = found.kpm.shape, found.person.shape, found.time_s.shape
+        if len(shapes[0]) != 2 or not shapes[0][:1] == shapes[1] == shapes[2]:
+            raise MotionError(
+                f"{path}: kpm, person and time_s have shapes {', '.join(map(str, shapes))}; (n, 136), (n,) and (n,) "
+                "are expected"
+            )
+        return found
 
 
 def joined(sets: Sequence[Motions]) -> Motions:

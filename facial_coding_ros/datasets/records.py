@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,11 @@ class DatasetError(ValueError):
     """A folder or file that is not as the data set's release has it; the text says which, what was found and what was
     expected.
     """
+
+
+def text_of(path: Path) -> str:
+    """A text file of a release; some hold stray bytes, so latin-1, without the mark that editors put before UTF-8."""
+    return path.read_bytes().removeprefix(codecs.BOM_UTF8).decode("latin-1")
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ..npz import open_npz
 from ..types import SURFACE_POINTS, Registered
 
 FORM = "facial_coding neutral 1"
@@ -33,10 +33,10 @@ def write_neutral(path: Path, registered: Registered) -> None:
 def read_neutral(path: Path) -> Registered:
     """Reads what `write_neutral` wrote. Raises FileNotFoundError, or ValueError when the file is damaged or another."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_npz(path) as arrays:
             form = str(arrays["form"])
             found = {name: np.asarray(arrays[name], np.float32) for name in _SHAPES}
-    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, OSError, RuntimeError) as error:  # RuntimeError: zipfile, of flags it does not know
         if isinstance(error, FileNotFoundError):
             raise
         raise ValueError(f"{path} is not a neutral that facial_coding wrote, or it is damaged: {error}") from error

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..coding.facs.action_units import CODES
+from ..npz import open_npz
 from ..types import FloatArray, ImageArray
 from .expressions import KINDS, ExpressionSample, Manner, offsets, sample_expression, with_lips
 from .render import render
@@ -248,13 +249,19 @@ def load_set(folder: Path) -> dict[str, NDArray[Any]]:
     """All chunks of a set, one row for each picture.
 
     mesh (n, 478, 3); tracked (n,); right, left (n, 24); person, number, group, kind, style (n,); pose_deg (n, 3);
-    eye_distance_px (n,); landmarks_cm (n, 68, 3). Raises FileNotFoundError when there are none.
+    eye_distance_px (n,); landmarks_cm (n, 68, 3).
+    Raises FileNotFoundError when there are none, ValueError for a damaged chunk.
     """
     paths = sorted(folder.glob("chunk_*.npz"))
     if not paths:
         raise FileNotFoundError(f"{folder} holds no chunk_*.npz; make a set with: facial_coding synthesize")
     parts = []
     for path in paths:
-        with np.load(path) as arrays:
-            parts.append({name: arrays[name] for name in arrays.files})
+        try:
+            with open_npz(path) as arrays:
+                parts.append({name: arrays[name] for name in arrays.files})
+        except ValueError as error:
+            raise ValueError(
+                f"{path} cannot be read ({error}); remove it: the same facial_coding synthesize makes it again"
+            ) from None
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
