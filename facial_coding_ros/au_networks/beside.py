@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..inference import InferenceSettings
+from ..inference.session import MOST_THREADS
 from ..types import ActionUnits, Face, Frame
 from ..worker import LatestWorker
 from .live import NetworkAus, NetworkSettings
-
-_MOST_THREADS = 64  # of InferenceSettings
 
 _OLDEST_S = 1.0  # or two periods of the network; what is older says nothing about now
 
@@ -39,7 +38,7 @@ class NetworkBeside:
         if not settings.model:
             raise ValueError("network.model is empty; facs.source 'network' needs the path of an exported network")
         self.settings = settings
-        threads = settings.threads or min(os.cpu_count() or 1, _MOST_THREADS)
+        threads = settings.threads or min(os.cpu_count() or 1, MOST_THREADS)
         self._network = NetworkAus(settings.model, replace(inference or InferenceSettings(), threads=threads))
         self.codes = self._network.codes
         self._answers = _Answers(0, {})

@@ -53,10 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     for note in dict.fromkeys((*first.notes, *second.notes)):
         print(f"note: {note}")
     if arguments.csv:
-        try:
-            _write_table(arguments.csv, changes)
-        except OSError as error:
-            raise UserError(str(error)) from None
+        _write_table(arguments.csv, changes)
     said = broken(thresholds, changes, first, second)
     for line in said:
         print(f"broken: {line}")

@@ -15,6 +15,7 @@ import numpy as np
 from ..cli import UserError
 from ..inference import InferenceSettings, ModelError, open_session
 from ..inference.fusion import MODEL, coding_parts, fuse
+from ..inference.model_files import write_check_inputs
 from ..models import share_folder
 from ..types import FloatArray
 
@@ -54,8 +55,7 @@ def _store_check_inputs(folder: Path) -> int:
         session = open_session(part.model.path, InferenceSettings(backend="onnxruntime"))
         given = {tensor.name: values[part.inputs[tensor.name]] for tensor in session.inputs}
         given = {tensor.name: given[tensor.name].reshape(-1, *tensor.shape) for tensor in session.inputs}
-        path = part.model.path.with_name(f"{part.model.name}_check.npz")
-        np.savez_compressed(path, **given)
+        path = write_check_inputs(part.model.path, given)
         values.update({f"{part.model.name}.{name}": answer for name, answer in session.run(given).items()})
         print(f"{path}: {', '.join(f'{name} {array.shape}' for name, array in given.items())}")
     return 0

@@ -55,13 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     for number, seconds, frame, face, distance, expression in rows:
         print(f"{number:3}  {seconds:9.2f} s  frame {frame:6}  {face}  distance {distance:.3f}  {expression}")
     if arguments.csv:
-        try:
-            with arguments.csv.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(("rank", "seconds", "frame", "face_id", "distance", "expression"))
-                writer.writerows(rows)
-        except OSError as error:
-            raise UserError(str(error)) from error
+        with arguments.csv.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("rank", "seconds", "frame", "face_id", "distance", "expression"))
+            writer.writerows(rows)
         print(f"written to {arguments.csv}", file=sys.stderr)
     return 0
 

@@ -17,7 +17,6 @@ A moment is labelled once for each person and recording.
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -28,7 +27,7 @@ from numpy.typing import NDArray
 
 from ..types import FloatArray
 from .labelled import LabelledSequence, expression_of, presence, sequence
-from .records import UNKNOWN, DatasetError
+from .records import UNKNOWN, DatasetError, Row, csv_rows
 
 PRESENT_FROM = 2.0
 UNCODED = 9
@@ -38,8 +37,6 @@ _BOX = ("xmin", "ymin", "xmax", "ymax")
 _TIMES = ("stamp_ns", "seconds", "timestamp", "frame")
 # Of FACS: of the face, then of head and eyes.
 _KNOWN = {*range(1, 47), *range(51, 59), *range(61, 70)}
-Row = tuple[int, list[str]]
-"""Line of the file it ends in, and its cells."""
 
 
 def read(path: Path, fps: float = math.nan, present_from: float = PRESENT_FROM) -> Iterator[LabelledSequence]:
@@ -47,7 +44,7 @@ def read(path: Path, fps: float = math.nan, present_from: float = PRESENT_FROM) 
 
     `stamp_ns` becomes seconds on the stamps' own clock (`absolute`). Raises DatasetError naming file, line and column.
     """
-    rows = _rows(path)
+    rows = csv_rows(path)
     header = [name.strip() for name in rows[0][1]] if rows else []
     lower = [name.lower() for name in header]
     time = next((name for name in _TIMES if name in lower), "")
@@ -72,21 +69,6 @@ def read(path: Path, fps: float = math.nan, present_from: float = PRESENT_FROM) 
     for key in dict.fromkeys(keys):
         chosen = [row for row, own in zip(body, keys, strict=True) if own == key]
         yield _one(path, key, header, chosen, time, units, fps, present_from)
-
-
-def _rows(path: Path) -> list[Row]:
-    """The file's rows, blank ones left out."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise DatasetError(f"{path}, line {reader.line_num}: {error}; a CSV file is expected") from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path} is not in UTF-8; save it as UTF-8") from None
-    if rows and any("\0" in cell for cell in rows[0][1]):  # UTF-16 of plain letters also passes for UTF-8
-        raise DatasetError(f"{path} is not in UTF-8; save it as UTF-8")
-    return rows
 
 
 def _check_header(where: str, header: Sequence[str]) -> None:

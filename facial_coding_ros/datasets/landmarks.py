@@ -8,7 +8,6 @@ left out.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from numpy.typing import ArrayLike
 from ..keypoints import Registration, RegistrationSettings, conversion
 from ..types import FloatArray
 from .motions import MotionError, Motions, joined, kpm_of
-from .records import text_of
+from .records import DatasetError, Row, csv_rows, text_of
 
 
 def motions_of_points(
@@ -96,18 +95,12 @@ def read_csv(path: Path) -> Motions:
     return joined(sets)
 
 
-def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The names of the columns, and the other rows with their line; blank ones are left out."""
-    if path.is_dir():
-        raise MotionError(f"{path} is a folder; a CSV file is expected")
+def _rows(path: Path) -> tuple[list[str], list[Row]]:
+    """The names of the columns, and the other rows."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise MotionError(f"{path}, line {reader.line_num}: {error}; a CSV file is expected") from None
-    except UnicodeDecodeError:
-        raise MotionError(f"{path} is not in UTF-8; save it as UTF-8") from None
+        rows = csv_rows(path)
+    except DatasetError as error:
+        raise MotionError(str(error)) from None
     return [name.strip() for name in rows[0][1]] if rows else [], rows[1:]
 
 

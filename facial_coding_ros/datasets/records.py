@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,27 @@ class DatasetError(ValueError):
 def text_of(path: Path) -> str:
     """A text file of a release; some hold stray bytes, so latin-1, without the mark that editors put before UTF-8."""
     return path.read_bytes().removeprefix(codecs.BOM_UTF8).decode("latin-1")
+
+
+Row = tuple[int, list[str]]
+"""Line of the file it ends in, and its cells."""
+
+
+def csv_rows(path: Path) -> list[Row]:
+    """The rows of a user's CSV file, blank ones left out. Raises DatasetError naming file and line."""
+    if path.is_dir():
+        raise DatasetError(f"{path} is a folder; a CSV file is expected")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise DatasetError(f"{path}, line {reader.line_num}: {error}; a CSV file is expected") from None
+    except UnicodeDecodeError:
+        raise DatasetError(f"{path} is not in UTF-8; save it as UTF-8") from None
+    if rows and any("\0" in cell for cell in rows[0][1]):  # UTF-16 of plain letters also passes for UTF-8
+        raise DatasetError(f"{path} is not in UTF-8; save it as UTF-8")
+    return rows
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .model_files import one_line
+from .model_files import one_line, write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -102,20 +102,6 @@ def write_engine(path: Path, engine: Engine) -> None:
         "plan_sha256": hashlib.sha256(engine.plan).hexdigest(),
     }
     write_whole(path, json.dumps(said).encode() + b"\n" + engine.plan)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """The file is there with all its content, or as before. Raises OSError."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 class EngineCache:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from ..models import share_folder
 from ..types import FloatArray
-from .engines import write_whole
-from .model_files import ModelError, ModelFile
+from .model_files import ModelError, ModelFile, write_model
 from .onnx_runtime import OnnxRuntimeSession
 
 OPSET, IR_VERSION = 17, 8
@@ -106,16 +103,12 @@ def fuse(parts: Sequence[Part], path: Path | str) -> float:
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     values = _check_inputs(parts, sessions, inputs)
-    difference = _difference(ModelFile(path, card, content, str(card["sha256"])), parts, sessions, values)
+    joined = ModelFile(path, card, content, str(card["sha256"]))
+    difference = _difference(joined, parts, sessions, values)
     if not difference <= EXACTNESS:
         raise ModelError(f"{path} answers otherwise than its parts, by {difference:.2g}; {EXACTNESS:g} is allowed.")
     card["largest_difference_to_parts"] = difference
-    path.parent.mkdir(parents=True, exist_ok=True)
-    check = io.BytesIO()
-    np.savez_compressed(check, **values)
-    write_whole(path.with_name(path.stem + "_check.npz"), check.getvalue())
-    write_whole(path, content)
-    write_whole(path.with_suffix(".yaml"), yaml.safe_dump(card, sort_keys=False, width=110).encode())
+    write_model(joined, values)
     return difference
 
 

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from ..models import share_folder
 from ..types import MESH_POINTS, FloatArray, ImageArray
 from . import graph_builder, landmark_graph, landmark_regions, tflite
-from .engines import default_folder, write_whole
+from .engines import default_folder
 from .landmark_graph import INPUT, MESH, PRESENCE, SIDE, convert_landmark_network
 from .landmarks import LandmarkNetwork, crop
-from .model_files import ModelError, ModelFile, one_line
+from .model_files import ModelError, ModelFile, one_line, write_model
 from .onnx_runtime import OnnxRuntimeSession
 from .tflite import TfliteError
 
@@ -76,7 +74,7 @@ def converted_network(folder: Path | None = None) -> ModelFile:
         )
     model.card["largest_mean_difference_px"] = difference
     try:
-        _keep(model, faces)
+        write_model(model, {INPUT: np.stack(faces).transpose(0, 3, 1, 2)})
     except OSError as error:
         _log.warning("%s cannot be kept (%s); it is converted again at the next start.", path, error)
     return model
@@ -154,14 +152,3 @@ def _mean_distance(mesh: FloatArray, reference: FloatArray) -> float:
     """In pixels of a face FACE_PX wide."""
     distances = np.linalg.norm(mesh[:, :2] - reference[:, :2], axis=1)
     return float(distances.mean() * FACE_PX / np.ptp(reference[:, 0]))
-
-
-def _keep(model: ModelFile, faces: list[ImageArray]) -> None:
-    """Graph, check inputs, and last the card that makes them valid. Raises OSError."""
-    check = io.BytesIO()
-    np.savez_compressed(check, **{INPUT: np.stack(faces).transpose(0, 3, 1, 2)})
-    model.path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(model.path, model.graph)
-    write_whole(model.path.with_name(f"{model.name}_check.npz"), check.getvalue())
-    card = yaml.safe_dump(model.card, sort_keys=False, width=110)
-    write_whole(model.path.with_suffix(".yaml"), card.encode())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from ..npz import open_npz
 from ..types import FloatArray
@@ -84,7 +88,7 @@ class ModelFile:
         From NAME_check.npz beside the model; without that file smooth noise between 0 and 1, the same every time.
         shapes: of one element, by input name. Raises ModelError when the file does not fit.
         """
-        path = self.path.with_name(self.name + "_check.npz")
+        path = _check_path(self.path)
         if not path.is_file():
             rng = np.random.default_rng(int(self.sha256[:12], 16))
             return {name: rng.random((batch, *shape), np.float32) for name, shape in shapes.items()}
@@ -97,6 +101,40 @@ class ModelFile:
             if stored[name].shape[1:] != shape or not len(stored[name]):
                 raise ModelError(f"{path}: {name} has shape {stored[name].shape}; (n, {str(shape)[1:]} is expected.")
         return {name: np.resize(value, (batch, *value.shape[1:])) for name, value in stored.items()}
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """The file is there with all its content, or as before. Raises OSError."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_model(model: ModelFile, check_inputs: Mapping[str, NDArray[Any]]) -> None:
+    """Graph, check inputs, and last the card that makes them valid. Raises OSError."""
+    model.path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(model.path, model.graph)
+    write_check_inputs(model.path, check_inputs)
+    write_whole(model.path.with_suffix(".yaml"), yaml.safe_dump(model.card, sort_keys=False, width=110).encode())
+
+
+def write_check_inputs(model: Path, values: Mapping[str, NDArray[Any]]) -> Path:
+    """What `ModelFile.check_inputs` reads, beside the ONNX file; where it lies. Raises OSError."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **values)
+    write_whole(_check_path(model), content.getvalue())
+    return _check_path(model)
+
+
+def _check_path(model: Path) -> Path:
+    return model.with_name(f"{model.stem}_check.npz")
 
 
 def one_line(error: object) -> str:

@@ -12,6 +12,8 @@ from ..options import Settings, option
 from ..types import FloatArray
 from .model_files import ModelError, ModelFile
 
+MOST_THREADS = 64
+
 
 @dataclass(frozen=True)
 class InferenceSettings(Settings):
@@ -22,7 +24,7 @@ class InferenceSettings(Settings):
         "auto: TensorRT where it and a GPU are there, else ONNX Runtime; by name: that one or an error",
         choices=("auto", "onnxruntime", "tensorrt"),
     )
-    threads: int = option(1, "threads of ONNX Runtime for each model", low=1, high=64)
+    threads: int = option(1, "threads of ONNX Runtime for each model", low=1, high=MOST_THREADS)
     precision: str = option(
         "fp32",
         "of TensorRT; fp16 is used only where its answers stay within the model's tolerance",
@@ -95,11 +97,10 @@ def fill_and_run(binding: Binding, inputs: Mapping[str, FloatArray]) -> dict[str
 def run_bound(session: Session, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """`Session.run` by way of `Session.bind`. Raises ValueError when names, shapes or sizes do not fit."""
     batch = _size_of_batch(session, inputs)
-    if 0 < batch <= (session.max_batch or batch):
-        return {name: array.copy() for name, array in fill_and_run(session.bind(batch), inputs).items()}
     answers = {tensor.name: np.empty((batch, *tensor.shape), np.float32) for tensor in session.outputs}
-    for start in range(0, batch, session.max_batch or 1):
-        end = min(start + session.max_batch, batch)
+    most = session.max_batch or batch
+    for start in range(0, batch, most or 1):
+        end = min(start + most, batch)
         part = {name: array[start:end] for name, array in inputs.items()}
         for name, array in fill_and_run(session.bind(end - start), part).items():
             answers[name][start:end] = array

@@ -198,10 +198,7 @@ class FaceTracker:
 
     def _largest(self, regions: Mapping[str, Region]) -> Mapping[str, Region]:
         """The max_faces widest of them; the others are counted."""
-        left_out = max(len(regions) - self.settings.max_faces, 0)
-        self._count(faces_left_out_total=left_out)
-        self._counts["faces_left_out"] = left_out
-        if not left_out:
+        if not self._count_left_out(len(regions)):
             return regions
         nearest = sorted(regions.items(), key=lambda item: item[1].xmin - item[1].xmax)[: self.settings.max_faces]
         return dict(nearest)
@@ -285,10 +282,15 @@ class FaceTracker:
         """Of too many faces the nearest stay; one that is followed counts as nearer than it is."""
         announced = {track.face_id for track in self._tracks if track.announced}
         seen.sort(key=lambda one: -one.size * (CLOSER if announced.intersection(one.sources) else 1.0))
-        left_out = max(len(seen) - self.settings.max_faces, 0)
+        self._count_left_out(len(seen))
         del seen[self.settings.max_faces :]
+
+    def _count_left_out(self, faces: int) -> int:
+        """How many of so many faces max_faces leaves out, for the statistics too."""
+        left_out = max(faces - self.settings.max_faces, 0)
         self._count(faces_left_out_total=left_out)
         self._counts["faces_left_out"] = left_out
+        return left_out
 
     def _start(self, stamp: int, face_id: str = "") -> Track:
         smoother = OneEuroFilter(self.settings.smoothing_min_cutoff_hz, self.settings.smoothing_beta)
