@@ -114,9 +114,10 @@ def test_rotation_agrees_with_scipy(faces):
     stable = list(Rotation()._stable)
     mesh = faces.people(1, np.random.default_rng(0))
     away = turned(mesh[0], 25, -12, 8)[None]
-    ours = Rotation().matrices(at_eyes(away))[0]
+    columns = at_eyes(away.transpose(0, 2, 1))
+    ours = Rotation().matrices(columns)[0]
     target = faces.neutral[stable] - faces.neutral[stable].mean(0)
-    source = at_eyes(away)[0][stable]
+    source = columns[0].T[stable]
     theirs, _ = ScipyRotation.align_vectors(target, source - source.mean(0))
     np.testing.assert_allclose(ours.T, theirs.as_matrix(), atol=1e-5)
 

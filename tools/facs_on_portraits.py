@@ -97,7 +97,7 @@ def main(models: list[Path]) -> None:
         of = person == number
         dense[of] -= dense[of & (names == "resting")].mean(0)
     # The turn against the line of sight, from the rotation to the front.
-    towards = Rotation().matrices(mesh[:, :468])[:, 2, 2]
+    towards = Rotation().matrices(mesh[:, :468].transpose(0, 2, 1))[:, 2, 2]
     turn_deg = np.degrees(np.arccos(np.clip(towards, -1, 1)))
     eyes = mesh[:, [362, 263, 33, 133]].reshape(-1, 2, 2, 3).mean(2)
     distance_px = np.linalg.norm(eyes[:, 0] - eyes[:, 1], axis=1)

@@ -94,9 +94,9 @@ def fit_linear(count: int = 6000) -> FloatArray:
         frontal[i] += faces.au_offsets({int(code): float(rng.uniform(0.2, 1)) for code in codes})
         posed[i] = turned(frontal[i], *rng.uniform([-40, -25, -20], [40, 25, 20]))
     distance = rng.uniform(7, 25, (count, 1, 1)).astype(np.float32)
-    x = normalised(SPARSE.from_mesh(posed[..., :2] * distance / (distance + posed[..., 2:])))
-    y = normalised(SPARSE.from_mesh(frontal)[..., :2])
-    rows, wanted = (p.transpose(0, 2, 1).reshape(count, -1).astype(np.float64) for p in (x, y))
+    seen = posed[..., :2] * distance / (distance + posed[..., 2:])
+    x, y = (normalised(SPARSE.from_columns(mesh.transpose(0, 2, 1))) for mesh in (seen, frontal[..., :2]))
+    rows, wanted = (p.reshape(count, -1).astype(np.float64) for p in (x, y))
     rows = np.concatenate([rows, np.ones((count, 1))], 1)
     gram = rows.T @ rows + _RIDGE * count * 1e-3 * np.eye(rows.shape[1])
     return np.asarray(np.linalg.solve(gram, rows.T @ wanted), np.float32)
@@ -117,9 +117,10 @@ def _is_frontal(seen: SeenFaces) -> np.ndarray:
 def fit_pose(seen: SeenFaces) -> FloatArray:
     """Coefficients (5, 1404) of PoseCorrection: turned minus frontal of the same person and expression, both sides."""
     rotation = Rotation()
-    surface = at_eyes(seen.mesh[:, :SURFACE_POINTS])
+    surface = at_eyes(seen.mesh[:, :SURFACE_POINTS].transpose(0, 2, 1))
     rotations = rotation.matrices(surface)
-    dense, features = at_eyes(surface @ rotations), PoseCorrection.features(rotations)
+    dense = at_eyes(rotations.transpose(0, 2, 1) @ surface).transpose(0, 2, 1)
+    features = PoseCorrection.features(rotations)
     x, y = [], []
     flip_points, flip = np.array(MESH.mirror), np.array([-1, 1, 1], np.float32)
     for person in np.unique(seen.person):

@@ -190,7 +190,7 @@ def as_tracked(
     posed = np.stack([turned(m, *a) for m, a in zip(meshes, angles, strict=True)])
     posed += (noise * rng.standard_normal(posed.shape)).astype(np.float32)
     # No pose correction: that is for what the tracker adds.
-    frontal = posed @ Rotation().matrices(posed)
+    frontal = posed @ Rotation().matrices(posed.transpose(0, 2, 1))
     scheme = SCHEMES[settings.keypoints]
     points = scheme.from_mesh(frontal)
     return centred_and_scaled(points, lower_lids(points, scheme))

@@ -63,9 +63,10 @@ class LandmarkNetwork:
         """Meshes (n, 478, 3) in pixels of the image and presence (n,), the network's logit.
 
         image: (height, width, 3) uint8, RGB. squares: (n, 4): x and y of the centre, side, all in pixels, and angle in
-        radians, clockwise as seen. Presence beyond 0 is MediaPipe's own bound. Of arrays, only the answers are new.
+        radians, clockwise as seen. Presence beyond 0 is MediaPipe's own bound. Of arrays, only the answers are new; the
+        meshes lie in memory as (n, 3, 478).
         """
-        meshes = np.empty((len(squares), MESH_POINTS, 3), np.float32)
+        columns = np.empty((len(squares), 3, MESH_POINTS), np.float32)
         presence = np.empty(len(squares), np.float32)
         for start in range(0, len(squares), self._max_faces):
             part = squares[start : start + self._max_faces]
@@ -75,9 +76,9 @@ class LandmarkNetwork:
                 np.copyto(row, self._planes)
             binding.run()
             for index, square in enumerate(part):
-                to_image(binding.outputs[MESH][index], square, meshes[start + index])
+                to_image(binding.outputs[MESH][index], square, columns[start + index])
             presence[start : start + len(part)] = binding.outputs[PRESENCE][:, 0]
-        return meshes, presence
+        return columns.transpose(0, 2, 1), presence
 
     def close(self) -> None:
         """Frees the network; a second call does nothing."""
@@ -107,10 +108,9 @@ def square_to_image(square: Sequence[float] | FloatArray) -> NDArray[np.float64]
 
 
 def to_image(mesh: FloatArray, square: Sequence[float] | FloatArray, out: FloatArray) -> None:
-    """A mesh (478, 3) in pixels of the input, in pixels of the image; depth in the same unit."""
+    """A mesh (478, 3) in pixels of the input, as x, y and depth (3, 478) in pixels of the image."""
     (a, b, x), (c, d, y) = square_to_image(square).tolist()
-    turn = np.array(((a, c, 0), (b, d, 0), (0, 0, float(square[2]) / SIDE)), np.float32)
-    np.matmul(mesh, turn, out=out)
-    # By column: numpy keeps a buffer where it repeats so short a row.
-    out[:, 0] += x
-    out[:, 1] += y
+    turn = np.array(((a, b, 0), (c, d, 0), (0, 0, float(square[2]) / SIDE)), np.float32)
+    np.matmul(turn, mesh.T, out=out)
+    out[0] += x
+    out[1] += y

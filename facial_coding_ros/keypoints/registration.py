@@ -8,6 +8,7 @@ between the eyes, eye distance 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,31 +44,41 @@ class RegistrationSettings(Settings):
 
 
 _CORNERS = np.array((*RIGHT_EYE_CORNERS, *LEFT_EYE_CORNERS))
-_CENTRES = np.array(((0.5, 0.5, 0, 0), (0, 0, 0.5, 0.5)), np.float32)
-_BETWEEN_AND_ALONG = np.array(((0.25, 0.25, 0.25, 0.25), (-0.5, -0.5, 0.5, 0.5)), np.float32)
+
+# Below, points are columns, (n, d, points): numpy is several times quicker along the longer axis. Few numbers of a face
+# are worked out in plain Python, which is quicker than numpy for them.
 
 
-def eye_centres(dense: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Right and left eye centre (n, d) of meshes (n, points, d)."""
-    centres = _CENTRES @ dense[:, _CORNERS]
-    return centres[:, 0], centres[:, 1]
+def eye_centres(columns: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Right and left eye centre (n, d) of meshes (n, d, points)."""
+    corners = columns[:, :, _CORNERS]
+    return corners[:, :, :2].mean(2), corners[:, :, 2:].mean(2)
 
 
-def at_eyes(meshes: FloatArray) -> FloatArray:
-    """Meshes (n, points, d) centred between the eyes, distance between the eye centres 1."""
-    eyes = _BETWEEN_AND_ALONG @ meshes[:, _CORNERS]
-    size = np.sqrt(np.einsum("nd,nd->n", eyes[:, 1], eyes[:, 1]))
-    return (meshes - eyes[:, :1]) / np.maximum(size, np.float32(1e-9))[:, None, None]
+def at_eyes(columns: FloatArray) -> FloatArray:
+    """Meshes (n, d, points) centred between the eyes, distance between the eye centres 1."""
+    places = [_between(face) for face in columns.take(_CORNERS, 2).tolist()]
+    middles, scales = np.array([middle for middle, _ in places]), np.array([scale for _, scale in places])
+    centred = columns - middles.astype(np.float32)[:, :, None]
+    centred *= scales.astype(np.float32)[:, None, None]
+    return centred
 
 
-def levelled(points: FloatArray, right: FloatArray, left: FloatArray) -> FloatArray:
-    """Points (n, k, d) turned in the image so that `right` to `left` (n, d) points along +x; z stays."""
+def _between(corners: Sequence[Sequence[float]]) -> tuple[list[float], float]:
+    """Point between the eyes and 1 over their distance, from the coordinates of _CORNERS, x, y and so on."""
+    middle = [(a + b + c + d) / 4 for a, b, c, d in corners]
+    square = sum((c + d - a - b) ** 2 for a, b, c, d in corners) / 4
+    return middle, 1 / max(math.sqrt(square), 1e-9)
+
+
+def levelled(columns: FloatArray, right: FloatArray, left: FloatArray) -> FloatArray:
+    """Points (n, d, k) turned in the image so that `right` to `left` (n, d) points along +x; z stays."""
     along = left[:, :2] - right[:, :2]
     along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
     c, s = along[:, 0, None], along[:, 1, None]
-    out = points.copy()
-    out[..., 0] = c * points[..., 0] + s * points[..., 1]
-    out[..., 1] = c * points[..., 1] - s * points[..., 0]
+    out = columns.copy()
+    out[:, 0] = c * columns[:, 0] + s * columns[:, 1]
+    out[:, 1] = c * columns[:, 1] - s * columns[:, 0]
     return out
 
 
@@ -79,10 +90,10 @@ class Rotation:
         self._stable = np.array(stable)
         self._template = (template - template.mean(0)).astype(np.float64)
 
-    def matrices(self, meshes: FloatArray) -> FloatArray:
-        """Rotations (n, 3, 3) with frontal = mesh @ R."""
+    def matrices(self, columns: FloatArray) -> FloatArray:
+        """Rotations (n, 3, 3) of meshes (n, 3, points), with frontal = R' @ columns."""
         # The template's mean is 0, so that of the meshes needs no subtraction.
-        covariances = meshes[:, self._stable].transpose(0, 2, 1) @ self._template
+        covariances = columns.take(self._stable, 2) @ self._template
         return np.array([best_rotation(one)[0] for one in covariances], np.float32)
 
 
@@ -95,8 +106,9 @@ class PoseCorrection:
     LIMIT = float(np.sin(np.radians(45)))
 
     def __init__(self, coefficients: FloatArray) -> None:
-        """coefficients: (5, 1404), of the features below."""
-        self._coefficients = coefficients.astype(np.float32)
+        """coefficients: (5, 1404), of the features below; x, y, z of one point after the other."""
+        by_point = coefficients.astype(np.float32).reshape(5, SURFACE_POINTS, 3)
+        self._coefficients = np.ascontiguousarray(by_point.transpose(0, 2, 1)).reshape(5, -1)
 
     @classmethod
     def features(cls, rotations: FloatArray) -> FloatArray:
@@ -104,9 +116,9 @@ class PoseCorrection:
         turns = [[min(max(t, -cls.LIMIT), cls.LIMIT) for t in one] for one in rotations[:, :2, 2].tolist()]
         return np.array([(u, v, u * u, u * v, v * v) for u, v in turns], np.float32)
 
-    def __call__(self, dense: FloatArray, rotations: FloatArray) -> FloatArray:
-        """Frontal meshes (n, 468, 3) and the rotations that made them so."""
-        return dense - (self.features(rotations) @ self._coefficients).reshape(dense.shape)
+    def __call__(self, frontal: FloatArray, rotations: FloatArray) -> FloatArray:
+        """Frontal meshes (n, 3, 468) and the rotations that made them so."""
+        return frontal - (self.features(rotations) @ self._coefficients).reshape(frontal.shape)
 
 
 class LinearFrontalisation:
@@ -117,17 +129,16 @@ class LinearFrontalisation:
         self._weights = weights.astype(np.float32)
 
     def __call__(self, points: FloatArray) -> FloatArray:
-        """(n, 68, 2) in any unit -> (n, 68, 2), normalised."""
-        row = normalised(points).transpose(0, 2, 1).reshape(len(points), -1)
-        frontal = row @ self._weights[:-1] + self._weights[-1]
-        return frontal.reshape(-1, 2, 68).transpose(0, 2, 1)
+        """(n, 2, 68) in any unit -> (n, 2, 68), normalised."""
+        frontal = normalised(points).reshape(len(points), -1) @ self._weights[:-1] + self._weights[-1]
+        return frontal.reshape(-1, 2, 68)
 
 
 def normalised(points: FloatArray) -> FloatArray:
-    """Points (n, 68, 2) centred, root mean square radius 1, eye centres level (first step of arXiv 2406.09017)."""
-    centred = points - points.mean(1, keepdims=True)
-    radius = np.sqrt((centred**2).sum(2).mean(1))[:, None, None]
-    return levelled(centred / np.maximum(radius, 1e-9), points[:, 36:42].mean(1), points[:, 42:48].mean(1))
+    """Points (n, 2, 68) centred, root mean square radius 1, eye centres level (first step of arXiv 2406.09017)."""
+    centred = points - points.mean(2, keepdims=True)
+    radius = np.sqrt((centred**2).sum(1).mean(1))[:, None, None]
+    return levelled(centred / np.maximum(radius, 1e-9), points[:, :, 36:42].mean(2), points[:, :, 42:48].mean(2))
 
 
 class Affine:
@@ -135,15 +146,31 @@ class Affine:
 
     def __init__(self) -> None:
         self._points = np.array(list(AFFINE_TARGETS))
-        self._places = np.array(list(AFFINE_TARGETS.values()), np.float64)
+        places = np.array(list(AFFINE_TARGETS.values()), np.float64)
+        self._centre = places.mean(0).tolist()
+        self._places = (places - self._centre).T.tolist()
 
     def __call__(self, points: FloatArray) -> FloatArray:
-        """(n, 68, 2) in any unit -> (n, 68, 2) in the registered frame."""
-        design = np.ones((len(points), len(self._points), 3))
-        design[..., :2] = points[:, self._points]
-        moved = design.transpose(0, 2, 1)
-        solution = np.linalg.solve(moved @ design, moved @ self._places)
-        return (points @ solution[:, :2] + solution[:, 2:]).astype(np.float32)
+        """(n, 2, 68) in any unit -> (n, 2, 68) in the registered frame."""
+        maps = np.array([self._fit(x, y) for x, y in points.take(self._points, 2).tolist()])
+        moved = maps[:, :, :2] @ points
+        moved += maps[:, :, 2:]
+        return moved.astype(np.float32)
+
+    def _fit(self, xs: Sequence[float], ys: Sequence[float]) -> list[list[float]]:
+        """(2, 3): rows a, b, c with place = a x + b y + c. Points on a line, which leave that open, all get c."""
+        mx, my = sum(xs) / len(xs), sum(ys) / len(ys)
+        xx = xy = yy = px = py = qx = qy = 0.0
+        for x, y, p, q in zip(xs, ys, *self._places, strict=True):
+            x, y = x - mx, y - my
+            xx, xy, yy = xx + x * x, xy + x * y, yy + y * y
+            px, py, qx, qy = px + p * x, py + p * y, qx + q * x, qy + q * y
+        determinant = xx * yy - xy * xy
+        scale = 1 / determinant if determinant > 1e-12 * (xx + yy) ** 2 else 0.0
+        a, b, c, d = px * yy - py * xy, py * xx - px * xy, qx * yy - qy * xy, qy * xx - qx * xy
+        a, b, c, d = a * scale, b * scale, c * scale, d * scale
+        across, down = self._centre
+        return [[a, b, across - a * mx - b * my], [c, d, down - c * mx - d * my]]
 
 
 class Placement:
@@ -151,17 +178,15 @@ class Placement:
 
     def __init__(self) -> None:
         mean = SPARSE.from_mesh(IctFaces.load().neutral)[:, :2]
-        x = normalised(mean[None])[0][list(AFFINE_TARGETS)]
-        y = np.array(list(AFFINE_TARGETS.values()), np.float32)
-        centred = x - x.mean(0)
+        x = normalised(mean.T[None])[0][:, list(AFFINE_TARGETS)]
+        y = np.array(list(AFFINE_TARGETS.values()), np.float32).T
+        centred = x - x.mean(1, keepdims=True)
         self._scale = float((centred * y).sum() / (centred**2).sum())
-        self._offset = (y.mean(0) - self._scale * x.mean(0)).astype(np.float32)
+        self._offset = (y.mean(1) - self._scale * x.mean(1)).astype(np.float32)[:, None]
 
     def __call__(self, points: FloatArray) -> FloatArray:
+        """(n, 2, 68) in any unit -> (n, 2, 68) in the registered frame."""
         return normalised(points) * np.float32(self._scale) + self._offset
-
-
-_NOSE_PLACE = np.array((700, 1000), np.float32)
 
 
 class PartSimilarity:
@@ -172,28 +197,38 @@ class PartSimilarity:
         ((*range(22, 27), *range(42, 48)), (42, 45), ((800, 1000), (1000, 1000))),
         (tuple(range(17)), (0, 16), ((300, 1000), (1100, 1000))),
     )
-    NOSE, NOSE_POINT = slice(27, 36), 27
+    NOSE, NOSE_POINT, NOSE_PLACE = slice(27, 36), 27, 700 + 1000j
 
     def __init__(self) -> None:
-        part_of = np.concatenate([np.full(len(part), k) for k, (part, _, _) in enumerate(self.PARTS)])
-        self._points = np.concatenate([part for part, _, _ in self.PARTS])
-        self._first, self._second = (np.array([pair[i] for _, pair, _ in self.PARTS]) for i in (0, 1))
-        places = np.array([places for _, _, places in self.PARTS], np.float64) @ [1, 1j]
-        self._start, self._span = places[:, 0], places[:, 1] - places[:, 0]
-        self._part_of = part_of
+        # What is done to each of the 68 points: nothing, the similarity of a part, or the shift of the nose.
+        self._part_of = np.zeros(68, np.intp)
+        for number, (part, _, _) in enumerate(self.PARTS, 1):
+            self._part_of[list(part)] = number
+        self._part_of[self.NOSE] = len(self.PARTS) + 1
+        self._anchors = np.array([point for _, pair, _ in self.PARTS for point in pair] + [self.NOSE_POINT])
+        self._places = [(complex(*start), complex(*end) - complex(*start)) for _, _, (start, end) in self.PARTS]
 
     def __call__(self, points: FloatArray) -> FloatArray:
-        """(n, 68, 2) -> (n, 68, 2), both in the registered frame."""
-        out = points.copy()
-        as_complex = np.ascontiguousarray(points, np.float64).view(np.complex128)[..., 0]
-        first = as_complex[:, self._first]
-        length = as_complex[:, self._second] - first
-        turn = self._span / np.where(np.abs(length) > 1e-9, length, 1)
-        offset = self._start - first * turn
-        moved = as_complex[:, self._points] * turn[:, self._part_of] + offset[:, self._part_of]
-        out[:, self._points] = np.ascontiguousarray(moved).view(np.float64).reshape(*moved.shape, 2)
-        out[:, self.NOSE] += (_NOSE_PLACE - points[:, self.NOSE_POINT])[:, None, :]
-        return out
+        """(n, 2, 68) -> (n, 2, 68), both in the registered frame."""
+        maps = np.array([self._fit(x, y) for x, y in points.take(self._anchors, 2).tolist()]).take(self._part_of, 2)
+        across, aside, shift = maps[:, 0], maps[:, 1], maps[:, 2:]
+        moved = across[:, None] * points
+        moved[:, 0] -= aside * points[:, 1]
+        moved[:, 1] += aside * points[:, 0]
+        moved += shift
+        return moved.astype(np.float32)
+
+    def _fit(self, xs: Sequence[float], ys: Sequence[float]) -> list[list[float]]:
+        """(4, parts): real and imaginary part of each part's turn, x and y of its shift. Points as complex numbers."""
+        *pairs, nose = (complex(x, y) for x, y in zip(xs, ys, strict=True))
+        maps = [(1 + 0j, 0j)]
+        for first, second, (start, span) in zip(pairs[::2], pairs[1::2], self._places, strict=True):
+            length = second - first
+            turn = span / length if abs(length) > 1e-9 else span
+            maps.append((turn, start - first * turn))
+        maps.append((1 + 0j, self.NOSE_PLACE - nose))
+        turns, shifts = [turn for turn, _ in maps], [shift for _, shift in maps]
+        return [[t.real for t in turns], [t.imag for t in turns], [s.real for s in shifts], [s.imag for s in shifts]]
 
 
 class Registration:
@@ -211,31 +246,31 @@ class Registration:
         self._place = Affine() if self.settings.affine else Placement()
         self._parts = PartSimilarity() if self.settings.part_similarity else None
 
-    def register(self, meshes: ArrayLike) -> list[Registered]:
+    def register(self, meshes: Sequence[FloatArray] | FloatArray) -> list[Registered]:
         """Meshes (n, 468 or 478, 3) in pixels, x right, y down, z away -> n Registered.
 
         Raises ValueError for another shape or for numbers that are not finite.
         """
-        meshes = np.asarray(meshes, np.float32)
-        if not len(meshes):
+        columns = np.array([np.transpose(mesh) for mesh in meshes], np.float32)
+        if not len(columns):
             return []
-        if meshes.ndim != 3 or meshes.shape[1] < SURFACE_POINTS or meshes.shape[2] != 3:
-            raise ValueError(f"meshes have shape {meshes.shape}; (n, 468 or 478, 3) is expected")
-        if not math.isfinite(float(meshes.sum())):
+        if columns.ndim != 3 or columns.shape[1] != 3 or columns.shape[2] < SURFACE_POINTS:
+            raise ValueError(f"meshes have shape {np.shape(meshes)}; (n, 468 or 478, 3) is expected")
+        if not math.isfinite(float(columns.sum())):
             raise ValueError("a mesh holds numbers that are not finite")
-        surface = at_eyes(meshes[:, :SURFACE_POINTS])
+        surface = at_eyes(columns[:, :, :SURFACE_POINTS])
         dense = self._frontal(surface)
         if self.settings.frontalisation == "linear":
-            flat = self._linear(SPARSE.from_mesh(surface)[..., :2])
+            flat = self._linear(SPARSE.from_columns(surface[:, :2]))
         else:
-            flat = SPARSE.from_mesh(dense)[..., :2]
-        return [Registered(sparse=s, dense=d) for s, d in zip(self._sparse(flat), dense, strict=True)]
+            flat = SPARSE.from_columns(dense[:, :2])
+        return [Registered(sparse=s.T, dense=d.T) for s, d in zip(self._sparse(flat), dense, strict=True)]
 
     def _frontal(self, surface: FloatArray) -> FloatArray:
         if self.settings.frontalisation == "none":
             return levelled(surface, *eye_centres(surface))
         rotations = self._rotation.matrices(surface)
-        frontal = surface @ rotations
+        frontal = rotations.transpose(0, 2, 1) @ surface
         if self._correction is not None:
             frontal = self._correction(frontal, rotations)
         return at_eyes(frontal)
@@ -248,7 +283,9 @@ class Registration:
         points = np.asarray(points, np.float32)
         if points.ndim != 3 or points.shape[1:] != (68, 2):
             raise ValueError(f"points have shape {points.shape}; (n, 68, 2) is expected")
-        return self._sparse(normalised(points) if self.settings.frontalisation == "none" else self._linear(points))
+        columns = np.ascontiguousarray(points.transpose(0, 2, 1))
+        flat = normalised(columns) if self.settings.frontalisation == "none" else self._linear(columns)
+        return self._sparse(flat).transpose(0, 2, 1)
 
     def _sparse(self, points: FloatArray) -> FloatArray:
         placed = self._place(points)

@@ -49,6 +49,13 @@ class Scheme:
         first *= np.float32(0.5)
         return np.asarray(first)
 
+    def from_columns(self, mesh: FloatArray) -> FloatArray:
+        """Points (n, d, count) of meshes (n, d, 468 or 478); the same numbers, several times quicker."""
+        points = mesh.take(self.mesh_points[:, 0], 2)
+        points += mesh.take(self.mesh_points[:, 1], 2)
+        points *= np.float32(0.5)
+        return points
+
     @property
     def mesh_weights(self) -> FloatArray:
         """(count, 468); points = mesh_weights @ mesh."""

@@ -15,7 +15,6 @@ from ..types import SURFACE_POINTS, CameraIntrinsics, FloatArray, HeadPose
 SELLION = 168
 FRONTAL_PITCH_DEG = 3.5
 """ICT's mean face looks that much further up than MediaPipe's canonical face, whose front is taken as zero."""
-_FACE_AXES = np.diag([1.0, -1.0, -1.0])  # canonical face (x left, y up, z out) in the axes of the mean face
 
 
 class PoseEstimator:
@@ -34,6 +33,7 @@ class PoseEstimator:
         self._mean = self._weights @ self.model
         self._centred = self.model - self._mean
         self._weighted = self._centred * self._weights[:, None]
+        self._weighted_32 = self._weighted.astype(np.float32)
         self._spread = float(self._weights @ (self._centred**2).sum(axis=1))
         self._metres = faces.eye_distance_cm / 100
 
@@ -67,24 +67,20 @@ class PoseEstimator:
     def poses(self, columns: FloatArray, camera: CameraIntrinsics | None = None) -> list[HeadPose]:
         """Poses of meshes (n, 3, 478) in pixels; metric with the camera's intrinsics, which must be those of the
         image."""
-        points = columns[:, :, :SURFACE_POINTS].astype(np.float64)
-        fits = [self._turn_and_scale(one) for one in points @ self._weighted]
-        rotations = np.array([rows for rows, _ in fits])
-        positions: list[FloatArray | None] = [None] * len(fits)
-        if camera is not None:
-            for index, (_, scale) in enumerate(fits):
-                rotations[index], positions[index] = self._in_camera(
-                    points[index, :, SELLION], rotations[index], scale, camera
-                )
-        axes = (rotations @ _FACE_AXES).astype(np.float32)
-        return [
-            HeadPose(*angles(rows), turn, position)
-            for (rows, _), turn, position in zip(fits, axes, positions, strict=True)
-        ]
+        poses = []
+        for mesh, covariance in zip(columns, columns[:, :, :SURFACE_POINTS] @ self._weighted_32, strict=True):
+            rows, scale = self._turn_and_scale(covariance)
+            turn, position = rows, None
+            if camera is not None:
+                turn, position = self._in_camera(mesh[:, SELLION], np.array(rows), scale, camera)
+            # The canonical face has x left, y up, z out; the mean face's y and z point the other way.
+            axes = np.array([(x, -y, -z) for x, y, z in turn], np.float32)
+            poses.append(HeadPose(*angles(rows), axes, position))
+        return poses
 
     def _in_camera(
-        self, sellion: NDArray[np.float64], rotation: NDArray[np.float64], scale: float, camera: CameraIntrinsics
-    ) -> tuple[NDArray[np.float64], FloatArray]:
+        self, sellion: FloatArray, rotation: NDArray[np.float64], scale: float, camera: CameraIntrinsics
+    ) -> tuple[list[list[float]], FloatArray]:
         """Rotation against the camera instead of the line of sight, and position in metres."""
         x, y, _ = sellion.tolist()
         ray = np.array([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, 1.0])
@@ -92,7 +88,7 @@ class PoseEstimator:
         # The scale is that of the points' mean; the sellion lies nearer.
         ahead = (rotation @ (self.model[SELLION] - self._mean))[2]
         depth = self._metres * (np.sqrt(camera.fx * camera.fy) / scale + ahead)
-        return rotation, (ray * depth).astype(np.float32)
+        return rotation.tolist(), (ray * depth).astype(np.float32)
 
 
 def angles(rotation: Sequence[Sequence[float]]) -> tuple[float, float, float]:

@@ -110,8 +110,9 @@ class Landmarks:
 
 def mesh_boxes(columns: FloatArray) -> list[tuple[float, float, float, float]]:
     """xmin, ymin, xmax, ymax of meshes (n, 3, points), in pixels."""
-    lowest, highest = columns.min(axis=2).tolist(), columns.max(axis=2).tolist()
-    return [(xmin, ymin, xmax, ymax) for (xmin, ymin, _), (xmax, ymax, _) in zip(lowest, highest, strict=True)]
+    flat = columns[:, :2]
+    lowest, highest = np.minimum.reduce(flat, 2).tolist(), np.maximum.reduce(flat, 2).tolist()
+    return [(*low, *high) for low, high in zip(lowest, highest, strict=True)]
 
 
 def mesh_centres(columns: FloatArray) -> list[complex]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,19 +47,21 @@ def smoothed(
             one.value, one.speed, step = mesh, np.zeros_like(mesh), 1.0
         one.stamp_ns = stamp_ns
         steps.append(step)
-    numbers = [(s, 1 / (s * size), f.min_cutoff_hz, f.beta) for f, s, size in zip(filters, steps, sizes, strict=True)]
-    step, per_width, rest_hz, beta = np.array(numbers, np.float32).T[:, :, None, None]
+    factors = []
+    for one, step, size in zip(filters, steps, sizes, strict=True):
+        turn = 2 * math.pi * step
+        share = DERIVATIVE_CUTOFF_HZ * turn / (DERIVATIVE_CUTOFF_HZ * turn + 1)
+        factors.append((1 - share, share / (step * size), one.min_cutoff_hz * turn, one.beta * turn))
+    kept, added, at_rest, by_speed = np.array(factors, np.float32).T[:, :, None, None]
     values, speeds = np.array([one.value for one in filters]), np.array([one.speed for one in filters])
     moved = meshes - values
-    speeds += _share(DERIVATIVE_CUTOFF_HZ * step) * (moved * per_width - speeds)
-    rates = np.sqrt(np.einsum("fdn,fdn->fn", speeds, speeds))[:, None]
-    values += _share((rest_hz + beta * rates) * step) * moved
+    speeds *= kept
+    speeds += added * moved
+    turns = np.sqrt(np.einsum("fdn,fdn->fn", speeds, speeds))[:, None]  # step times cut-off, as an angle
+    turns *= by_speed
+    turns += at_rest
+    moved *= turns / (turns + np.float32(1))
+    values += moved
     for one, value, speed in zip(filters, values, speeds, strict=True):
         one.value, one.speed = value, speed
     return values
-
-
-def _share(turns: FloatArray) -> FloatArray:
-    """Of the new value in the filtered one, of (cut-off in Hz) times (step in s)."""
-    turns = np.float32(2 * np.pi) * turns
-    return turns / (turns + np.float32(1))

@@ -332,8 +332,7 @@ class FaceTracker:
         if not known:
             return ()
         tracks, landmarks = [track for track, _ in known], [seen.landmarks for _, seen in known]
-        raw = np.ascontiguousarray(np.array([one.mesh for one in landmarks]).transpose(0, 2, 1))
-        columns = raw
+        columns = raw = np.array([one.mesh.T for one in landmarks])
         if self.settings.smoothing:
             sizes = [one.size for one in landmarks]
             columns = smoothed([track.smoother for track in tracks], raw, frame.stamp_ns, sizes)
@@ -352,7 +351,7 @@ class FaceTracker:
             for track, one, mesh, region, pose, seen in zip(
                 tracks,
                 landmarks,
-                np.ascontiguousarray(columns.transpose(0, 2, 1)),
+                columns.transpose(0, 2, 1),
                 mesh_regions(columns, width, height),
                 poses,
                 visibility(frame.image, landmarks, raw, poses),

@@ -163,6 +163,8 @@ def assign(tracks: Sequence[Track], seen: Sequence[Observation], stamp_ns: int) 
     """Index of a track -> index of its observation (Hungarian method); what cannot belong together is left out."""
     if not tracks or not seen:
         return {}
+    if len(tracks) == len(seen) == 1 and _goes_on(tracks[0], seen[0], stamp_ns):  # the usual case, at once
+        return {0: 0}
     known = {track.face_id for track in tracks if track.announced}
     cost = {
         (i, j): apart
@@ -183,6 +185,12 @@ def assign(tracks: Sequence[Track], seen: Sequence[Observation], stamp_ns: int) 
         table[pair] = apart
     rows, columns = linear_sum_assignment(table)
     return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if table[r, c] < IMPOSSIBLE}
+
+
+def _goes_on(track: Track, seen: Observation, stamp_ns: int) -> bool:
+    """Whether a face is seen where its own track sought it."""
+    found = not track.misses and seen.sources == [track.face_id]
+    return found and _motion_cost(track, seen, stamp_ns) < IMPOSSIBLE
 
 
 def _motion_cost(track: Track, seen: Observation, stamp_ns: int) -> float:

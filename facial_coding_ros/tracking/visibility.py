@@ -61,7 +61,9 @@ def visibility(
     outside the image, and with each part that is hidden; a part's value with all of these but the other parts.
     """
     answers = []
-    for one, pose, parts in zip(found, poses, _parts_seen(image, columns), strict=True):
+    height, width = image.shape[:2]
+    inside = all(min(one.box) >= 0 and one.box[2] <= width - 1 and one.box[3] <= height - 1 for one in found)
+    for one, pose, parts in zip(found, poses, _parts_seen(image, columns, inside), strict=True):
         size = _unit((one.size - 16) / 32)
         turn = _unit((75 - abs(pose.yaw_deg)) / 35) * _unit((65 - abs(pose.pitch_deg)) / 35)
         common = one.presence * size * turn
@@ -70,16 +72,20 @@ def visibility(
     return answers
 
 
-def _parts_seen(image: ImageArray, columns: FloatArray) -> list[list[float]]:
-    """Share of brows, eyes and lips of each face that is seen, each the mean of its two sides."""
-    height, width = image.shape[:2]
+def _parts_seen(image: ImageArray, columns: FloatArray, inside: bool) -> list[list[float]]:
+    """Share of brows, eyes and lips of each face that is seen, each the mean of its two sides.
+
+    inside: whether all points are known to lie in the image.
+    """
     places = np.rint(columns[:, :2].take(_POINTS, 2)).astype(np.intp)
-    last = np.array(((width - 1,), (height - 1,)))
-    kept = np.minimum(np.maximum(places, 0), last)
-    values = np.empty((len(columns), 3, len(_POINTS)))
-    values[:, 0] = image[kept[:, 1], kept[:, 0]] @ _LIGHT
+    values = np.ones((len(columns), 3, len(_POINTS)))
+    if not inside:
+        height, width = image.shape[:2]
+        kept = np.minimum(np.maximum(places, 0), ((width - 1,), (height - 1,)))
+        values[:, 2] = (kept == places).all(1)
+        places = kept
+    values[:, 0] = image[places[:, 1], places[:, 0]] @ _LIGHT
     np.multiply(values[:, 0], values[:, 0], out=values[:, 1])
-    values[:, 2] = (kept == places).all(1)
     return [_shares(*face) for face in (_MEANS @ values.transpose(0, 2, 1)).tolist()]
 
 

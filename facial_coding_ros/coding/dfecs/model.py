@@ -25,7 +25,7 @@ from .card import KIND, Card, ModelError, digest, file_of
 from .graph import INPUT, OUTPUT, write_graph
 from .layout import LAYOUT_68, Layout
 from .measures import variance_explained
-from .sparse_codes import Array, UnrolledAdmm, admm_steps, encode, unit_rows
+from .sparse_codes import Array, encode, quickest_admm, unit_rows
 
 # The search for a number of components fits this many motions, for this many passes: it needs the variance
 # explained to a tenth of a percent, not the final dictionary.
@@ -143,8 +143,8 @@ class DFECS(TransformerMixin, BaseEstimator):
             alpha=self.alpha_,
             variance_explained=self.variance_explained_,
         )
-        steps = admm_steps(self.components_, self.alpha_, sample)
-        write_graph(UnrolledAdmm.of(self.components_, self.alpha_, steps), graph)
+        admm = quickest_admm(self.components_, self.alpha_, sample)
+        write_graph(admm, graph)
         content = {
             "name": path.stem,
             "kind": KIND,
@@ -154,7 +154,7 @@ class DFECS(TransformerMixin, BaseEstimator):
             "inputs": {INPUT: "(faces, 136) float32, keypoint motion x0..x67 y0..y67 in DFECS's registered frame"},
             "outputs": {OUTPUT: f"(faces, {len(names)}) float32 >= 0; 1 is the 99th percentile of the AU in training"},
             "alpha": float(self.alpha_),
-            "admm_steps": steps,
+            "admm_steps": admm.steps,
             "names": list(names),
             "sha256": digest(arrays),
             "onnx_sha256": digest(graph),

@@ -165,7 +165,7 @@ class Placed:
         self.mean = self((MESH_TO_68 @ IctFaces.load().neutral)[None, :, :2])[0]
 
     def __call__(self, points: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-        return self._parts(self._affine(points.astype(np.float32)))
+        return self._parts(self._affine(points.astype(np.float32).transpose(0, 2, 1))).transpose(0, 2, 1)
 
 
 def read(unit: ArrayLike) -> Reading:

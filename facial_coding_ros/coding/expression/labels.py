@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ CIRCUMPLEX = np.array(
     ],
     dtype=np.float32,
 )
+_VALENCE, _AROUSAL = CIRCUMPLEX.T.tolist()
 
 
 @dataclass(frozen=True)
@@ -64,34 +66,29 @@ def expressions_of(
     them, taken to the half, as far as the face is neither unsure nor neutral.
     """
     shares = np.asarray(probability, np.float32)
-    doubt = np.asarray(unsure, np.float32)
-    circumplex = shares @ CIRCUMPLEX
-    if affect is not None:
-        moved = (1 - doubt - shares[:, 0])[:, None]
-        circumplex = (circumplex + moved * np.asarray(affect, np.float32)) / 2
-    best = shares.argmax(1)
-    most = shares.max(1)
-    sure = most >= np.maximum(doubt, unsure_below)
+    doubts = np.asarray(unsure, np.float32).tolist()
+    readings = [None] * len(doubts) if affect is None else np.asarray(affect, np.float32).tolist()
+    # Eight numbers a face: plain Python is quicker than numpy.
     return [
-        Expression(
-            EXPRESSION_LABELS,
-            row,
-            unsure=u,
-            label=EXPRESSION_LABELS[b] if s else UNSURE,
-            confidence=m if s else u,
-            valence=v,
-            arousal=a,
-        )
-        for row, u, b, m, s, (v, a) in zip(
-            shares,
-            doubt.tolist(),
-            best.tolist(),
-            most.tolist(),
-            sure.tolist(),
-            np.minimum(np.maximum(circumplex, -1), 1).tolist(),
-            strict=True,
-        )
+        Expression(EXPRESSION_LABELS, row, doubt, *_label(own, doubt, unsure_below), *_affect(own, doubt, reading))
+        for row, own, doubt, reading in zip(shares, shares.tolist(), doubts, readings, strict=True)
     ]
+
+
+def _label(shares: Sequence[float], doubt: float, unsure_below: float) -> tuple[str, float]:
+    """The likeliest label, or `unsure`, and its share."""
+    most = max(shares)
+    return (EXPRESSION_LABELS[shares.index(most)], most) if most >= max(doubt, unsure_below) else (UNSURE, doubt)
+
+
+def _affect(shares: Sequence[float], doubt: float, reading: Sequence[float] | None) -> tuple[float, float]:
+    """Valence and arousal."""
+    valence = sum(share * own for share, own in zip(shares, _VALENCE, strict=True))
+    arousal = sum(share * own for share, own in zip(shares, _AROUSAL, strict=True))
+    if reading is not None:
+        moved = 1 - doubt - shares[0]
+        valence, arousal = (valence + moved * reading[0]) / 2, (arousal + moved * reading[1]) / 2
+    return min(max(valence, -1.0), 1.0), min(max(arousal, -1.0), 1.0)
 
 
 def expression_of(probability: ArrayLike, unsure: float, unsure_below: float) -> Expression:

@@ -21,7 +21,6 @@ def assemble(sides: FloatArray, confidence: FloatArray, presence: FloatArray | N
     """One result for each face. sides: (n, 2, units), right first, 0..1. confidence and presence: (n, units)."""
     intensity = stronger_side(sides)
     sides = sides + _NO_SIDES
-    confidence = np.asarray(confidence, np.float32)
     given = np.empty((len(sides), 0), np.float32) if presence is None else presence
     return [
         ActionUnits(CODES, strength, doubt, left, right, there)

@@ -13,7 +13,7 @@ from ...models import model_path
 from ...types import SURFACE_POINTS, ActionUnits, Face, FloatArray, Motion, Neutral
 from .action_units import CODES
 from .answers import assemble, unknown
-from .confidence import Views, doubt, of_neutrals, while_lips_part
+from .confidence import Confidence, Views, doubt
 from .settings import FacsSettings
 
 MODEL = "facs.onnx"
@@ -36,7 +36,7 @@ class FacsEstimator:
         self.codes = CODES
         self.model = model
         self.settings = settings or FacsSettings()
-        self._reliability = np.asarray(reliability, np.float32)
+        self._confidence = Confidence(reliability)
         self._inference = inference
 
     @classmethod
@@ -76,8 +76,7 @@ class FacsEstimator:
     def units(self, answers: Mapping[str, FloatArray], views: Views, neutrals: Sequence[Neutral]) -> list[ActionUnits]:
         """Action units of each face from what the network answers."""
         sides = answers["sides"]
-        known = of_neutrals(neutrals, self.settings)[:, None] * self._reliability
-        confidence = views.factors(self.settings) * known * while_lips_part(sides)
+        confidence = self._confidence(sides, views, neutrals, self.settings)
         return assemble(sides, confidence, answers["presence"].copy())
 
     def infer(self, motion: FloatArray, doubt: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from ...inference import InferenceSettings, ModelFile, Session, expect, open_session
+from ...inference.session import fill_and_run
 from ...keypoints import RegistrationSettings
 from ...models import model_path
 from ...types import Expression, FloatArray, Neutral, NeutralState, Registered
 from ..expression.labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
+from ..rows import spread
 from .model_files import INPUTS, LATENT, OUTPUTS, check_classifier, check_encoder
 from .smoothing import OneEuro
 
@@ -34,6 +36,13 @@ class ExpressionClassifier:
     @cached_property
     def session(self) -> Session:
         return open_session(self.model.path, self._inference)
+
+    def tell(self, latents: FloatArray) -> Mapping[str, FloatArray]:
+        """Of latents (n, d), n > 0: (n, labels) and (n, 2); the next call may overwrite them."""
+        session, inputs = self.session, {LATENT: latents}
+        if session.max_batch and len(latents) > session.max_batch:
+            return session.run(inputs)
+        return fill_and_run(session.bind(len(latents)), inputs)
 
 
 class PerceptualCoder:
@@ -116,22 +125,23 @@ class PerceptualCoder:
         told: what the classifier answers to these latents, where it is known already and latents are not steadied.
         """
         known = [i for i, neutral in enumerate(neutrals) if neutral.registered is not None]
-        latents = np.full((len(neutrals), self.dimensions), np.nan, np.float32)
-        shares = np.zeros((len(neutrals), len(EXPRESSION_LABELS)), np.float32)
-        affect = np.zeros((len(neutrals), 2), np.float32)
-        if known:
-            of_known = slice(None) if len(known) == len(neutrals) else known  # a slice is quicker
-            latents[of_known] = answers[LATENT]
-            if self._filter is not None and owners:
-                latents, told = self._filter.update(owners, latents, stamp_ns), None
-            if told is None:
-                told = self.classifier.session.run({LATENT: latents[of_known]})
-            shares[of_known], affect[of_known] = (told[name] for name in OUTPUTS)
+        if not known:
+            latents = np.full((len(neutrals), self.dimensions), np.nan, np.float32)
+            shares = np.zeros((len(neutrals), len(EXPRESSION_LABELS)), np.float32)
+            return latents, expressions_of(shares, np.ones(len(neutrals)), self.settings.unsure_below)
+        latents = answers[LATENT]
+        if self._filter is not None and owners:
+            latents, told = self._filter.update([owners[i] for i in known], latents, stamp_ns), None
+        if told is None:
+            told = self.classifier.tell(latents)
+        shares, affect = (spread(told[name], known, len(neutrals), 0.0) for name in OUTPUTS)
         trusted = [_TRUST_OF_STATE[neutral.state] for neutral in neutrals]
         if len(trust):
             trusted = [of_state * min(max(own, 0.0), 1.0) for of_state, own in zip(trusted, trust, strict=True)]
-        shares *= (lead(shares, self.settings.unsure_margin) * np.array(trusted, np.float32))[:, None]
-        doubt = np.maximum(0, 1 - shares.sum(1))
+        leads = lead(shares, self.settings.unsure_margin)
+        shares *= np.array([[own * ahead] for own, ahead in zip(trusted, leads, strict=True)], np.float32)
+        doubt = [max(0.0, 1 - sum(row)) for row in shares.tolist()]
+        latents = spread(latents, known, len(neutrals))
         return latents, expressions_of(shares, doubt, self.settings.unsure_below, affect)
 
     def _points(self, registered: Sequence[Registered]) -> FloatArray:
@@ -148,9 +158,9 @@ class PerceptualCoder:
             self._filter.forget(owner)
 
 
-def lead(shares: FloatArray, margin: float) -> FloatArray:
-    """0..1 (n,): how clearly the likeliest label leads over the second, 1 from `margin` on."""
-    if margin <= 0 or not len(shares):
-        return np.ones(len(shares), np.float32)
-    two = np.partition(shares, -2, axis=1)[:, -2:]
-    return np.minimum(1, (two[:, 1] - two[:, 0]) / np.float32(margin))
+def lead(shares: FloatArray, margin: float) -> list[float]:
+    """0..1 for each row: how clearly the likeliest label leads over the second, 1 from `margin` on."""
+    if margin <= 0:
+        return [1.0] * len(shares)
+    two = [sorted(row)[-2:] for row in shares.tolist()]
+    return [min(1.0, (first - second) / margin) for second, first in two]

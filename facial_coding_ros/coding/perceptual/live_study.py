@@ -41,7 +41,7 @@ STEADYING: dict[str, Callable[[], OneEuro] | None] = {
 def said(shares: FloatArray) -> NDArray[np.int64]:
     """Labels (n,) of latent shares (n, 8), as the live coder says them: -1 for unsure."""
     settings = ExpressionSettings()
-    shares = shares * lead(shares, settings.unsure_margin)[:, None]
+    shares = shares * np.array(lead(shares, settings.unsure_margin), np.float32)[:, None]
     expressions = expressions_of(shares, 1 - shares.sum(1), settings.unsure_below)
     return np.array([e.labels.index(e.label) if e.label in e.labels else -1 for e in expressions])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +17,14 @@ OWNERS = 64
 LONGEST_GAP_NS = 1_000_000_000
 """After a longer gap a face starts anew."""
 
-_UNSEEN = -(2**62)
+
+@dataclass
+class _Course:
+    """Of one face. latent, speed: (d,), as of stamp_ns."""
+
+    latent: FloatArray
+    speed: FloatArray
+    stamp_ns: int
 
 
 class OneEuro:
@@ -28,67 +36,50 @@ class OneEuro:
 
     def __init__(self, rest_hz: float = 1.0, gain: float = 0.1, speed_hz: float = 1.0) -> None:
         self._rest_hz, self._gain, self._speed_hz = rest_hz, gain, speed_hz
-        self._slots: OrderedDict[str, int] = OrderedDict()
-        self._stamp_ns = [_UNSEEN] * OWNERS
-        self._latent = np.empty((OWNERS, 0), np.float32)
-        self._speed = np.empty((OWNERS, 0), np.float32)
+        self._faces: OrderedDict[str, _Course] = OrderedDict()
 
     def update(self, owners: Sequence[str], latents: FloatArray, stamp_ns: int) -> FloatArray:
-        """Latents (n, d) of the faces of one frame -> steadied (n, d). A row with NaN passes through unremembered.
+        """Latents (n, d), n > 0, of the faces of one frame -> steadied (n, d).
 
         Raises ValueError for more faces than are remembered.
         """
         if len(owners) > OWNERS:
             raise ValueError(f"{len(owners)} faces in one frame; at most {OWNERS} are expected")
-        if latents.shape[1] != self._latent.shape[1]:
-            self._latent = np.zeros((OWNERS, latents.shape[1]), np.float32)
-            self._speed = np.zeros_like(self._latent)
-            self._stamp_ns = [_UNSEEN] * OWNERS
-        known = np.isfinite(latents[:, 0])
-        if known.all():
-            return self._step([self._slot(owner) for owner in owners], latents, stamp_ns)
-        out = latents.copy()
-        slots = [self._slot(owner) for owner, one in zip(owners, known, strict=True) if one]
-        out[known] = self._step(slots, latents[known], stamp_ns)
-        return out
-
-    def _step(self, owned: list[int], latents: FloatArray, stamp_ns: int) -> FloatArray:
-        slots = np.array(owned, np.intp)
-        weights, fresh = [], []
-        for row, slot in enumerate(owned):
-            step_ns = stamp_ns - self._stamp_ns[slot]
-            if not 0 <= step_ns <= LONGEST_GAP_NS:
-                fresh.append(row)
-                step_ns = 0
-            turn = 2e-9 * math.pi * step_ns
-            share = self._speed_hz * turn / (self._speed_hz * turn + 1)
-            weights.append((share, share / max(1e-9 * step_ns, 1e-9), turn))
-            self._stamp_ns[slot] = stamp_ns
-        kept, per_second, turn_of_hz = np.array(weights, np.float32).reshape(-1, 3).T[:, :, None]
-        before, speed = self._latent[slots], self._speed[slots]
+        courses = [self._course(owner, latent, stamp_ns) for owner, latent in zip(owners, latents, strict=True)]
+        before, speed = np.array([one.latent for one in courses]), np.array([one.speed for one in courses])
         change = latents - before
-        speed += per_second * change - kept * speed
-        turns = (self._rest_hz + self._gain * np.sqrt(np.einsum("nd,nd->n", speed, speed)))[:, None] * turn_of_hz
-        after = before + turns / (turns + 1) * change
-        if fresh:
-            after[fresh], speed[fresh] = latents[fresh], 0
-        self._latent[slots], self._speed[slots] = after, speed
-        return np.asarray(after, np.float32)
+        turns = [2e-9 * math.pi * (stamp_ns - one.stamp_ns) for one in courses]
+        kept, per_second = [], []
+        for turn in turns:
+            share = self._speed_hz * turn / (self._speed_hz * turn + 1)
+            kept.append([1 - share])
+            per_second.append([share * 2 * math.pi / max(turn, 1e-8)])
+        speed *= np.array(kept, np.float32)
+        speed += np.array(per_second, np.float32) * change
+        shares = []
+        for turn, square in zip(turns, np.einsum("nd,nd->n", speed, speed).tolist(), strict=True):
+            turn *= self._rest_hz + self._gain * math.sqrt(square)
+            shares.append([turn / (turn + 1)])
+        change *= np.array(shares, np.float32)
+        after: FloatArray = before + change
+        for one, latent, own_speed in zip(courses, after, speed, strict=True):
+            one.latent, one.speed, one.stamp_ns = latent, own_speed, stamp_ns
+        return after
 
-    def _slot(self, owner: str) -> int:
-        """Row of an owner; a new one takes a free row, or that of the owner not seen for longest."""
-        slot = self._slots.get(owner)
-        if slot is None:
-            if len(self._slots) == OWNERS:
-                _, slot = self._slots.popitem(last=False)
-            else:
-                slot = next(i for i in range(OWNERS) if i not in self._slots.values())
-            self._slots[owner] = slot
-            self._stamp_ns[slot] = _UNSEEN
+    def _course(self, owner: str, latent: FloatArray, stamp_ns: int) -> _Course:
+        """An owner's; a new one begins at this latent, as does one of another size, from the future, or of long ago."""
+        course = self._faces.get(owner)
+        if course is None:
+            course = self._faces[owner] = _Course(latent, np.zeros_like(latent), stamp_ns)
+            if len(self._faces) > OWNERS:
+                self._faces.popitem(last=False)
         else:
-            self._slots.move_to_end(owner)
-        return slot
+            self._faces.move_to_end(owner)
+            gap_ns = stamp_ns - course.stamp_ns
+            if not 0 <= gap_ns <= LONGEST_GAP_NS or len(course.latent) != len(latent):
+                course.latent, course.speed, course.stamp_ns = latent, np.zeros_like(latent), stamp_ns
+        return course
 
     def forget(self, owner: str) -> None:
         """Drops what is held of a face; nothing when there is none."""
-        self._slots.pop(owner, None)
+        self._faces.pop(owner, None)
