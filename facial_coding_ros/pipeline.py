@@ -26,6 +26,7 @@ from .inference.coding_graph import Arrays, Coder, CodingGraph
 from .keypoints import Registration, RegistrationSettings, motion
 from .neutral import NeutralKeeper, NeutralSettings
 from .tracking import TrackingSettings, make_tracker
+from .tracking.tracker import Sighting
 from .types import ActionUnits, CodeForm, Face, FaceCode, Frame, Neutral, NeutralState, Region, Registered
 
 _SWITCH_S = 0.0001
@@ -146,26 +147,27 @@ class Pipeline:
     def process_all(self, frames: Iterable[Frame]) -> Generator[tuple[Frame, tuple[FaceCode, ...], float], None, None]:
         """Frames of a recording, their codes as `process` gives them, and the seconds that took.
 
-        The next frame is tracked while one is coded, which a camera's newest frame does not allow: use nothing of the
-        tracker meanwhile.
+        Faces are followed into the next frame while those of one are coded, which a camera's newest frame does not
+        allow: use nothing of the tracker meanwhile.
         """
 
-        def tracked() -> Iterator[tuple[Frame, tuple[Face, ...], float]]:
+        def followed() -> Iterator[tuple[Frame, tuple[Sighting, ...], float]]:
             for frame in frames:
                 start = time.perf_counter()
-                faces = self.tracker.track(frame)
-                yield frame, faces, time.perf_counter() - start
+                sightings = self.tracker.follow(frame)
+                yield frame, sightings, time.perf_counter() - start
 
-        # Tracking mostly waits outside of Python; it should not wait for the interpreter as long again.
+        # Following mostly waits outside of Python; it should not wait for the interpreter as long again.
         interval_s = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_S)
         try:
-            with ahead(tracked(), 1) as next_ones:
-                for frame, faces, tracking_s in next_ones:
+            with ahead(followed(), 1) as next_ones:
+                for frame, sightings, following_s in next_ones:
                     start = time.perf_counter()
-                    self.times.add("tracking", tracking_s)
+                    faces = self.tracker.faces(frame, sightings)
+                    self.times.add("tracking", following_s + time.perf_counter() - start)
                     codes = self._codes(frame, faces)
-                    yield frame, codes, tracking_s + time.perf_counter() - start
+                    yield frame, codes, following_s + time.perf_counter() - start
         finally:
             sys.setswitchinterval(interval_s)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ..types import Face, Frame, Region
@@ -18,7 +18,7 @@ from .visibility import visibility_codes
 
 if TYPE_CHECKING:
     from ..inference import InferenceSettings
-    from .tracker import LandmarkSource
+    from .tracker import LandmarkSource, Sighting
 
 __all__ = ["Tracker", "TrackingSettings", "TrackingStatistics", "make_tracker", "visibility_codes"]
 
@@ -41,6 +41,12 @@ class Tracker(Protocol):
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """The announced faces in sight, sorted by face_id; empty when there are none."""
+
+    def follow(self, frame: Frame) -> tuple[Sighting, ...]:
+        """The first half of `track`: all that the next frame needs. `faces` may run beside the next one's `follow`."""
+
+    def faces(self, frame: Frame, sightings: Sequence[Sighting]) -> tuple[Face, ...]:
+        """The second half of `track`, for what `follow` saw in the frame; frame after frame."""
 
     def track_regions(self, frame: Frame, regions: Mapping[str, Region]) -> tuple[Face, ...]:
         """Landmarks on the faces of another node: face_id -> its box."""

@@ -34,6 +34,16 @@ MOST_PERSONS = 256
 """Faces whose person is remembered, in sight or not; the one told first is forgotten first."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Sighting:
+    """An announced face in one frame, not yet smoothed. smoother: that of its track."""
+
+    face_id: str
+    person_id: str
+    landmarks: Landmarks
+    smoother: OneEuroFilter
+
+
 class LandmarkSource(Protocol):
     """A backend: finds landmarks, keeps no identities.
 
@@ -118,6 +128,10 @@ class FaceTracker:
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """The announced faces in sight, sorted by face_id. A stamp before the last one starts anew."""
+        return self.faces(frame, self.follow(frame))
+
+    def follow(self, frame: Frame) -> tuple[Sighting, ...]:
+        """The first half of `track`: all that the next frame needs. `faces` may run beside the next one's `follow`."""
         stamp = self._begin(frame)
         followed = [track for track in self._tracks if track.misses <= BLIND_FRAMES]
         detect = self._source.detects_always or self._detection_due(stamp)
@@ -160,7 +174,7 @@ class FaceTracker:
         self._tracks = [track for track in self._tracks if track.face_id not in absorbed]
         visible = [(self._announce(track, stamp), observation) for track, observation in visible]
         self._forget(stamp)
-        return self._faces(frame, visible)
+        return self._sightings(visible)
 
     def track_regions(self, frame: Frame, regions: Mapping[str, Region]) -> tuple[Face, ...]:
         """Landmarks on faces that another node found: its ids, its boxes. Sorted by face_id.
@@ -194,7 +208,7 @@ class FaceTracker:
                 visible.append((track, seen[0]))
             else:
                 track.misses += 1
-        return self._faces(frame, visible)
+        return self.faces(frame, self._sightings(visible))
 
     def _largest(self, regions: Mapping[str, Region]) -> Mapping[str, Region]:
         """The max_faces widest of them; the others are counted."""
@@ -326,31 +340,37 @@ class FaceTracker:
                 kept.append(track)
         self._tracks = kept
 
-    def _faces(self, frame: Frame, visible: Sequence[tuple[Track, Observation]]) -> tuple[Face, ...]:
+    def _sightings(self, visible: Sequence[tuple[Track, Observation]]) -> tuple[Sighting, ...]:
         """Those of them that are announced, sorted by face_id."""
         known = sorted((pair for pair in visible if pair[0].announced), key=lambda pair: pair[0].face_id)
-        if not known:
+        return tuple(
+            Sighting(track.face_id, self._persons.get(track.face_id, ""), seen.landmarks, track.smoother)
+            for track, seen in known
+        )
+
+    def faces(self, frame: Frame, sightings: Sequence[Sighting]) -> tuple[Face, ...]:
+        """The second half of `track`, for what `follow` saw in the frame; frame after frame."""
+        if not sightings:
             return ()
-        tracks, landmarks = [track for track, _ in known], [seen.landmarks for _, seen in known]
+        landmarks = [one.landmarks for one in sightings]
         columns = raw = np.array([one.mesh.T for one in landmarks])
         if self.settings.smoothing:
             sizes = [one.size for one in landmarks]
-            columns = smoothed([track.smoother for track in tracks], raw, frame.stamp_ns, sizes)
+            columns = smoothed([one.smoother for one in sightings], raw, frame.stamp_ns, sizes)
         poses = self._pose.poses(columns, frame.camera)
         height, width = frame.image.shape[:2]
         return tuple(
             Face(
-                track.face_id,
+                one.face_id,
                 mesh,
                 region,
                 pose,
                 seen,
-                person_id=self._persons.get(track.face_id, ""),
-                blendshapes=one.blendshapes,
+                person_id=one.person_id,
+                blendshapes=one.landmarks.blendshapes,
             )
-            for track, one, mesh, region, pose, seen in zip(
-                tracks,
-                landmarks,
+            for one, mesh, region, pose, seen in zip(
+                sightings,
                 columns.transpose(0, 2, 1),
                 mesh_regions(columns, width, height),
                 poses,
