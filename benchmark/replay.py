@@ -1,7 +1,8 @@
 """Replay of one recording in one process: times real time, for a 30 fps 640x480 recording of one face.
 
 The recording is the left half of the demo clip, one person, forwards and backwards until it is long enough: as a video,
-and as an mcap bag of JPEG and of raw images. `nproc` and what else runs on the machine are part of the result.
+and as an mcap bag of JPEG and of raw images. `nproc` and what else runs on the machine are part of the result, and so
+is what MediaPipe's FaceMesh alone takes for the same images in memory, between the replays.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ import dataclasses
 import json
 import os
 import resource
+import statistics
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import cv2
+import mediapipe as mp
 import numpy as np
 
 from facial_coding_ros.evaluation.replay import ReplayJob, replay_file
@@ -79,6 +85,23 @@ def reading_s(path: Path) -> float:
     return after.user + after.system - before.user - before.system
 
 
+def print_facemesh_ms() -> None:
+    """Median milliseconds a frame of FaceMesh, for 5 s of the recording."""
+    took = []
+    with mp.solutions.face_mesh.FaceMesh(refine_landmarks=True, max_num_faces=1) as mesh:
+        for image in walk(5.0):
+            start = time.perf_counter()
+            mesh.process(image)
+            took.append(1e3 * (time.perf_counter() - start))
+    print(statistics.median(took))
+
+
+def facemesh_ms() -> float:
+    """The same from a process of its own, whose memory is not ours."""
+    command = [sys.executable, "-c", "from benchmark.replay import print_facemesh_ms as p; p()"]
+    return float(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="length of the recording; default %(default)s")
@@ -98,8 +121,9 @@ def main() -> None:
             "mcap, raw": write_bag(folder / "raw", arguments.seconds, compressed=False),
         }
         for what, path in recordings.items():
-            took, used, pipeline = [], [], []
+            took, used, pipeline, alone = [], [], [], []
             for _ in range(arguments.turns):
+                alone.append(facemesh_ms())
                 before = os.times()
                 formats = tuple(arguments.formats.split(","))
                 job = ReplayJob(str(path), str(folder / "out"), formats=formats, settings=settings)
@@ -117,7 +141,8 @@ def main() -> None:
             print(
                 f"{'':11} ms a frame: {min(took) * frame_ms:.2f}; pipeline {min(pipeline):.2f}, tracking and coding "
                 f"side by side; processor {min(used) * frame_ms:.2f} with the start, of it reading "
-                f"{reading_s(path) * frame_ms:.2f}"
+                f"{reading_s(path) * frame_ms:.2f}; FaceMesh alone {min(alone):.2f}, between the turns "
+                f"{', '.join(f'{ms:.1f}' for ms in alone)}"
             )
     print(f"largest memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
