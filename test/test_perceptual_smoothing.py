@@ -42,6 +42,11 @@ def test_owners_jumps_gaps_and_bounds():
     assert np.allclose(filters.update(["b"], two, FRAME_NS), two)  # another face starts where it is
     assert np.allclose(filters.update(["a"], two, 0), two)  # back in time
     assert np.allclose(filters.update(["a"], one, 5_000_000_000), one)  # after a gap
+    unknown = np.float32([[np.nan, np.nan]])
+    assert np.isnan(filters.update(["a"], unknown, 5_100_000_000)).all()
+    assert np.isfinite(filters.update(["a"], one, 5_200_000_000)).all()
+    assert np.isnan(filters.update(["c"], unknown, 0)).all()  # of a new face
+    assert np.allclose(filters.update(["c"], two, FRAME_NS), two)
     for i in range(3 * OWNERS):
         filters.update([f"f{i}"], one, i)
     assert len(filters._faces) == OWNERS

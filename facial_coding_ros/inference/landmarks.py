@@ -91,16 +91,18 @@ def crop(image: ImageArray, square: Sequence[float] | FloatArray, out: ImageArra
     # code (0.5 grey levels at most, against 2.8), from which it may differ only by leave. The leave is for this thread.
     usual = cv2.ipp.useIPP_NotExact()
     cv2.ipp.setUseIPP_NotExact(True)
-    # The inverse map: of each pixel of the crop its place in the image.
-    cv2.warpAffine(
-        image,
-        square_to_image(square),
-        (SIDE, SIDE),
-        dst=out,
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    cv2.ipp.setUseIPP_NotExact(usual)
+    try:
+        # The inverse map: of each pixel of the crop its place in the image.
+        cv2.warpAffine(
+            image,
+            square_to_image(square),
+            (SIDE, SIDE),
+            dst=out,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    finally:
+        cv2.ipp.setUseIPP_NotExact(usual)
     return out
 
 

@@ -6,6 +6,7 @@ With rows u_j of length 1 this is scikit-learn's `sparse_encode(..., algorithm="
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -93,21 +94,24 @@ class UnrolledAdmm:
 
     def encode(self, x: ArrayLike) -> Array:
         """Codes (n, k) of motions (n, d)."""
-        start = np.asarray(x, np.float64) @ self.project + self.offset
-        s = start
-        for _ in range(self.steps):
-            s = np.abs(s) @ self.step + start
-        return np.maximum(s, 0.0) * self.scale
+        *_, last = self._course(x, self.steps)
+        return last
 
     def steps_needed(self, x: ArrayLike, exact: Array, error: float, most: int) -> int | None:
         """Fewest steps, a multiple of 5, to codes of `x` within `error` of the exact ones; None: `most` do not do."""
-        start = np.asarray(x, np.float64) @ self.project + self.offset
-        s = start
-        for step in range(1, most + 1):
-            s = np.abs(s) @ self.step + start
-            if step % 5 == 0 and np.abs(np.maximum(s, 0.0) * self.scale - exact).max() <= error:
+        for step, codes in enumerate(self._course(x, most)):
+            if step and step % 5 == 0 and np.abs(codes - exact).max() <= error:
                 return step
         return None
+
+    def _course(self, x: ArrayLike, steps: int) -> Iterator[Array]:
+        """The codes before the first step and after each."""
+        start = np.asarray(x, np.float64) @ self.project + self.offset
+        s = start
+        yield np.maximum(s, 0.0) * self.scale
+        for _ in range(steps):
+            s = np.abs(s) @ self.step + start
+            yield np.maximum(s, 0.0) * self.scale
 
 
 def quickest_admm(

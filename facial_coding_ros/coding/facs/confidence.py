@@ -96,7 +96,8 @@ class Confidence:
         ):
             (right_25, right_12), (left_25, left_12) = both
             apart = min(right_25 + left_25, 1.0) * max(1.0 - right_12 - left_12, 0.0)
-            brows, eyes, lower_face = (factor * _of_neutral(neutral, settings) for factor in regions)
+            known = _of_neutral(neutral, settings)
+            brows, eyes, lower_face = (factor * known for factor in regions)
             rows.append((brows, eyes, lower_face, lower_face * apart))
         return np.array(rows, np.float32).reshape(-1, 4) @ self._shares
 

@@ -39,7 +39,7 @@ class OneEuro:
         self._faces: OrderedDict[str, _Course] = OrderedDict()
 
     def update(self, owners: Sequence[str], latents: FloatArray, stamp_ns: int) -> FloatArray:
-        """Latents (n, d), n > 0, of the faces of one frame -> steadied (n, d).
+        """Latents (n, d), n > 0, of the faces of one frame -> steadied (n, d). A row with NaN passes through unremembered.
 
         Raises ValueError for more faces than are remembered.
         """
@@ -63,11 +63,13 @@ class OneEuro:
         change *= np.array(shares, np.float32)
         after: FloatArray = before + change
         for one, latent, own_speed in zip(courses, after, speed, strict=True):
-            one.latent, one.speed, one.stamp_ns = latent, own_speed, stamp_ns
+            if not math.isnan(latent[0]):
+                one.latent, one.speed, one.stamp_ns = latent, own_speed, stamp_ns
         return after
 
     def _course(self, owner: str, latent: FloatArray, stamp_ns: int) -> _Course:
-        """An owner's; a new one begins at this latent, as does one of another size, from the future, or of long ago."""
+        """An owner's. A new one begins at this latent, as does one of another size, from the future, of long ago or
+        without numbers."""
         course = self._faces.get(owner)
         if course is None:
             course = self._faces[owner] = _Course(latent, np.zeros_like(latent), stamp_ns)
@@ -76,7 +78,8 @@ class OneEuro:
         else:
             self._faces.move_to_end(owner)
             gap_ns = stamp_ns - course.stamp_ns
-            if not 0 <= gap_ns <= LONGEST_GAP_NS or len(course.latent) != len(latent):
+            goes_on = 0 <= gap_ns <= LONGEST_GAP_NS and len(course.latent) == len(latent)
+            if not goes_on or math.isnan(course.latent[0]):
                 course.latent, course.speed, course.stamp_ns = latent, np.zeros_like(latent), stamp_ns
         return course
 
