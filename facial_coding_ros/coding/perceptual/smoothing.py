@@ -39,9 +39,9 @@ class OneEuro:
         self._faces: OrderedDict[str, _Course] = OrderedDict()
 
     def update(self, owners: Sequence[str], latents: FloatArray, stamp_ns: int) -> FloatArray:
-        """Latents (n, d), n > 0, of the faces of one frame -> steadied (n, d). A row with NaN passes through unremembered.
+        """Latents (n, d), n > 0, of the faces of one frame -> steadied (n, d).
 
-        Raises ValueError for more faces than are remembered.
+        A row with NaN passes through unremembered. Raises ValueError for more faces than are remembered.
         """
         if len(owners) > OWNERS:
             raise ValueError(f"{len(owners)} faces in one frame; at most {OWNERS} are expected")
