@@ -202,7 +202,8 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
                 for face in ready.update(codes):
                     bag.write_event(frame, face, kind="neutral_ready")
             if video is not None:
-                video.write(draw(frame.image, [(code, landmarks_70(code.face)) for code in codes]))
+                drawn = draw(frame.image, [(code, landmarks_70(code.face)) for code in codes])
+                video.write(drawn, frame.stamp_ns)
             first_ns = frame.stamp_ns if not frames else first_ns
             last_ns = frame.stamp_ns
             frames += 1

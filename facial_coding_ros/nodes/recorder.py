@@ -65,9 +65,10 @@ class Recorder:
             first = codes[0]
             form = CodeForm(first.aus.codes, first.expression.labels, len(first.dfecs), len(first.latent))
             self._table = self._files.enter_context(TableWriter(self._folder / "face_codes.csv", form))
+        stamp_ns = stamp_ns_of(message.header)
         if self._table is not None:
-            self._table.write(number, stamp_ns_of(message.header), codes)
-        self._video.write(annotate(image, message))
+            self._table.write(number, stamp_ns, codes)
+        self._video.write(annotate(image, message), stamp_ns)
         self.frames += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
