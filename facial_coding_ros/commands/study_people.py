@@ -161,13 +161,46 @@ def _head(count: int, rng: np.random.Generator) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class Play:
-    """One person in one scene. frames: (n, 1540) as seen. pose: (n, 2) degrees. neutral, smile: (1540,) the truth."""
+    """One person in one scene. frames: (n, 1540) as seen. pose: (n, 2) degrees. neutral, smile: (1540,) the truth.
+
+    smiling, expressed: (n,), weight of the smile and of all expressions together.
+    """
 
     frames: FloatArray
     pose: FloatArray
     neutral: FloatArray
     smile: FloatArray
     smiling: FloatArray
+    expressed: FloatArray
+
+
+class KnownRest:
+    """Mean of the frames without an expression within 5 degrees of straight ahead, which only a simulation knows.
+
+    Before the first of them, the mean of all frames.
+    """
+
+    def __init__(self, actor: Play) -> None:
+        self._good = (actor.expressed < 0.02) & (np.hypot(*actor.pose.T) < 5)
+        self._seen: list[FloatArray] = []
+
+    @property
+    def support_s(self) -> float:
+        return len(self._seen) / FPS
+
+    def observe(self, vector: FloatArray, weight: float, seconds: float) -> None:
+        self._seen.append(vector)
+
+    def set(self, vector: FloatArray, seconds: float) -> None:
+        self._seen = [vector]
+
+    def estimate(self) -> FloatArray:
+        seen = np.array(self._seen)
+        good = self._good[: len(seen)]
+        return np.asarray(seen[good if good.any() else ...].mean(0))
+
+    def uncertainty(self) -> float:
+        return float("nan")
 
 
 def play(world: World, scene: str, seconds: float, rng: np.random.Generator) -> Play:
@@ -201,7 +234,8 @@ def play(world: World, scene: str, seconds: float, rng: np.random.Generator) -> 
         mix[i] = 0.8 * mix[i - 1] + 0.6 * mix[i]
     frames += (mix @ (world.noise / np.sqrt(len(world.noise)))).astype(np.float32)
     smile = np.sum([weight * own[name] for name, weight in SMILE.items()], axis=0)
-    return Play(frames, pose, neutral, smile, np.asarray(weights.get("mouthSmile_L", np.zeros(count))))
+    expressed = np.sum(list(weights.values()), axis=0)
+    return Play(frames, pose, neutral, smile, np.asarray(weights.get("mouthSmile_L", np.zeros(count))), expressed)
 
 
 def sizes(vector: FloatArray) -> tuple[float, float]:
