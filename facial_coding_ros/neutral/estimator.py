@@ -35,16 +35,14 @@ class Estimator(Protocol):
 
 LOOKS = 32
 _EARLY_BINS_S = (0.0, 0.05, 0.1)  # so that a face has a neutral from its first frame
-_BIN_S = 0.2  # frames of this time are averaged before they are compared
+_EARLY_S, _EARLY_BIN_S, _BIN_S = 4.0, 0.25, 0.5  # frames of this time are averaged before they are compared
 _SHORTEST_S = 0.02
 _INDEPENDENT_S = 0.5  # neighbouring frames share their noise for about this long
-_SAME_LOOK = 2.0  # squared distance per coordinate below which two looks are one; noise alone gives as much
+_SAME_LOOK = 4.0  # squared distance per coordinate below which two looks are one; noise alone gives up to 2
 _MISFIT = 0.3  # share of an expression that its shapes do not describe
 _LOOK_S = 1.0  # the weight of a look, while expressions are being told from the neutral, stops growing here
 _COST = 12.0  # of a full-strength expression in a look, in units of the noise
-_ALIKE = 1.0  # squared distance per coordinate, beyond noise, at which a look's weight has fallen to 0.6
-_BELIEF = 1.0  # independent frames that the answer of all looks counts beside those that resemble it
-_UNDERSTATED = 1.1  # over the model's own standard error; simulated people need 0.8, real ones differ more
+_UNDERSTATED = 1.1  # the error found in docs/neutral.md over the model's own standard error
 
 
 class PriorEstimator:
@@ -61,10 +59,6 @@ class PriorEstimator:
     whose shapes never fit quite. Because weights cannot be negative, a look with less expression pulls the neutral down
     at once, while one with more is explained away. For the answer, looks count by their whole time; what the
     coordinates do not hold is a mean over looks with the same weights.
-
-    Shapes never fit a person quite, and what they leave of an expression does not average out. So looks that resemble
-    the answer are neutral themselves: their mean takes its place, the more they are. Who never rests keeps the answer
-    of all looks.
     """
 
     def __init__(self, prior: FacePrior | None = None, memory_s: float = 300.0) -> None:
@@ -99,7 +93,10 @@ class PriorEstimator:
         self._bin = vector * np.float32(weight) if self._bin is None else self._bin + vector * np.float32(weight)
         self._bin_weight += weight
         self._bin_s += seconds * weight
-        due = _EARLY_BINS_S[self._bins] if self._bins < len(_EARLY_BINS_S) else _BIN_S
+        if self._bins < len(_EARLY_BINS_S):
+            due = _EARLY_BINS_S[self._bins]
+        else:
+            due = _EARLY_BIN_S if self._total_s < _EARLY_S else _BIN_S
         if self._bin_s >= due and self._bin_weight > 0:
             mean = self._bin / np.float32(self._bin_weight)
             self._take(mean, max(self._bin_s, _SHORTEST_S))
@@ -133,12 +130,11 @@ class PriorEstimator:
         self._total_s += seconds
         self._seconds[self._known : self._used] *= math.exp(-seconds / self._memory_s)
         look = self._place(centre, left_out, seconds)
-        if self._seconds[look] < _LOOK_S:  # later a bin changes it little, and its turn comes
-            self._explain(look)
+        self._explain(look)
         if self._used <= 4:
             for other in range(self._known, self._used):
                 self._explain(other)
-        elif self._bins % 2:
+        else:
             self._turn = self._turn + 1 if self._turn + 1 < self._used else self._known
             self._explain(self._turn)
         self._solve()
@@ -189,18 +185,9 @@ class PriorEstimator:
         weight = ((self._seconds[:used] / _INDEPENDENT_S + 0.2) / self._spoilt[:used]).astype(np.float32)
         total = float(weight.sum())
         shrink = prior.spread / (1 + total * prior.spread)
-        centres, frames = self._centres[:used], self._seconds[:used] / _INDEPENDENT_S
-        of_all = shrink * (weight @ (centres - self._expressed[:used]))
-        coordinates, noise = of_all, 1 / np.maximum(frames, 0.2)
-        for _ in range(2):
-            away = centres - coordinates
-            apart = np.maximum(np.einsum("ij,ij->i", away, away) / len(of_all) - noise, 0)
-            near = (frames * np.exp(-0.5 / _ALIKE * apart)).astype(np.float32)
-            near /= np.float32(_BELIEF + near.sum())
-            kept = 1 - near.sum()
-            coordinates = kept * of_all + near @ centres
-        left_out = (kept / np.float32(total + 0.5) * weight + near) @ self._left_out[:used]
-        self._neutral = prior.mean + coordinates @ prior.faces + left_out
+        coordinates = shrink * (weight @ (self._centres[:used] - self._expressed[:used]))
+        share = weight / np.float32(total + 0.5)
+        self._neutral = prior.mean + coordinates @ prior.faces + share @ self._left_out[:used]
         variance = float(shrink @ prior.face_sizes) + prior.rest * DENSE_SIZE / (1 + total)
         self._uncertainty = _UNDERSTATED * math.sqrt(variance / (DENSE_SIZE / 3))
 

@@ -16,8 +16,7 @@ from .store import NeutralStore, StoredNeutral, StoreError
 from .vectors import from_vector, to_vector
 
 _LONGEST_STEP_S = 0.2  # what one frame counts at most, however long the gap before it
-_FIRST_POSE_S, _USUAL_POSE_S = 0.5, 20.0  # what the first frame's pose counts for, and all of them at most
-_AWAY_DEG, _TURNED_DEG, _LEAST_WEIGHT = 5.0, 20.0, 0.02
+_USUAL_POSE_S, _AWAY_DEG, _TURNED_DEG, _LEAST_WEIGHT = 10.0, 6.0, 20.0, 0.02
 _READY_SLACK = 1.5
 _BY_HAND_S, _STORED_S = 120.0, 60.0  # seconds of frames that a given neutral counts for
 
@@ -39,19 +38,16 @@ class UsualPose:
     """Where a head usually points, as a running mean of yaw and pitch, and how far a frame can be trusted for it.
 
     A neutral is worth most in the pose in which its owner is mostly seen, be it because the camera hangs high.
-    seconds: of frames behind the mean.
     """
 
     yaw_deg: float = math.nan
     pitch_deg: float = math.nan
-    seconds: float = _FIRST_POSE_S
 
     def weight(self, yaw_deg: float, pitch_deg: float, seconds: float) -> float:
         """Takes one frame in; 0..1. A head that stays turned is learnt too, slowly."""
         if math.isnan(self.yaw_deg):
             self.yaw_deg, self.pitch_deg = yaw_deg, pitch_deg
-        self.seconds = min(self.seconds + seconds, _USUAL_POSE_S)
-        share = min(seconds / self.seconds, 1.0)
+        share = min(seconds / _USUAL_POSE_S, 1.0)
         self.yaw_deg += share * (yaw_deg - self.yaw_deg)
         self.pitch_deg += share * (pitch_deg - self.pitch_deg)
         away = math.hypot(yaw_deg - self.yaw_deg, pitch_deg - self.pitch_deg) / _AWAY_DEG

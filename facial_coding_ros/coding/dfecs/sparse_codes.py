@@ -94,7 +94,8 @@ class UnrolledAdmm:
 
     def encode(self, x: ArrayLike) -> Array:
         """Codes (n, k) of motions (n, d)."""
-        *_, last = self._course(x, self.steps)
+        for codes in self._course(x, self.steps):  # one at a time: all of them would fill the memory
+            last = codes
         return last
 
     def steps_needed(self, x: ArrayLike, exact: Array, error: float, most: int) -> int | None:
