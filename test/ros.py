@@ -48,9 +48,12 @@ class Process:
         return self.popen.wait(PATIENCE_S)
 
     def end(self) -> None:
-        if self.popen.poll() is None:
+        """Asks first: a killed process leaves its shared memory behind, until the machine is out of it."""
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
             self.popen.kill()
-            self.popen.wait(PATIENCE_S)
+            self.popen.wait()
         self._output.close()
 
 
@@ -87,6 +90,7 @@ class Client:
         self.executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
+        self.context.destroy()
 
     def collect(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> list[Any]:
         """A list that grows by every message of the topic."""

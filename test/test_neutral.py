@@ -21,6 +21,7 @@ from facial_coding_ros.neutral import (
     write_neutral,
 )
 from facial_coding_ros.neutral.estimator import nonnegative
+from facial_coding_ros.neutral.keeper import UsualPose
 from facial_coding_ros.neutral.prior import FacePrior
 from facial_coding_ros.neutral.vectors import DENSE_SIZE, from_vector, to_vector
 from facial_coding_ros.types import Face, HeadPose, NeutralState, Region, Registered, Visibility
@@ -113,13 +114,37 @@ def test_a_held_smile_does_not_become_the_neutral(number):
     assert (seen * true).sum() / (true**2).sum() > 0.7
 
 
-def test_a_slight_smile_held_for_minutes_does_not_become_the_neutral():
-    keeper, actor = NeutralKeeper(), Actor(0)
-    _, t = run(keeper, actor, lambda t: {"jaw": 0.5} if int(t) % 4 == 0 else {}, 30.0)
-    neutral, _ = run(keeper, actor, lambda t: {"smile": 0.3}, 900.0, start=t)
+def swallowed(neutral, actor: Actor) -> float:
+    """How much of a full smile is in the neutral."""
     true = motion(actor.show(**SMILE), actor.neutral).dense
-    swallowed = motion(neutral.registered, actor.neutral).dense
-    assert (swallowed * true).sum() / (true**2).sum() < 0.05
+    return float((motion(neutral.registered, actor.neutral).dense * true).sum() / (true**2).sum())
+
+
+@pytest.mark.parametrize(("rest_s", "smile", "held_s"), [(30.0, 0.3, 900.0), (5.0, 0.3, 900.0), (10.0, 0.5, 300.0)])
+def test_a_slight_smile_held_for_minutes_does_not_become_the_neutral(rest_s, smile, held_s):
+    keeper, actor = NeutralKeeper(), Actor(0)
+    _, t = run(keeper, actor, lambda t: {"jaw": 0.5} if int(t) % 4 == 0 else {}, rest_s)
+    neutral, _ = run(keeper, actor, lambda t: {"smile": smile}, held_s, start=t)
+    assert swallowed(neutral, actor) < 0.05
+
+
+def test_a_smile_that_grows_slowly_does_not_become_the_neutral():
+    keeper, actor = NeutralKeeper(), Actor(0)
+    _, t = run(keeper, actor, lambda t: {}, 10.0)
+    neutral, _ = run(keeper, actor, lambda t: {"smile": 0.6 * (t - 10) / 300}, 300.0, start=t)
+    assert swallowed(neutral, actor) < 0.15
+
+
+def test_more_looks_than_are_kept_do_not_push_out_the_resting_one():
+    """After 10 s of rest, ever new expressions; the neutral stays where it was."""
+    keeper, actor, rng = NeutralKeeper(), Actor(2), np.random.default_rng(0)
+    _, t = run(keeper, actor, lambda t: {}, 10.0)
+    weights = rng.uniform(0.3, 1.0, (200, 3))
+    neutral, _ = run(
+        keeper, actor, lambda t: dict(zip(("smile", "jaw", "brow"), weights[int(t) % 200], strict=True)), 150.0, start=t
+    )
+    smile = dense_size(actor.show(**SMILE), actor.neutral)
+    assert dense_size(neutral.registered, actor.neutral) < 0.1 * smile
 
 
 def test_talking_does_not_become_the_neutral():
@@ -139,6 +164,19 @@ def test_a_turned_head_counts_little():
     away = replace(a_face(), pose=HeadPose(35.0, 0.0, 0.0, np.eye(3, dtype=np.float32)))
     after, _ = run(keeper, actor, lambda t: {"jaw": 1.0}, 2.0, start=t, face=away)
     assert dense_size(after.registered, before.registered) < 0.01
+
+
+def test_the_usual_pose_is_where_a_head_mostly_points():
+    """A camera that hangs high is learnt in seconds, a look aside of 3 s hardly moves it."""
+    usual = UsualPose()
+    for i in range(15 * 10):
+        usual.weight(0.0, -15.0 if i else 0.0, 1 / 15)
+    learnt = usual.weight(0.0, -15.0, 1 / 15)
+    assert learnt > 0.6
+    for _ in range(15 * 3):
+        aside = usual.weight(35.0, 0.0, 1 / 15)
+    assert aside < 0.1
+    assert usual.weight(0.0, -15.0, 1 / 15) > 0.6 * learnt
 
 
 def test_same_images_give_the_same_neutral():

@@ -255,6 +255,25 @@ class SeenFaces:
 Plan = list[tuple[dict[str, float], Pose]]
 
 
+class _Rows:
+    """What was seen so far, column by column."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        self._columns: dict[str, list] = {f: [] for f in ("person", "pose", "shapes", "eye_px", "mesh", "true")}
+
+    def add(
+        self, person: int, pose: Pose, shapes: Mapping[str, float], eye_px: float, mesh: FloatArray, true: FloatArray
+    ) -> None:
+        values = (person, pose, [shapes.get(n, 0.0) for n in self._names], eye_px, mesh, true)
+        for column, value in zip(self._columns.values(), values, strict=True):
+            column.append(value)
+
+    def seen(self) -> SeenFaces:
+        arrays = {n: np.asarray(v, int if n == "person" else np.float32) for n, v in self._columns.items()}
+        return SeenFaces(**arrays, shape_names=self._names)
+
+
 def see(head: Head, plans: list[Plan], seed: int, one_size: bool = False) -> SeenFaces:
     """One random person per plan, drawn and tracked image by image.
 
@@ -262,8 +281,7 @@ def see(head: Head, plans: list[Plan], seed: int, one_size: bool = False) -> See
     """
     rng = np.random.default_rng(seed)
     tracker = Tracker()
-    names = tuple(head.expression)
-    rows: dict[str, list] = {f: [] for f in ("person", "pose", "shapes", "eye_px", "mesh", "true")}
+    rows = _Rows(tuple(head.expression))
     for number, plan in enumerate(plans):
         renderer = Renderer(head, rng.standard_normal(100).astype(np.float32), Look.random(rng))
         camera = {"eye_px": rng.uniform(50, 100), "distance_cm": rng.uniform(45, 150)}
@@ -272,13 +290,36 @@ def see(head: Head, plans: list[Plan], seed: int, one_size: bool = False) -> See
                 camera = {"eye_px": rng.uniform(45, 100), "distance_cm": rng.uniform(45, 150)}
             shift = tuple(rng.uniform(-20, 20, 2))
             image, true = renderer.draw(shapes, pose, offset_px=shift, gaze=tuple(rng.normal(0, 5, 2)), **camera)
-            noisy = np.clip(image + rng.normal(0, 3, image.shape), 0, 255).astype(np.uint8)
-            mesh = tracker.mesh(noisy)
-            if mesh is None:
-                continue
-            values = (number, pose, [shapes.get(n, 0.0) for n in names], camera["eye_px"], mesh, true)
-            for name, value in zip(rows, values, strict=True):
-                rows[name].append(value)
+            mesh = tracker.mesh(_grainy(image, rng))
+            if mesh is not None:
+                rows.add(number, pose, shapes, camera["eye_px"], mesh, true)
     tracker.close()
-    arrays = {name: np.asarray(values, int if name == "person" else np.float32) for name, values in rows.items()}
-    return SeenFaces(**arrays, shape_names=names)
+    return rows.seen()
+
+
+def see_turning(head: Head, people: int, seed: int, images: int = 90) -> SeenFaces:
+    """Resting people who turn the head before one camera, tracked as a video: yaw to 35, pitch to 20 degrees."""
+    rows = _Rows(tuple(head.expression))
+    time = np.linspace(0, 2 * np.pi, images, endpoint=False)
+    for number in range(people):
+        rng = np.random.default_rng((seed, number))
+        renderer = Renderer(head, rng.standard_normal(100).astype(np.float32), Look.random(rng))
+        camera = {"eye_px": rng.uniform(50, 100), "distance_cm": rng.uniform(45, 150)}
+        place, (first, second, third) = rng.uniform(-20, 20, 2), rng.uniform(0, 2 * np.pi, 3)
+        yaw = 35 * np.sin(3 * time + first) * np.abs(np.sin(1.5 * time + third))
+        pitch = 20 * np.sin(4 * time + second) * np.abs(np.cos(1.5 * time + third))
+        tracker = Tracker(video=True)
+        for at in range(-3, images):  # the first ones, ahead, let the tracker settle
+            turn = (0.0, 0.0) if at < 0 else (float(yaw[at]), float(pitch[at]))
+            pose = (*turn, float(rng.normal(0, 1.5)))
+            shift = tuple(place + rng.normal(0, 1, 2))
+            image, true = renderer.draw({}, pose, offset_px=shift, gaze=tuple(rng.normal(0, 5, 2)), **camera)
+            mesh = tracker.mesh(_grainy(image, rng))
+            if at >= 0 and mesh is not None:
+                rows.add(number, pose, {}, camera["eye_px"], mesh, true)
+        tracker.close()
+    return rows.seen()
+
+
+def _grainy(image: ImageArray, rng: np.random.Generator) -> ImageArray:
+    return np.clip(image + rng.normal(0, 3, image.shape), 0, 255).astype(np.uint8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,14 +35,18 @@ class Estimator(Protocol):
 
 LOOKS = 32
 _EARLY_BINS_S = (0.0, 0.05, 0.1)  # so that a face has a neutral from its first frame
-_EARLY_S, _EARLY_BIN_S, _BIN_S = 4.0, 0.25, 0.5  # frames of this time are averaged before they are compared
+_EARLY_S, _EARLY_BIN_S, _BIN_S = 4.0, 0.2, 0.25  # frames of this time are averaged before they are compared
 _SHORTEST_S = 0.02
 _INDEPENDENT_S = 0.5  # neighbouring frames share their noise for about this long
-_SAME_LOOK = 4.0  # squared distance per coordinate below which two looks are one; noise alone gives up to 2
-_MISFIT = 0.3  # share of an expression that its shapes do not describe
+_SAME_LOOK = 5.0  # squared distance per coordinate below which two looks are one; noise alone gives up to 2
+_MISFIT = 0.17  # share of an expression that its shapes do not describe
 _LOOK_S = 1.0  # the weight of a look, while expressions are being told from the neutral, stops growing here
-_COST = 12.0  # of a full-strength expression in a look, in units of the noise
-_UNDERSTATED = 1.1  # the error found in docs/neutral.md over the model's own standard error
+_COST = 8.0  # of a full-strength expression in a look, in units of the noise
+_ENOUGH_S = 10.0  # the weight of a look in the answer stops growing here
+_ALIKE = 1.0  # squared distance per coordinate, beyond noise, at which a look's weight has fallen to 0.6
+_EXPRESSED = 2.0  # squared size per coordinate of a look's expression at which its weight has fallen to 0.6
+_BELIEF = 0.5  # independent frames that the answer of all looks counts beside those that resemble it
+_UNDERSTATED = 1.1  # over the model's own standard error; simulated people need 0.8, real ones differ more
 
 
 class PriorEstimator:
@@ -57,8 +61,12 @@ class PriorEstimator:
     in turn, is solved exactly together with n while the others rest. w_m saturates with the time of a look, so that an
     expression held for long counts little more than one shown for a moment, and falls with the expression in the look,
     whose shapes never fit quite. Because weights cannot be negative, a look with less expression pulls the neutral down
-    at once, while one with more is explained away. For the answer, looks count by their whole time; what the
+    at once, while one with more is explained away. For the answer, looks count by their time, up to 10 s; what the
     coordinates do not hold is a mean over looks with the same weights.
+
+    Shapes never fit a person quite, and what they leave of an expression does not average out. So looks that resemble
+    the answer and show no expression are neutral themselves: their mean takes its place, the more they are. Who never
+    rests keeps the answer of all looks.
     """
 
     def __init__(self, prior: FacePrior | None = None, memory_s: float = 300.0) -> None:
@@ -154,18 +162,37 @@ class PriorEstimator:
         if used < LOOKS:
             look = used
             self._used += 1
-        else:  # in place of the one that says least about the neutral
-            look = int((self._seconds / self._spoilt)[self._known :].argmin()) + self._known
+        else:
+            look = self._make_room()
         self._centres[look], self._left_out[look], self._seconds[look] = centre, left_out, seconds
         # First guess: the expression of the nearest look.
         self._weights[look], self._expressed[look] = self._weights[nearest], self._expressed[nearest]
         self._spoilt[look] = self._spoilt[nearest]
         return look
 
+    def _make_room(self) -> int:
+        """Joins the two looks that differ least, for how well they are known; returns the place that is free then.
+
+        Ward's criterion (1963); one that was not seen for long is not given up for it.
+        """
+        first = self._known
+        centres = self._centres[first:]
+        known = _worth(self._seconds[first:])
+        sizes = np.einsum("ij,ij->i", centres, centres)
+        apart = sizes[:, None] + sizes - 2 * (centres @ centres.T)
+        cost = apart * (known[:, None] * known / (known[:, None] + known))
+        np.fill_diagonal(cost, np.inf)
+        kept, free = (int(i) + first for i in np.unravel_index(int(cost.argmin()), cost.shape))
+        self._seconds[kept] += self._seconds[free]
+        share = np.float32(self._seconds[free] / max(self._seconds[kept], 1e-9))
+        for values in (self._centres, self._left_out, self._weights, self._expressed, self._spoilt):
+            values[kept] += share * (values[free] - values[kept])
+        return free
+
     def _explain(self, look: int) -> None:
         """The neutral and the expression of one look together, the expressions of the others as they are."""
         prior, used = self._prior, self._used
-        worth = (np.minimum(self._seconds[:used], _LOOK_S) / _INDEPENDENT_S + 0.2).astype(np.float32)
+        worth = _worth(self._seconds[:used])
         worth[: self._known] = self._seconds[: self._known] / _INDEPENDENT_S
         own = worth[look]
         worth /= self._spoilt[:used]
@@ -182,14 +209,32 @@ class PriorEstimator:
 
     def _solve(self) -> None:
         prior, used = self._prior, self._used
-        weight = ((self._seconds[:used] / _INDEPENDENT_S + 0.2) / self._spoilt[:used]).astype(np.float32)
+        frames = np.minimum(self._seconds[:used], _ENOUGH_S) / _INDEPENDENT_S
+        frames[: self._known] = self._seconds[: self._known] / _INDEPENDENT_S
+        weight = ((frames + 0.2) / self._spoilt[:used]).astype(np.float32)
         total = float(weight.sum())
         shrink = prior.spread / (1 + total * prior.spread)
-        coordinates = shrink * (weight @ (self._centres[:used] - self._expressed[:used]))
-        share = weight / np.float32(total + 0.5)
-        self._neutral = prior.mean + coordinates @ prior.faces + share @ self._left_out[:used]
+        centres, expressed = self._centres[:used], self._expressed[:used]
+        of_all = shrink * (weight @ (centres - expressed))
+        coordinates, noise = of_all, 1 / np.maximum(frames, 0.2)
+        told = np.einsum("ij,ij->i", expressed, expressed) / len(of_all)
+        resting = frames * np.exp(-0.5 * (told / _EXPRESSED) ** 2)
+        for _ in range(2):
+            away = centres - coordinates
+            apart = np.maximum(np.einsum("ij,ij->i", away, away) / len(of_all) - noise, 0)
+            near = (resting * np.exp(-0.5 / _ALIKE * apart)).astype(np.float32)
+            near /= np.float32(_BELIEF + near.sum())
+            kept = 1 - near.sum()
+            coordinates = kept * of_all + near @ centres
+        left_out = (kept / np.float32(total + 0.5) * weight + near) @ self._left_out[:used]
+        self._neutral = prior.mean + coordinates @ prior.faces + left_out
         variance = float(shrink @ prior.face_sizes) + prior.rest * DENSE_SIZE / (1 + total)
         self._uncertainty = _UNDERSTATED * math.sqrt(variance / (DENSE_SIZE / 3))
+
+
+def _worth(seconds: NDArray[np.floating[Any]]) -> FloatArray:
+    """Independent frames that a look of so many seconds counts as while expressions are told from the neutral."""
+    return np.asarray(np.minimum(seconds, _LOOK_S) / _INDEPENDENT_S + 0.2, np.float32)
 
 
 def nonnegative(gram: FloatArray, goal: FloatArray, support: NDArray[np.bool_], rounds: int = 12) -> FloatArray:

@@ -16,7 +16,8 @@ from .store import NeutralStore, StoredNeutral, StoreError
 from .vectors import from_vector, to_vector
 
 _LONGEST_STEP_S = 0.2  # what one frame counts at most, however long the gap before it
-_USUAL_POSE_S, _AWAY_DEG, _TURNED_DEG, _LEAST_WEIGHT = 10.0, 6.0, 20.0, 0.02
+_FIRST_POSE_S, _USUAL_POSE_S, _GLANCE_DEG = 0.5, 20.0, 6.0
+_AWAY_DEG, _TURNED_DEG, _USUALLY_TURNED_DEG, _LEAST_WEIGHT = 5.0, 3.0, 20.0, 0.02
 _READY_SLACK = 1.5
 _BY_HAND_S, _STORED_S = 120.0, 60.0  # seconds of frames that a given neutral counts for
 
@@ -37,22 +38,30 @@ class Listed:
 class UsualPose:
     """Where a head usually points, as a running mean of yaw and pitch, and how far a frame can be trusted for it.
 
-    A neutral is worth most in the pose in which its owner is mostly seen, be it because the camera hangs high.
+    A neutral is worth most in the pose in which its owner is mostly seen, be it because the camera hangs high, and less
+    on the side away from straight ahead. The mean is of the last 20 s, of fewer in the beginning; later, a look aside
+    moves it no more than one of 6 degrees.
     """
 
     yaw_deg: float = math.nan
     pitch_deg: float = math.nan
+    seen_s: float = 0.0
 
     def weight(self, yaw_deg: float, pitch_deg: float, seconds: float) -> float:
         """Takes one frame in; 0..1. A head that stays turned is learnt too, slowly."""
         if math.isnan(self.yaw_deg):
             self.yaw_deg, self.pitch_deg = yaw_deg, pitch_deg
-        share = min(seconds / _USUAL_POSE_S, 1.0)
+        self.seen_s += seconds
+        away = math.hypot(yaw_deg - self.yaw_deg, pitch_deg - self.pitch_deg)
+        glance = min(1.0, _GLANCE_DEG * (1 + _USUAL_POSE_S / (2 * self.seen_s + 1)) / (away + 1e-6))
+        share = glance * min(seconds / min(_FIRST_POSE_S + self.seen_s, _USUAL_POSE_S), 1.0)
         self.yaw_deg += share * (yaw_deg - self.yaw_deg)
         self.pitch_deg += share * (pitch_deg - self.pitch_deg)
         away = math.hypot(yaw_deg - self.yaw_deg, pitch_deg - self.pitch_deg) / _AWAY_DEG
-        turned = math.hypot(yaw_deg, pitch_deg) / _TURNED_DEG
-        return min(math.exp(-0.5 * (away * away + turned * turned)) + _LEAST_WEIGHT, 1.0)
+        usually = math.hypot(self.yaw_deg, self.pitch_deg)
+        further = max(yaw_deg**2 + pitch_deg**2 - usually**2, 0.0) / (_TURNED_DEG**2 + 0.5 * usually**2)
+        doubt = away**2 + further + (usually / _USUALLY_TURNED_DEG) ** 2
+        return min(math.exp(-0.5 * doubt) + _LEAST_WEIGHT, 1.0)
 
 
 @dataclass
