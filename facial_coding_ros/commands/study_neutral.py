@@ -226,7 +226,7 @@ as seen through MediaPipe; expressions are the ICT shapes as seen through MediaP
 (25 %) and direction (35 % of it replaced by what the shapes leave unexplained); turned heads add what was measured on
 rendered heads that turn before one camera, tracked as a video; noise is that of a still photograph as a video. The
 prior was made from other people, other turned heads and other expressions than those that play. The estimator's
-constants were chosen on other plays than these.
+constants were chosen on other plays than these, but for the least weight of a turned head.
 
 Error: root mean square over the dense points, estimate minus true neutral, in units of the person's full smile; median
 / 90th percentile over people. KPM: the same over the 68 points. Along: the part of the error in the direction of the
