@@ -42,14 +42,21 @@ def a_face(face_id: str = "f", person_id: str = "", yaw: float = 0.0, pitch: flo
 
 
 class Actor:
-    """A person as the tracker shows them: the prior's faces and expressions, with jitter."""
+    """A person as the tracker shows them: the prior's faces and expressions, with jitter.
 
-    def __init__(self, number: int) -> None:
+    own: share of an expression that is the person's own, which the prior's shapes do not describe.
+    """
+
+    def __init__(self, number: int, own: float = 0.0) -> None:
         prior = FacePrior.load()
         self._rng = np.random.default_rng(number)
         chance = self._rng.normal(size=len(prior.spread)) * np.sqrt(prior.spread / 1.3)
         self._person = prior.mean + chance.astype(np.float32) @ prior.faces
         self._shapes = prior.expressions @ prior.faces
+        if own:
+            other = self._rng.normal(size=(len(self._shapes), len(prior.faces))) @ prior.faces
+            other *= np.linalg.norm(self._shapes, axis=1, keepdims=True) / np.linalg.norm(other, axis=1, keepdims=True)
+            self._shapes = self._shapes + own * other
         # Known by what they do: the smile widens the mouth most, the jaw lowers the chin most.
         points = self._shapes[:, :DENSE_SIZE].reshape(-1, 468, 3)
         self._smile = self._shapes[np.argmax(points[:, 291, 0] - points[:, 61, 0])]
@@ -145,6 +152,15 @@ def test_more_looks_than_are_kept_do_not_push_out_the_resting_one():
     )
     smile = dense_size(actor.show(**SMILE), actor.neutral)
     assert dense_size(neutral.registered, actor.neutral) < 0.1 * smile
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_who_rests_between_expressions_of_their_own_kind_has_the_neutral_of_the_rests(number):
+    keeper, actor = NeutralKeeper(), Actor(number, own=0.4)
+    looks = ({}, SMILE, {"jaw": 0.6, "smile": 0.4}, {}, {"brow": 0.8}, {"jaw": 0.8})
+    neutral, _ = run(keeper, actor, lambda t: looks[int(t) % len(looks)], 60.0)
+    smile = dense_size(actor.show(**SMILE), actor.neutral)
+    assert dense_size(neutral.registered, actor.neutral) < 0.02 * smile
 
 
 def test_talking_does_not_become_the_neutral():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ _ENOUGH_S = 10.0  # the weight of a look in the answer stops growing here
 _ALIKE = 1.0  # squared distance per coordinate, beyond noise, at which a look's weight has fallen to 0.6
 _EXPRESSED = 2.0  # squared size per coordinate of a look's expression at which its weight has fallen to 0.6
 _BELIEF = 0.5  # independent frames that the answer of all looks counts beside those that resemble it
-_UNDERSTATED = 1.1  # over the model's own standard error; simulated people need 0.8, real ones differ more
+_UNDERSTATED = 1.1  # over the model's own standard error; simulated people need 0.6, real ones differ more
 
 
 class PriorEstimator:
@@ -177,10 +177,10 @@ class PriorEstimator:
         """
         first = self._known
         centres = self._centres[first:]
-        known = _worth(self._seconds[first:])
+        worth = self._frames(_LOOK_S)[first:] + 0.2
         sizes = np.einsum("ij,ij->i", centres, centres)
         apart = sizes[:, None] + sizes - 2 * (centres @ centres.T)
-        cost = apart * (known[:, None] * known / (known[:, None] + known))
+        cost = apart * (worth[:, None] * worth / (worth[:, None] + worth))
         np.fill_diagonal(cost, np.inf)
         kept, free = (int(i) + first for i in np.unravel_index(int(cost.argmin()), cost.shape))
         self._seconds[kept] += self._seconds[free]
@@ -189,11 +189,18 @@ class PriorEstimator:
             values[kept] += share * (values[free] - values[kept])
         return free
 
+    def _frames(self, most_s: float) -> NDArray[np.float64]:
+        """Independent frames that each look counts as; its time up to `most_s`, all of it for a given neutral."""
+        seconds = np.minimum(self._seconds[: self._used], most_s)
+        seconds[: self._known] = self._seconds[: self._known]
+        return seconds / _INDEPENDENT_S
+
     def _explain(self, look: int) -> None:
         """The neutral and the expression of one look together, the expressions of the others as they are."""
         prior, used = self._prior, self._used
-        worth = _worth(self._seconds[:used])
-        worth[: self._known] = self._seconds[: self._known] / _INDEPENDENT_S
+        frames = self._frames(_LOOK_S)
+        frames[self._known :] += 0.2
+        worth = frames.astype(np.float32)
         own = worth[look]
         worth /= self._spoilt[:used]
         worth[look] = 0
@@ -209,8 +216,7 @@ class PriorEstimator:
 
     def _solve(self) -> None:
         prior, used = self._prior, self._used
-        frames = np.minimum(self._seconds[:used], _ENOUGH_S) / _INDEPENDENT_S
-        frames[: self._known] = self._seconds[: self._known] / _INDEPENDENT_S
+        frames = self._frames(_ENOUGH_S)
         weight = ((frames + 0.2) / self._spoilt[:used]).astype(np.float32)
         total = float(weight.sum())
         shrink = prior.spread / (1 + total * prior.spread)
@@ -230,11 +236,6 @@ class PriorEstimator:
         self._neutral = prior.mean + coordinates @ prior.faces + left_out
         variance = float(shrink @ prior.face_sizes) + prior.rest * DENSE_SIZE / (1 + total)
         self._uncertainty = _UNDERSTATED * math.sqrt(variance / (DENSE_SIZE / 3))
-
-
-def _worth(seconds: NDArray[np.floating[Any]]) -> FloatArray:
-    """Independent frames that a look of so many seconds counts as while expressions are told from the neutral."""
-    return np.asarray(np.minimum(seconds, _LOOK_S) / _INDEPENDENT_S + 0.2, np.float32)
 
 
 def nonnegative(gram: FloatArray, goal: FloatArray, support: NDArray[np.bool_], rounds: int = 12) -> FloatArray:

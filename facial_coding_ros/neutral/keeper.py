@@ -16,7 +16,9 @@ from .store import NeutralStore, StoredNeutral, StoreError
 from .vectors import from_vector, to_vector
 
 _LONGEST_STEP_S = 0.2  # what one frame counts at most, however long the gap before it
-_FIRST_POSE_S, _USUAL_POSE_S, _GLANCE_DEG = 0.5, 20.0, 6.0
+_FIRST_POSE_S, _USUAL_POSE_S = 0.5, 20.0  # what the first frame's pose counts for, and all of them at most
+_GLANCE_DEG = 6.0  # a pose further from the usual one moves it no more than this far away would
+# A frame's weight falls to 0.6 this far from the usual pose, from straight ahead, and where the usual pose is so far.
 _AWAY_DEG, _TURNED_DEG, _USUALLY_TURNED_DEG, _LEAST_WEIGHT = 5.0, 3.0, 20.0, 0.02
 _READY_SLACK = 1.5
 _BY_HAND_S, _STORED_S = 120.0, 60.0  # seconds of frames that a given neutral counts for
