@@ -20,7 +20,8 @@ from facial_coding_ros.neutral import (
     read_neutral,
     write_neutral,
 )
-from facial_coding_ros.neutral.estimator import nonnegative
+from facial_coding_ros.neutral.bins import Bin
+from facial_coding_ros.neutral.estimator import ahead, nonnegative
 from facial_coding_ros.neutral.keeper import UsualPose
 from facial_coding_ros.neutral.prior import FacePrior
 from facial_coding_ros.neutral.vectors import DENSE_SIZE, from_vector, to_vector
@@ -89,6 +90,47 @@ def test_nonnegative_agrees_with_scipy():
         a, b = rng.normal(size=(40, 15)), rng.normal(size=40)
         ours = nonnegative((a.T @ a).astype(np.float32), (a.T @ b).astype(np.float32), rng.random(15) < 0.3)
         np.testing.assert_allclose(ours, nnls(a, b)[0], atol=1e-3)
+
+
+def test_ahead_is_the_intercept_of_a_ridge_regression():
+    """The weighted sum of looks of a head that turns is what least squares with a ridge on slopes has."""
+    rng = np.random.default_rng(0)
+    turned, weights = rng.normal(0, 0.1, (12, 2)).astype(np.float32), rng.uniform(0.5, 3, 12).astype(np.float32)
+    looks = rng.normal(size=5) + turned @ rng.normal(0, 8, (2, 5)) + 0.1 * rng.normal(size=(12, 5))
+    ours = ahead(weights, turned)
+    design = np.column_stack([np.ones(12), turned])
+    penalty = np.diag([0, 1 / 60, 1 / 60])
+    theirs = np.linalg.solve(design.T @ (weights[:, None] * design) + penalty, design.T @ (weights[:, None] * looks))
+    np.testing.assert_allclose(ours @ looks / ours.sum(), theirs[0], atol=1e-4)
+    np.testing.assert_array_equal(ahead(weights, np.zeros((12, 2), np.float32)), weights)
+
+
+def test_of_neighbouring_frames_the_calm_ones_count_but_not_the_lucky_ones():
+    """A mouth that opens and closes gives its closed moment; a smile that is held gives the mean of its frames."""
+    prior, actor = FacePrior.load(), Actor(18)
+    neutral = to_vector(actor.neutral)
+
+    def seen(script: list[dict[str, float]]) -> np.ndarray:
+        frames = Bin()
+        for shown in script:
+            frames.add(to_vector(actor.show(**shown, noise=0.002)), 1.0, 0.07, (0.0, 0.0))
+        return frames.calmest(neutral, prior.telling)[0] - neutral
+
+    def size(vector: np.ndarray) -> float:
+        return float(np.linalg.norm(vector))
+
+    open_jaw, smile = to_vector(actor.show(jaw=0.6)) - neutral, to_vector(actor.show(smile=0.3)) - neutral
+    assert size(seen([{"jaw": 0.6}, {"jaw": 0.3}, {}, {"jaw": 0.4}])) < 0.1 * size(open_jaw)
+    held = seen([{"smile": 0.3}] * 4)
+    assert float(held @ smile) / size(smile) ** 2 == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_bin_that_takes_long_stays_small():
+    frames = Bin()
+    for _ in range(10_000):
+        frames.add(np.zeros(4, np.float32), 0.01, 0.04, (0.0, 0.0))
+    assert frames.seconds == pytest.approx(4.0)
+    assert len(frames._sums) < 100
 
 
 def test_vectors_go_both_ways():
@@ -193,6 +235,17 @@ def test_the_usual_pose_is_where_a_head_mostly_points():
         aside = usual.weight(35.0, 0.0, 1 / 15)
     assert aside < 0.1
     assert usual.weight(0.0, -15.0, 1 / 15) > 0.6 * learnt
+
+
+def test_a_usual_pose_near_straight_ahead_is_taken_for_it():
+    """Five degrees off may be the tracker's error; fifteen are a camera that hangs high."""
+    asides = []
+    for pitch in (-5.0, -15.0):
+        usual = UsualPose()
+        for _ in range(15 * 10):
+            usual.weight(0.0, pitch, 1 / 15)
+        asides.append(math.degrees(math.asin(usual.aside[1])))
+    assert asides == pytest.approx([-5.0, 0.0], abs=0.5)
 
 
 def test_same_images_give_the_same_neutral():

@@ -32,6 +32,7 @@ _LEFT_OUT = ("mouthClose", "jawForward", "jawLeft", "jawRight", "mouthLeft", "mo
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ict", type=Path, help="folder with ICT-FaceKit's arrays")
     parser.add_argument("--people", type=int, default=96, help="simulated people per scene")
+    parser.add_argument("--many", type=int, default=1000, help="simulated people of mixed behaviour for the chosen one")
     parser.add_argument(
         "--cache", type=Path, default=Path("/tmp/facial_coding_study"), help="folder for rendered faces"
     )
@@ -47,7 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     halves = [World.measure(expressions, turns, noise, half) for half in (0, 1)]
     if arguments.write_model:
         _write(prior_of(*halves), len(np.unique(expressions.person)))
-    lines = compare(prior_of(halves[0]), halves[1], arguments.people)
+    prior = prior_of(halves[0])
+    lines = compare(prior, halves[1], arguments.people)
+    lines += ["", f"## Mixed behaviour, {arguments.many} people", "", *_FEW.splitlines(), ""]
+    lines += [*_columns(), _line(_CHOSEN, lambda _: PriorEstimator(prior), halves[1], "mixed", arguments.many)]
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "README.md").write_text("\n".join(lines) + "\n")
     return 0
@@ -150,19 +154,27 @@ def compare(prior: FacePrior, world: World, people: int) -> list[str]:
         "OpenFace histogram median": lambda _: rivals.HistogramMedian(prior),
         "nearest tenth to the mean face": lambda _: rivals.QuantileOfMotion(prior),
         "mode": lambda _: rivals.Mode(prior),
-        "prior and one-way expressions (chosen)": lambda _: PriorEstimator(prior),
+        _CHOSEN: lambda _: PriorEstimator(prior),
         "knows the frames at rest (no estimator)": KnownRest,
     }
     lines = _HEADING.format(people=people).splitlines()
     for scene in SCENES:
         lines += ["", f"## {_TITLES[scene]}", ""]
-        lines += ["| estimator | " + " | ".join(f"{t:g} s" for t in _TIMES_S) + " | KPM 10 s | KPM 60 s | along 10 s "]
-        lines[-1] += "| along 60 s | smile seen | CPU us/frame |"
-        lines += ["|---|" + "---|" * (len(_TIMES_S) + 6)]
-        for name, make in makers.items():
-            lines.append(f"| {name} | " + " | ".join(_row(make, world, scene, people)) + " |")
-            print(lines[-1], flush=True)
+        lines += _columns()
+        lines += [_line(name, make, world, scene, people) for name, make in makers.items()]
     return lines
+
+
+def _columns() -> list[str]:
+    names = ["estimator", *(f"{t:g} s" for t in _TIMES_S), "KPM 10 s", "KPM 60 s", "along 10 s", "along 60 s"]
+    names += ["smile seen", "CPU us/frame"]
+    return ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+
+
+def _line(name: str, make: Callable[[Play], Estimator], world: World, scene: str, people: int) -> str:
+    line = f"| {name} | " + " | ".join(_row(make, world, scene, people)) + " |"
+    print(line, flush=True)
+    return line
 
 
 def _row(make: Callable[[Play], Estimator], world: World, scene: str, people: int) -> list[str]:
@@ -177,7 +189,7 @@ def _row(make: Callable[[Play], Estimator], world: World, scene: str, people: in
     table = np.array(errors)
 
     def both(values: FloatArray) -> str:
-        return f"{np.median(values):.2f} / {np.quantile(values, 0.9):.2f}"
+        return f"{np.median(values):.3f} / {np.quantile(values, 0.9):.3f}"
 
     ten, last = _TIMES_S.index(10), len(_TIMES_S) - 1
     columns = [both(table[:, i, 0]) for i in range(len(_TIMES_S))]
@@ -196,7 +208,7 @@ def _watch(estimator: Estimator, actor: Play) -> tuple[list[tuple[float, float, 
     for i, frame in enumerate(actor.frames):
         weight = usual.weight(float(actor.pose[i, 0]), float(actor.pose[i, 1]), 1 / FPS)
         start = time.thread_time()
-        estimator.observe(frame, weight, 1 / FPS)
+        estimator.observe(frame, weight, 1 / FPS, usual.aside)
         spent += time.thread_time() - start
         smiles = actor.smiling[i] > 0.5 and FPS <= i < 30 * FPS and i % 15 == 0
         if i + 1 in marks or smiles:
@@ -216,6 +228,10 @@ _TITLES = {
     "talker": "Talks 95 % of the time",
     "listener": "Listens: few expressions",
 }
+_CHOSEN = "prior and one-way expressions (chosen)"
+_FEW = """\
+The 90th percentile of 96 people has a standard error of 0.02 after 10 s, so the chosen one was played by more. The
+first 96 are those of the table above."""
 _HEADING = """\
 # Estimators of the neutral
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..keypoints import Registration
+from ..neutral.estimator import AHEAD, Aside
 from ..neutral.vectors import DENSE_SIZE, SIZE, to_vector
 from ..types import FloatArray
 from .study_faces import SMILE, SeenFaces
@@ -188,7 +189,7 @@ class KnownRest:
     def support_s(self) -> float:
         return len(self._seen) / FPS
 
-    def observe(self, vector: FloatArray, weight: float, seconds: float) -> None:
+    def observe(self, vector: FloatArray, weight: float, seconds: float, aside: Aside = AHEAD) -> None:
         self._seen.append(vector)
 
     def set(self, vector: FloatArray, seconds: float) -> None:

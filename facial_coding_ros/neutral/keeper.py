@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..types import Face, FloatArray, Neutral, NeutralState, Registered
 from .calibration import Calibration, CalibrationRun
-from .estimator import Estimator, PriorEstimator
+from .estimator import AHEAD, Aside, Estimator, PriorEstimator
 from .settings import NeutralSettings
 from .store import NeutralStore, StoredNeutral, StoreError
 from .vectors import from_vector, to_vector
@@ -19,7 +19,8 @@ _LONGEST_STEP_S = 0.2  # what one frame counts at most, however long the gap bef
 _FIRST_POSE_S, _USUAL_POSE_S = 0.5, 20.0  # what the first frame's pose counts for, and all of them at most
 _GLANCE_DEG = 6.0  # a pose further from the usual one moves it no more than this far away would
 # A frame's weight falls to 0.6 this far from the usual pose, from straight ahead, and where the usual pose is so far.
-_AWAY_DEG, _TURNED_DEG, _USUALLY_TURNED_DEG, _LEAST_WEIGHT = 5.0, 3.0, 20.0, 0.02
+_AWAY_DEG, _TURNED_DEG, _USUALLY_TURNED_DEG, _LEAST_WEIGHT = 8.0, 3.0, 20.0, 0.02
+_STRAIGHT_DEG = 9.5  # a usual pose nearer than this to straight ahead is mostly taken for straight ahead
 _READY_SLACK = 1.5
 _BY_HAND_S, _STORED_S = 120.0, 60.0  # seconds of frames that a given neutral counts for
 
@@ -42,12 +43,15 @@ class UsualPose:
 
     A neutral is worth most in the pose in which its owner is mostly seen, be it because the camera hangs high, and less
     on the side away from straight ahead. The mean is of the last 20 s, of fewer in the beginning; later, a look aside
-    moves it no more than one of 6 degrees.
+    moves it no more than one of 6 degrees. A usual pose within a few degrees of straight ahead is taken for that.
+
+    aside: of the last frame, from the pose the neutral is for.
     """
 
     yaw_deg: float = math.nan
     pitch_deg: float = math.nan
     seen_s: float = 0.0
+    aside: Aside = AHEAD
 
     def weight(self, yaw_deg: float, pitch_deg: float, seconds: float) -> float:
         """Takes one frame in; 0..1. A head that stays turned is learnt too, slowly."""
@@ -59,9 +63,15 @@ class UsualPose:
         share = glance * min(seconds / min(_FIRST_POSE_S + self.seen_s, _USUAL_POSE_S), 1.0)
         self.yaw_deg += share * (yaw_deg - self.yaw_deg)
         self.pitch_deg += share * (pitch_deg - self.pitch_deg)
-        away = math.hypot(yaw_deg - self.yaw_deg, pitch_deg - self.pitch_deg) / _AWAY_DEG
         usually = math.hypot(self.yaw_deg, self.pitch_deg)
-        further = max(yaw_deg**2 + pitch_deg**2 - usually**2, 0.0) / (_TURNED_DEG**2 + 0.5 * usually**2)
+        width = _TURNED_DEG**2 + 0.5 * usually**2
+        # Straight ahead is best, also for a head that is usually a few degrees off.
+        believed = 1 - math.exp(-((usually / _STRAIGHT_DEG) ** 4))
+        usually *= believed
+        yaw_aside, pitch_aside = yaw_deg - believed * self.yaw_deg, pitch_deg - believed * self.pitch_deg
+        self.aside = math.sin(math.radians(yaw_aside)), math.sin(math.radians(pitch_aside))
+        away = math.hypot(yaw_aside, pitch_aside) / _AWAY_DEG
+        further = max(yaw_deg**2 + pitch_deg**2 - usually**2, 0.0) / width
         doubt = away**2 + further + (usually / _USUALLY_TURNED_DEG) ** 2
         return min(math.exp(-0.5 * doubt) + _LEAST_WEIGHT, 1.0)
 
@@ -111,7 +121,7 @@ class NeutralKeeper:
         entry.last_ns = stamp_ns
         weight = entry.usual_pose.weight(face.pose.yaw_deg, face.pose.pitch_deg, seconds) * face.visibility.face
         if weight > 0:
-            entry.estimator.observe(vector, weight, seconds)
+            entry.estimator.observe(vector, weight, seconds, entry.usual_pose.aside)
             entry.usable_ns = stamp_ns
         run = self._runs.get(owner)
         if run is not None:

@@ -38,6 +38,12 @@ class FacePrior:
         """(k,) squared length of each coordinate's dense points."""
         return np.asarray((self.faces[:, :DENSE_SIZE] ** 2).sum(1))
 
+    @cached_property
+    def telling(self) -> FloatArray:
+        """(r, 1540), for the part of x that expressions change, in as many coordinates as differ between them."""
+        basis, _ = np.linalg.qr(self.expressions.T)
+        return np.ascontiguousarray((self.coordinates @ basis).T)
+
     @classmethod
     def load(cls) -> FacePrior:
         """The shipped one. Raises FileNotFoundError or ValueError when it cannot be used."""
@@ -61,7 +67,7 @@ def _shipped() -> FacePrior:
     return FacePrior(**{**arrays, "rest": float(arrays["rest"])})  # type: ignore[arg-type]
 
 
-def fit_prior(neutrals: FloatArray, expressions: FloatArray, noise: FloatArray, people: int = 30) -> FacePrior:
+def fit_prior(neutrals: FloatArray, expressions: FloatArray, noise: FloatArray, people: int = 60) -> FacePrior:
     """neutrals: (n, 1540) of n people. expressions: (m, 1540) motion at full strength. noise: (j, 1540), registered
     faces minus what they should be: tracker, pose, expressions the shapes do not explain. people: coordinates kept for
     differences between people, beside those of the expressions.

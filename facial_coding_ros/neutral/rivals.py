@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..types import FloatArray
+from .estimator import AHEAD, Aside
 from .prior import FacePrior
 from .vectors import SIZE
 
@@ -21,7 +22,7 @@ class _History:
         self._weights: list[float] = []
         self._count = 0
 
-    def observe(self, vector: FloatArray, weight: float, seconds: float) -> None:
+    def observe(self, vector: FloatArray, weight: float, seconds: float, aside: Aside = AHEAD) -> None:
         self._count += 1
         self.support_s += seconds * weight
         if self._count % 3 == 0 or self._count < 3:
@@ -79,7 +80,7 @@ class HistogramMedian:
         self._counts = np.zeros((SIZE, self.BINS))
         self._frames = 0
 
-    def observe(self, vector: FloatArray, weight: float, seconds: float) -> None:
+    def observe(self, vector: FloatArray, weight: float, seconds: float, aside: Aside = AHEAD) -> None:
         self._frames += 1
         self.support_s += seconds * weight
         if self._frames % 2 == 1:
