@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..keypoints import Registration
-from ..neutral.estimator import AHEAD, Aside
+from ..neutral.bins import AHEAD, Aside
 from ..neutral.vectors import DENSE_SIZE, SIZE, to_vector
 from ..types import FloatArray
 from .study_faces import SMILE, SeenFaces

@@ -12,6 +12,11 @@ _MOMENT_SHARE = 1 / 8  # of the age of a bin that takes long, because its frames
 # much further its weight falls to 0.4. Noise alone gives differences of up to the first.
 _CALM, _CALM_FALL = 8.0, 4.0
 
+Aside = tuple[float, float]
+"""Sines of yaw and pitch, from the pose for which a neutral is wanted."""
+
+AHEAD: Aside = (0.0, 0.0)
+
 
 class Bin:
     """Sums of neighbouring frames, in moments; their number grows with the logarithm of time at most.
@@ -26,8 +31,8 @@ class Bin:
         self._asides: list[list[float]] = []
         self._age_s = self._moment_s = 0.0
 
-    def add(self, vector: FloatArray, weight: float, seconds: float, aside: tuple[float, float]) -> None:
-        """A frame of `weight` > 0 and as long as `seconds`; aside: sines of its turn."""
+    def add(self, vector: FloatArray, weight: float, seconds: float, aside: Aside) -> None:
+        """A frame of `weight` > 0 and as long as `seconds`."""
         if not self._sums or self._moment_s >= max(_MOMENT_S, _MOMENT_SHARE * self._age_s):
             self._sums.append(vector * np.float32(weight))
             self._weights.append(weight)
@@ -43,7 +48,7 @@ class Bin:
         self.seconds += weight * seconds
 
     def mean(self) -> tuple[FloatArray, FloatArray]:
-        """Of all frames, by their weights, and of the sines of their turns (2,)."""
+        """Of all frames, by their weights, and of their asides (2,)."""
         weight = np.float32(sum(self._weights))
         return np.asarray(sum(self._sums) / weight), np.array(self._asides, np.float32).sum(0) / weight
 

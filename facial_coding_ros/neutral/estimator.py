@@ -9,14 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..types import FloatArray
-from .bins import Bin
+from .bins import AHEAD, Aside, Bin
 from .prior import FacePrior
 from .vectors import DENSE_SIZE
-
-Aside = tuple[float, float]
-"""Sines of yaw and pitch, from the pose for which a neutral is wanted."""
-
-AHEAD: Aside = (0.0, 0.0)
 
 
 class Estimator(Protocol):
@@ -45,7 +40,7 @@ _FIRST_BINS_S = (0.0, 0.05, 0.1)  # so that a face has a neutral from its first 
 _SHORTEST_BIN_S, _LONGEST_BIN_S, _BIN_SHARE = 0.2, 0.5, 1 / 40
 _LEAST_S = 0.02  # what the first frame counts for
 _INDEPENDENT_S = 0.5  # neighbouring frames share their noise for about this long
-_SAME_LOOK = 5.0  # squared distance per coordinate below which two looks are one; noise alone gives up to 2
+_SAME_LOOK = 5.0  # squared distance per coordinate below which two looks are one
 _MISFIT = 0.17  # share of an expression that its shapes do not describe
 _NOISE = 1.0  # squared size of an expression, per shape, that noise alone explains in one independent frame
 _SLOPE = 60.0  # variance over people, per coordinate, of what the sine of a turn adds to a registered face
@@ -55,7 +50,7 @@ _ENOUGH_S = 10.0  # the weight of a look in the answer stops growing here
 _ALIKE = 1.0  # squared distance per coordinate, beyond noise, at which a look's weight has fallen to 0.6
 _EXPRESSED = 1.25  # squared size per coordinate of a look's expression at which its weight has fallen to 0.6
 _BELIEF = 0.9  # independent frames that the answer of all looks counts beside those that resemble it
-_UNDERSTATED = 1.1  # over the model's own standard error; simulated people need 0.6, real ones differ more
+_UNDERSTATED = 1.1  # over the model's own standard error; simulated people need 0.75, real ones differ more
 
 
 class PriorEstimator:
@@ -93,7 +88,7 @@ class PriorEstimator:
         self._left_out = np.zeros((LOOKS, len(self._prior.mean)), np.float32)
         self._weights = np.zeros((LOOKS, m), np.float32)
         self._seconds = np.zeros(LOOKS)
-        self._turned = np.zeros((LOOKS, 2), np.float32)
+        self._asides = np.zeros((LOOKS, 2), np.float32)
         self._spoilt = np.ones(LOOKS)
         self._used = 0
         self._known = 0  # 1 when look 0 is a given neutral, which is neither explained nor replaced, and does not fade
@@ -119,8 +114,8 @@ class PriorEstimator:
         frames.add(vector, weight, seconds, aside)
         if frames.seconds >= due:
             known = self._neutral
-            mean, turned = frames.mean() if known is None else frames.calmest(known, self._prior.telling)
-            self._take(mean, turned, max(frames.seconds, _LEAST_S))
+            mean, mean_aside = frames.mean() if known is None else frames.calmest(known, self._prior.telling)
+            self._take(mean, mean_aside, max(frames.seconds, _LEAST_S))
             self._bin = Bin()
             self._bins += 1
 
@@ -142,7 +137,7 @@ class PriorEstimator:
     def uncertainty(self) -> float:
         return self._uncertainty
 
-    def _take(self, vector: FloatArray, turned: FloatArray, seconds: float) -> None:
+    def _take(self, vector: FloatArray, aside: FloatArray, seconds: float) -> None:
         """One bin: into the nearest look or a new one; then the estimate again."""
         prior = self._prior
         offset = vector - prior.mean
@@ -150,14 +145,14 @@ class PriorEstimator:
         left_out = offset - centre @ prior.faces
         self._total_s += seconds
         self._seconds[self._known : self._used] *= math.exp(-seconds / self._memory_s)
-        look = self._place(centre, left_out, turned, seconds)
-        if self._seconds[look] < _LOOK_S:
-            self._explain(look)
+        look = self._place(centre, left_out, aside, seconds)
         self._turn = self._turn + 1 if self._turn + 1 < self._used else self._known
+        if look != self._turn and self._seconds[look] < _LOOK_S:
+            self._explain(look)
         self._explain(self._turn)
         self._solve()
 
-    def _place(self, centre: FloatArray, left_out: FloatArray, turned: FloatArray, seconds: float) -> int:
+    def _place(self, centre: FloatArray, left_out: FloatArray, aside: FloatArray, seconds: float) -> int:
         """Puts a bin into the look that it resembles, or makes a new look; returns its index."""
         used, nearest = self._used, 0
         if used > self._known:
@@ -168,7 +163,7 @@ class PriorEstimator:
                 share = np.float32(seconds / self._seconds[nearest])
                 self._centres[nearest] += share * (centre - self._centres[nearest])
                 self._left_out[nearest] += share * (left_out - self._left_out[nearest])
-                self._turned[nearest] += share * (turned - self._turned[nearest])
+                self._asides[nearest] += share * (aside - self._asides[nearest])
                 return nearest
         if used < LOOKS:
             look = used
@@ -176,7 +171,7 @@ class PriorEstimator:
         else:
             look = self._make_room()
         self._centres[look], self._left_out[look], self._seconds[look] = centre, left_out, seconds
-        self._turned[look] = turned
+        self._asides[look] = aside
         # First guess: the expression of the nearest look.
         self._weights[look], self._expressed[look] = self._weights[nearest], self._expressed[nearest]
         self._spoilt[look] = self._spoilt[nearest]
@@ -197,7 +192,7 @@ class PriorEstimator:
         kept, free = (int(i) + first for i in np.unravel_index(int(cost.argmin()), cost.shape))
         self._seconds[kept] += self._seconds[free]
         share = np.float32(self._seconds[free] / max(self._seconds[kept], 1e-9))
-        for values in (self._centres, self._left_out, self._turned, self._weights, self._expressed, self._spoilt):
+        for values in (self._centres, self._left_out, self._asides, self._weights, self._expressed, self._spoilt):
             values[kept] += share * (values[free] - values[kept])
         return free
 
@@ -216,7 +211,7 @@ class PriorEstimator:
         own = worth[look]
         worth /= self._spoilt[:used]
         worth[look] = 0
-        worth = ahead(worth, self._turned[:used])
+        worth = ahead(worth, self._asides[:used])
         pull = worth @ (self._centres[:used] - self._expressed[:used])
         shrink = prior.spread / (1 + worth.sum() * prior.spread)
         # Variance of this look, seen from the others: its own noise and what they leave open of the neutral.
@@ -231,8 +226,8 @@ class PriorEstimator:
     def _solve(self) -> None:
         prior, used = self._prior, self._used
         frames = self._frames(_ENOUGH_S)
-        turned = self._turned[:used]
-        weight = ahead(((frames + 0.2) / self._spoilt[:used]).astype(np.float32), turned)
+        asides = self._asides[:used]
+        weight = ahead(((frames + 0.2) / self._spoilt[:used]).astype(np.float32), asides)
         total = float(weight.sum())
         shrink = prior.spread / (1 + total * prior.spread)
         centres, expressed = self._centres[:used], self._expressed[:used]
@@ -248,7 +243,7 @@ class PriorEstimator:
 
         near = resembling(of_all)
         coordinates = (np.float32(_BELIEF) * of_all + near @ centres) / np.float32(_BELIEF + near.sum())
-        near = ahead(resembling(coordinates), turned)
+        near = ahead(resembling(coordinates), asides)
         near /= np.float32(_BELIEF + near.sum())
         kept = 1 - near.sum()
         coordinates = kept * of_all + near @ centres
@@ -258,14 +253,14 @@ class PriorEstimator:
         self._uncertainty = _UNDERSTATED * math.sqrt(variance / (DENSE_SIZE / 3))
 
 
-def ahead(weights: FloatArray, turned: FloatArray) -> FloatArray:
+def ahead(weights: FloatArray, asides: FloatArray) -> FloatArray:
     """Weights with which looks are summed when what grows with the sines of the turn is told from what they share.
 
-    Regression with an intercept, whose slopes have the variance `_SLOPE` in each coordinate. weights: (n,). turned:
+    Regression with an intercept, whose slopes have the variance `_SLOPE` in each coordinate. weights: (n,). asides:
     (n, 2). The sum of the result is the information on the intercept.
     """
-    weighted = weights[:, None] * turned
-    (a, b), (_, d) = (turned.T @ weighted).tolist()
+    weighted = weights[:, None] * asides
+    (a, b), (_, d) = (asides.T @ weighted).tolist()
     p, q = weighted.sum(0).tolist()
     a, d = a + 1 / _SLOPE, d + 1 / _SLOPE
     slope = np.array([d * p - b * q, a * q - b * p], np.float32) / np.float32(a * d - b * b)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..types import Face, FloatArray, Neutral, NeutralState, Registered
+from .bins import AHEAD, Aside
 from .calibration import Calibration, CalibrationRun
-from .estimator import AHEAD, Aside, Estimator, PriorEstimator
+from .estimator import Estimator, PriorEstimator
 from .settings import NeutralSettings
 from .store import NeutralStore, StoredNeutral, StoreError
 from .vectors import from_vector, to_vector

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..types import FloatArray
-from .estimator import AHEAD, Aside
+from .bins import AHEAD, Aside
 from .prior import FacePrior
 from .vectors import SIZE
 
