@@ -42,6 +42,7 @@ def motions(count, seed, noise=0.004):
     rest = np.arange(count) % 4 == 0
     numbers = {"person": np.arange(count) // 8, "number": np.where(rest, 0, 9), "group": np.arange(count)}
     numbers |= {"kind": np.zeros(count, int), "style": np.zeros(count, int)}
+    numbers["just_found"] = np.zeros(count, bool)
     return MotionSet(motion, sides, turn_deg=np.zeros(count), eye_distance_px=np.full(count, 60.0), **numbers)
 
 

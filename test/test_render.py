@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 
 from facial_coding_ros.synthesis.render import render, turned_head
-from facial_coding_ros.synthesis.render_head import HeadError, HeadModel, _read_quads, _read_vertices, boundary_loops
+from facial_coding_ros.synthesis.render_head import (
+    LANDMARKS,
+    HeadError,
+    HeadModel,
+    _read_quads,
+    _read_vertices,
+    boundary_loops,
+)
 from facial_coding_ros.synthesis.render_look import STYLES, PersonLook, PictureLook
 from facial_coding_ros.synthesis.render_person import Geometry, Person
+from facial_coding_ros.synthesis.tracked_picture import PictureTracker
 
 ICT = Path(__file__).parents[1].parent / "shared" / "data" / "ict_facekit"
 needs_ict = pytest.mark.skipif(not ICT.is_dir(), reason=f"ICT-FaceKit's arrays are not at {ICT}")
@@ -93,6 +101,33 @@ def test_every_style_shows_a_face_that_the_tracker_follows(geometry, style):
     assert np.linalg.norm(points[263] - points[33]) > 0.9 * look.eye_distance_px
     middle = (points[263] + points[33]) / 2
     assert points[1][0] > middle[0]  # the nose points to the person's left
+
+
+@needs_ict
+def test_lids_are_drawn_where_they_close(geometry):
+    for loop, marks in ((geometry.right_lids, (36, 37, 38, 40, 41)), (geometry.left_lids, (43, 44, 45, 46, 47))):
+        assert {LANDMARKS[mark] for mark in marks} <= set(loop.tolist())
+
+
+@needs_ict
+def test_the_tracker_sees_a_blink_and_raised_brows(geometry):
+    """Both were hardly seen while the lids' edges stood open in closed eyes and the brows lay on the forehead."""
+    shapes = geometry.head.expression
+    closed = shapes["eyeBlink_R"] + shapes["eyeBlink_L"]
+    raised = shapes["browInnerUp_R"] + shapes["browInnerUp_L"] + shapes["browOuterUp_R"] + shapes["browOuterUp_L"]
+    tracker, opening, height = PictureTracker(), [], []
+    for number in range(3):
+        rng = np.random.default_rng(number)
+        someone = Person(geometry, np.zeros(100, np.float32), PersonLook.sample(rng, "studio"))
+        for offsets in (0, closed, raised):
+            mesh = tracker(render(someone, someone.neutral + offsets, picture())).followed[:, :2]
+            eyes = np.linalg.norm(mesh[263] - mesh[33])
+            opening.append((mesh[[145, 374], 1] - mesh[[159, 386], 1]).mean() / eyes)
+            height.append((mesh[[33, 263], 1] - mesh[[105, 334], 1]).mean() / eyes)
+    tracker.close()
+    opening, height = np.reshape(opening, (3, 3)), np.reshape(height, (3, 3))
+    assert (opening[:, 1] < 0.6 * opening[:, 0]).all()
+    assert (height[:, 2] > 1.15 * height[:, 0]).all()
 
 
 @needs_ict

@@ -12,11 +12,11 @@ import pytest
 from facial_coding_ros.cli import UserError
 from facial_coding_ros.coding.facs.action_units import CODES
 from facial_coding_ros.coding.facs.rendered import load_motions
-from facial_coding_ros.coding.facs.response import IdealMotions
 from facial_coding_ros.commands import synthesize
+from facial_coding_ros.datasets.ict import IctFaces
 from facial_coding_ros.keypoints import Registration
-from facial_coding_ros.synthesis.dataset import SetOptions, load_set, plan_person
-from facial_coding_ros.synthesis.expressions import KINDS, Manner, sample_expression, with_lips
+from facial_coding_ros.synthesis.dataset import SetOptions, load_set, plan_person, set_options
+from facial_coding_ros.synthesis.expressions import KINDS, Manner, offsets, sample_expression, with_lips
 
 ICT = Path(__file__).parents[1].parent / "shared" / "data" / "ict_facekit"
 needs_ict = pytest.mark.skipif(not ICT.is_dir(), reason=f"ICT-FaceKit's arrays are not at {ICT}")
@@ -31,38 +31,41 @@ def command(*words):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("set")
-    assert command(ICT, folder, "--people", 2, "--pictures", 8, "--seed", 5) == 0
+    assert command(ICT, folder, "--people", 2, "--pictures", 11, "--seed", 5) == 0
     return folder
 
 
 @needs_ict
 def test_a_set_has_its_manifest_sheet_and_truth(made):
     manifest = json.loads((made / "manifest.json").read_text())
-    assert manifest["complete"] and manifest["frames"] == 16 and manifest["tracked"] >= 15
+    assert manifest["complete"] and manifest["frames"] == 22 and manifest["tracked"] >= 21
     assert (made / "contact_sheet.png").stat().st_size > 10_000
     data = load_set(made)
-    assert data["mesh"].shape == (16, 478, 3) and data["right"].shape == (16, len(CODES))
-    resting = data["number"] < 4
+    assert data["mesh"].shape == data["first_mesh"].shape == (22, 478, 3) and data["right"].shape == (22, len(CODES))
+    resting = data["number"] < 7
     assert not data["right"][resting].any() and data["right"][~resting].any()
-    turned = np.hypot(*data["pose_deg"][data["number"] == 3, :2].T)
+    turned = np.hypot(*data["pose_deg"][data["number"] == 6, :2].T)
     assert ((turned > 14) & (turned < 31)).all()
 
 
 @needs_ict
 def test_an_unfinished_set_is_continued_and_another_refused(made):
     before = (made / "chunk_0000.npz").stat().st_mtime_ns
-    assert command(ICT, made, "--people", 2, "--pictures", 8, "--seed", 5) == 0
+    assert command(ICT, made, "--people", 2, "--pictures", 11, "--seed", 5) == 0
     assert (made / "chunk_0000.npz").stat().st_mtime_ns == before
     with pytest.raises(UserError, match="other options"):
-        command(ICT, made, "--people", 2, "--pictures", 8, "--seed", 6)
+        command(ICT, made, "--people", 2, "--pictures", 11, "--seed", 6)
 
 
 @needs_ict
 def test_motions_are_those_that_were_planned(made):
     motions = load_motions([made], Registration())
-    assert np.isfinite(motions.motion).all() and motions.resting.sum() == 6 and motions.turned.sum() == 2
-    ideal = IdealMotions().of_set(made, 0)
-    moved = motions.take((motions.person == 0) & (motions.number > 3))
+    assert np.isfinite(motions.motion).all() and motions.resting.sum() == 24 and motions.turned.sum() == 4
+    faces, plan = IctFaces.load(), plan_person(set_options(made), 0)
+    axes = np.array([1, -1, -1], np.float32)  # expressions are drawn with y up and z near
+    shapes = {name: faces.shape(name) * axes for name in faces.expression_names}
+    ideal = np.stack([offsets(one.sample, plan.manner, shapes) for one in plan.pictures]) * axes
+    moved = motions.take((motions.person == 0) & (motions.number > 6))
     cosines = [
         float((a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b))
         for a, b in zip(moved.motion, ideal[moved.number], strict=True)
@@ -80,12 +83,12 @@ def test_a_cut_chunk_is_named(tmp_path):
 
 
 def test_people_come_out_the_same_by_number():
-    options = SetOptions(people=3, pictures=8, seed=9)
+    options = SetOptions(people=3, pictures=11, seed=9)
     first, again, other = plan_person(options, 1), plan_person(options, 1), plan_person(options, 2)
     np.testing.assert_array_equal(first.identity, again.identity)
     np.testing.assert_array_equal(first.pictures[5].sample.right, again.pictures[5].sample.right)
     assert not np.array_equal(first.identity, other.identity)
-    assert first.pictures[6].group == first.pictures[4].group and first.pictures[6].sample is first.pictures[4].sample
+    assert first.pictures[9].group == first.pictures[7].group and first.pictures[9].sample is first.pictures[7].sample
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -107,7 +110,7 @@ def test_expressions_keep_within_facs(kind):
 
 
 def test_too_few_people_are_refused(tmp_path):
-    with pytest.raises(UserError, match="seven pictures"):
+    with pytest.raises(UserError, match="11 pictures"):
         command(tmp_path, tmp_path / "out", "--pictures", 3)
     with pytest.raises(UserError, match="no checkout"):
         command(tmp_path, tmp_path / "out")

@@ -25,8 +25,8 @@ from facial_coding_ros.coding.facs.study import SMILE_COMPANIONS
 from facial_coding_ros.keypoints import Registration
 from facial_coding_ros.keypoints.registration import Rotation
 from facial_coding_ros.models import model_path
-from facial_coding_ros.synthesis.dataset import FaceMeshTracker
 from facial_coding_ros.synthesis.portrait import Turn
+from facial_coding_ros.synthesis.tracked_picture import PictureTracker
 
 Units = dict[int, float]
 AT = {code: k for k, code in enumerate(CODES)}
@@ -63,7 +63,7 @@ def shown() -> Iterator[tuple[str, Units, Units]]:
 
 def pictures() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Meshes (n, 478, 3), truth (n, 2, units), person (n,) and name (n,) of what the tracker found."""
-    tracker, rng = FaceMeshTracker(), np.random.default_rng(0)
+    tracker, rng = PictureTracker(), np.random.default_rng(0)
     meshes, truth, person, names = [], [], [], []
     for number, portrait in enumerate(portraits()):
         turns = 0
@@ -74,15 +74,15 @@ def pictures() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
                 turn, turns = Turn(TURN_DEG * np.cos(angle), TURN_DEG * np.sin(angle), 0), turns + 1
             image = portrait.frame(right, left, turn).image
             jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-            mesh = tracker(np.ascontiguousarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[..., ::-1]))
-            if mesh is None:
+            seen = tracker(np.ascontiguousarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[..., ::-1]))
+            if seen is None:
                 continue
             sides = np.zeros((2, len(CODES)), np.float32)
             for side, units in enumerate((right, left)):
                 for code, amount in units.items():
                     sides[side, AT[code]] = amount
                 sides[side, AT[43]] = sides[side, AT[45]]
-            meshes.append(mesh)
+            meshes.append(seen.followed)
             truth.append(sides)
             person.append(number)
             names.append(name)

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 
 from ..cli import UserError
-from ..synthesis.dataset import SetOptions, make_set
+from ..synthesis.dataset import FEWEST_PICTURES, SetOptions, make_set
 from ..synthesis.render_head import HeadError, HeadModel
 from ..synthesis.render_look import STYLES
 
@@ -27,8 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.people < 1 or arguments.pictures < 7:
-        raise UserError("at least one person and seven pictures of each are needed (rest, turned, repeated).")
+    if arguments.people < 1 or arguments.pictures < FEWEST_PICTURES:
+        raise UserError(
+            f"at least one person and {FEWEST_PICTURES} pictures of each are needed (rest, turned, shown, repeated)."
+        )
     cv2.setNumThreads(1)
     options = SetOptions(arguments.people, arguments.pictures, arguments.seed, tuple(arguments.styles))
     try:

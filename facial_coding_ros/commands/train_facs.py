@@ -19,7 +19,6 @@ from ..coding.facs.action_units import CODES
 from ..coding.facs.linear import Predictor, ideal_shapes, part_ridge, ridge, sparse_code
 from ..coding.facs.network import FacsNetwork, NetworkOptions, calibrate, to_onnx, train
 from ..coding.facs.rendered import MotionSet, load_motions
-from ..coding.facs.response import IdealMotions, TrackerResponse
 from ..coding.facs.study import TABLE_HEAD, Figures, Split, as_card, figures, reliability
 from ..keypoints import Registration
 from ..types import FloatArray
@@ -37,43 +36,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--table", type=Path, default=Path("docs/results/facs/estimators.md"), help="default %(default)s"
     )
     parser.add_argument("--steps", type=int, default=NetworkOptions.steps, help="default %(default)s")
-    parser.add_argument(
-        "--drawn", type=int, default=8000, help="motions drawn beside the tracked ones; default %(default)s"
-    )
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
     parser.add_argument("--only-network", action="store_true", help="without the other estimators and styles left out")
 
 
 def run(arguments: argparse.Namespace) -> int:
     try:
-        data = load_motions(arguments.sets, Registration(), arguments.seed, draws=2)
+        data = load_motions(arguments.sets, Registration(), arguments.seed)
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
     split = Split.of(data, arguments.seed)
     if len(np.unique(data.person[split.test])) < 2:
         raise UserError(f"{len(np.unique(data.person))} people are too few to train, calibrate and test on; make more.")
     options = NetworkOptions(steps=arguments.steps, seed=arguments.seed)
-    study = Study(data.take(split.train), data.take(split.calibrate), data.take(split.test), options)
-    response = TrackerResponse.fit(study.training, arguments.sets)
-    rng = np.random.default_rng(arguments.seed)
-    drawn, sides = IdealMotions().draw(arguments.drawn, rng)
-    made = (response.seen(drawn, rng), sides)
-    network = study.network(made, response.residual)
-    compared = {"network, tracked and drawn motions": figures(network.sides, study.test)}
+    calibration, test = (data.take(part & ~data.just_found) for part in (split.calibrate, split.test))
+    study = Study(data.take(split.train), calibration, test, options)
+    network = study.network()
+    compared = {"network": figures(network.sides, study.test)}
     print(TABLE_HEAD)
     for name, found in compared.items():
-        print(found.row(name))
-    write_model(arguments, network, study, compared, response.explained)
-    left_out: dict[str, Figures] = {}
+        print(found.row(name), flush=True)
+    write_model(arguments, network, study, compared["network"])
     if not arguments.only_network:
         for name, predict in study.others().items():
             compared[name] = figures(predict, study.test)
             print(compared[name].row(name), flush=True)
-        plain = study.network(None, None)
-        compared["network, tracked motions only"] = figures(plain.sides, study.test)
-        print(compared["network, tracked motions only"].row("network, tracked motions only"), flush=True)
-        left_out = study.styles_left_out(made, response.residual)
-        write_table(arguments.table, arguments, study, compared, left_out)
+        write_table(arguments.table, arguments, study, compared, study.styles_left_out())
     return 0
 
 
@@ -88,9 +76,8 @@ class Study:
         """Motions of resting training people, the head turned or not."""
         return self.training.motion[self.training.resting | self.training.turned]
 
-    def network(self, made: tuple[FloatArray, FloatArray] | None, residual: FloatArray | None) -> FacsNetwork:
-        noise = self.noise if residual is None else np.concatenate([self.noise, residual[::2]])
-        network = train(self.training, noise, self.options, made, lambda line: print(line, flush=True))
+    def network(self) -> FacsNetwork:
+        network = train(self.training, self.noise, self.options, lambda line: print(line, flush=True))
         calibrate(network, self.calibration)
         return network
 
@@ -104,7 +91,7 @@ class Study:
             "ridge by part, noise penalty": part_ridge(both, 1e-4, self.noise, 2.0),
         }
 
-    def styles_left_out(self, made: tuple[FloatArray, FloatArray], residual: FloatArray) -> dict[str, Figures]:
+    def styles_left_out(self) -> dict[str, Figures]:
         """Network trained without one style of rendering, on the test people of that style."""
         from ..synthesis.render_look import STYLES
 
@@ -117,15 +104,15 @@ class Study:
                 self.training.take(self.training.style != number),
                 self.calibration.take(self.calibration.style != number),
                 test,
-                NetworkOptions(steps=self.options.steps // 3, seed=self.options.seed),
+                NetworkOptions(steps=self.options.steps // 6, seed=self.options.seed),
             )
-            found[style] = figures(without.network(made, residual).sides, test)
+            found[style] = figures(without.network().sides, test)
         return found
 
 
 def _command(arguments: argparse.Namespace) -> str:
     sets = " ".join(folder.name for folder in arguments.sets)
-    options = f"--steps {arguments.steps} --drawn {arguments.drawn} --seed {arguments.seed}"
+    options = f"--steps {arguments.steps} --seed {arguments.seed}"
     return f"facial_coding train facs {sets} {options}"
 
 
@@ -139,7 +126,7 @@ def _made(folder: Path) -> str:
 
 
 def write_model(
-    arguments: argparse.Namespace, network: FacsNetwork, study: Study, compared: dict[str, Figures], explained: float
+    arguments: argparse.Namespace, network: FacsNetwork, study: Study, found: Figures
 ) -> None:
     """The graph and its card."""
     graph = to_onnx(network)
@@ -151,9 +138,7 @@ def write_model(
         "name": arguments.out.stem,
         "what": "FACS action units from keypoint motion: a small perceptron on whitened directions of motion",
         "trained_on": f"{people[0]} rendered people of ICT-FaceKit ({len(study.training.motion) // 2} pictures) seen "
-        f"through MediaPipe's face mesh, and {arguments.drawn} motions drawn through the linear response learnt from "
-        f"them (explains {100 * explained:.0f} % of tracked motion); calibrated on {people[1]} others; no picture "
-        "of anybody",
+        f"through MediaPipe's face mesh as the node runs it; calibrated on {people[1]} others; no picture of anybody",
         "command": _command(arguments),
         "data": [_made(folder) for folder in arguments.sets],
         "not_for": "diagnosis, detection of lies or intentions, judging people; see docs/facs.md",
@@ -168,7 +153,7 @@ def write_model(
         },
         "codes": list(CODES),
         "reliability": [round(float(value), 3) for value in trusted],
-        "metrics": {f"{people[2]} test people": as_card(compared)["network, tracked and drawn motions"]},
+        "metrics": {f"{people[2]} test people": as_card(found)},
         "sha256": hashlib.sha256(graph).hexdigest(),
     }
     arguments.out.with_suffix(".yaml").write_text(yaml.safe_dump(card, sort_keys=False, width=110, allow_unicode=True))
@@ -185,8 +170,8 @@ def write_table(
         "",
         f"Command: `{_command(arguments)}`, 2-core x86-64.",
         "",
-        f"{len(np.unique(test.person))} rendered test people ({len(test.motion) // 2} pictures, each against two draws "
-        "of neutral pictures), not used for training or calibration. The first line is what ships.",
+        f"{len(np.unique(test.person))} rendered test people ({len(test.motion)} pictures of faces that were "
+        "followed for a while), not used for training or calibration. The first line is what ships.",
         "",
         TABLE_HEAD,
         *(found.row(name) for name, found in compared.items()),
@@ -200,7 +185,7 @@ def write_table(
             for name, found in compared.items()
         ),
         "",
-        "Network trained without one style of rendering, with a third of the steps, on the test people of that style:",
+        "Network trained without one style of rendering, with a sixth of the steps, on the test people of that style:",
         "",
         TABLE_HEAD,
         *(found.row(f"without {style}") for style, found in left_out.items()),

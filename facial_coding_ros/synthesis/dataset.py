@@ -11,22 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import mediapipe as mp
 import numpy as np
 from numpy.typing import NDArray
 
 from ..coding.facs.action_units import CODES
 from ..npz import open_npz
-from ..types import FloatArray, ImageArray
+from ..types import MESH_POINTS, FloatArray, ImageArray
 from .expressions import KINDS, ExpressionSample, Manner, offsets, sample_expression, with_lips
 from .render import render
 from .render_head import IDENTITIES, LANDMARKS, HeadModel
 from .render_look import STYLES, PersonLook, PictureLook
 from .render_person import Geometry, Person
+from .tracked_picture import PictureTracker
 
 PEOPLE_PER_CHUNK = 10
-NEUTRALS, TURNS, REPEATS = 3, 1, 2
+RENDERER = 2
+"""Number of what draws and tracks: another makes another set of the same seed. 1 drew brows too high and the lids'
+edges where they do not move, and saw each picture once, as a still one."""
+NEUTRALS, TURNS, REPEATS = 6, 1, 2
 """Of each person's pictures: resting, resting with the head turned, expressions shown a second time."""
+FEWEST_PICTURES = NEUTRALS + TURNS + 2 * REPEATS
 OTHER_SITTINGS = 0.2
 """Share of pictures with another camera, place and light than the person's others."""
 _UPPER_LIP, _LOWER_LIP = LANDMARKS[62], LANDMARKS[66]
@@ -37,30 +41,9 @@ class SetOptions:
     """What a set is made of. pictures: of each person."""
 
     people: int = 400
-    pictures: int = 16
+    pictures: int = 20
     seed: int = 0
     styles: tuple[str, ...] = STYLES
-
-
-class FaceMeshTracker:
-    """The landmark models of the node (MediaPipe face mesh with attention), one picture at a time."""
-
-    def __init__(self) -> None:
-        self._mesh = mp.solutions.face_mesh.FaceMesh(
-            static_image_mode=True, refine_landmarks=True, max_num_faces=1, min_detection_confidence=0.3
-        )
-
-    def __call__(self, image: ImageArray) -> FloatArray | None:
-        """Mesh (478, 3) in pixels; None when no face is found."""
-        found = self._mesh.process(image).multi_face_landmarks
-        if not found:
-            return None
-        height, width = image.shape[:2]
-        points = np.array([(p.x, p.y, p.z) for p in found[0].landmark], np.float32)
-        return points * np.array([width, height, width], np.float32)
-
-    def close(self) -> None:
-        self._mesh.close()
 
 
 @dataclass(frozen=True)
@@ -150,13 +133,14 @@ def make_set(
     folder.mkdir(parents=True, exist_ok=True)
     manifest_path = folder / "manifest.json"
     wanted = {**vars(options), "styles": list(options.styles), "codes": list(CODES), "kinds": list(KINDS)}
+    wanted["renderer"] = RENDERER
     wanted["head"] = hashlib.sha256(head.neutral.tobytes() + head.identity.tobytes()).hexdigest()
     if manifest_path.is_file():
         there = json.loads(manifest_path.read_text())
         if {key: there.get(key) for key in wanted} != wanted:
             raise ValueError(f"{folder} holds a set made with other options; choose another folder or remove it.")
     manifest_path.write_text(json.dumps({**wanted, "complete": False}, indent=1))
-    geometry, tracker = Geometry(head), FaceMeshTracker()
+    geometry, tracker = Geometry(head), PictureTracker()
     chunks = -(-options.people // PEOPLE_PER_CHUNK)
     try:
         for chunk in range(chunks):
@@ -185,7 +169,7 @@ def make_set(
         "complete": True,
         "frames": len(data["tracked"]),
         "tracked": int(data["tracked"].sum()),
-        "tracker": f"mediapipe {mp.__version__} face_landmark_with_attention",
+        "tracker": tracker.name,
         "of_kind": {kind: int((data["kind"] == i).sum()) for i, kind in enumerate(KINDS)},
     }
     manifest_path.write_text(json.dumps(manifest, indent=1))
@@ -196,7 +180,7 @@ def make_set(
 
 
 def _make_chunk(
-    geometry: Geometry, tracker: FaceMeshTracker, options: SetOptions, people: range
+    geometry: Geometry, tracker: PictureTracker, options: SetOptions, people: range
 ) -> tuple[dict[str, NDArray[Any]], ImageArray]:
     rows: dict[str, list[object]] = {}
     tiles: list[list[ImageArray]] = []
@@ -204,10 +188,12 @@ def _make_chunk(
         style = options.styles[person % len(options.styles)]
         line: list[ImageArray] = []
         for number, picture in enumerate(render_person(geometry, plan_person(options, person))):
-            mesh = tracker(picture.image)
+            seen = tracker(picture.image)
+            unseen = np.full((MESH_POINTS, 3), np.nan, np.float32)
             row = {
-                "mesh": np.full((478, 3), np.nan, np.float32) if mesh is None else mesh,
-                "tracked": mesh is not None,
+                "mesh": unseen if seen is None else seen.followed,
+                "first_mesh": unseen if seen is None else seen.first,
+                "tracked": seen is not None,
                 "right": picture.right,
                 "left": picture.left,
                 "person": person,
@@ -221,8 +207,8 @@ def _make_chunk(
             }
             for key, value in row.items():
                 rows.setdefault(key, []).append(value)
-            if number % 2 == 0 and len(line) < 8:
-                line.append(_tile(picture.image, mesh))
+            if (number == 0 or number >= NEUTRALS) and len(line) < 8:
+                line.append(_tile(picture.image, None if seen is None else seen.followed))
         tiles.append(line)
     arrays = {key: np.stack([np.asarray(value) for value in values]) for key, values in rows.items()}
     widest = max(len(line) for line in tiles)
@@ -248,7 +234,8 @@ def set_options(folder: Path) -> SetOptions:
 def load_set(folder: Path) -> dict[str, NDArray[Any]]:
     """All chunks of a set, one row for each picture.
 
-    mesh (n, 478, 3); tracked (n,); right, left (n, 24); person, number, group, kind, style (n,); pose_deg (n, 3);
+    mesh (n, 478, 3), as a followed face is seen; first_mesh (n, 478, 3), as a face is when it was just found (sets of
+    renderer 1 have none); tracked (n,); right, left (n, 24); person, number, group, kind, style (n,); pose_deg (n, 3);
     eye_distance_px (n,); landmarks_cm (n, 68, 3).
     Raises FileNotFoundError when there are none, ValueError for a damaged chunk.
     """

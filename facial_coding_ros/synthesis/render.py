@@ -298,7 +298,7 @@ def _lids(canvas: _Canvas, person: Person, pixels: Values) -> None:
     """Dark edges of the lids; the upper one with its lashes is the stronger."""
     look = person.look
     dark = (look.skin * 255 * 0.25).tolist()
-    for loop in (person.geometry.right_eye, person.geometry.left_eye):
+    for loop in (person.geometry.right_lids, person.geometry.left_lids):
         # From the inner to the outer corner, over and under.
         x = person.geometry.head.neutral[loop, 0]
         start, end = sorted((int(x.argmin()), int(x.argmax())))

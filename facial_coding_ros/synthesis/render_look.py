@@ -70,7 +70,7 @@ class PersonLook:
             iris=iris,
             brow_strength=float(rng.uniform(0.5, 1.0)),
             brow_thickness_cm=float(rng.uniform(0.4, 0.95)),
-            brow_height_cm=float(rng.normal(0.0, 0.2)),
+            brow_height_cm=float(rng.normal(-0.55, 0.15)),
             beard=float(rng.uniform(0.2, 1.0)) if bearded and not flat else 0.0,
             moustache=float(rng.uniform(0.2, 1.0)) if bearded and not flat and rng.random() < 0.7 else 0.0,
             age=0.0 if flat else float(rng.beta(1.2, 1.6)),

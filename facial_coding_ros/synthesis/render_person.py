@@ -15,6 +15,8 @@ from .render_head import LANDMARKS, HeadModel, boundary_loops, smoothing
 from .render_look import PersonLook
 
 Values = NDArray[np.floating]
+_LID_RINGS = 2
+"""Rings of triangles from an eye's hole out to the edges of the lids, where landmarks 36 to 47 lie."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Geometry:
         loops = boundary_loops(head.triangles)
         small = sorted((loop for loop in loops if len(loop) < 100), key=lambda loop: head.neutral[loop, 0].mean())
         self.right_eye, self.mouth, self.left_eye = small
+        self.right_lids, self.left_lids = (self._lids(loop) for loop in (self.right_eye, self.left_eye))
         self._landmarks = head.neutral[list(LANDMARKS)]
         front = head.neutral[:, 2] > 4
         x, y, z = head.neutral.T
@@ -73,6 +76,15 @@ class Geometry:
         jaw = np.linalg.norm(head.expression["jawOpen"], axis=1)
         self.wrinkles = wrinkle_curves(self)
         self.jaw = np.flatnonzero((jaw > 0.75 * jaw.max()) & (self.lips < 0.05))[::7]
+
+    def _lids(self, eye: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Loop along the edges of the lids. An eye's hole ends behind them, where little moves when they close."""
+        behind = np.isin(self.head.triangles, eye)
+        for _ in range(_LID_RINGS - 1):
+            behind = np.isin(self.head.triangles, self.head.triangles[behind.any(1)])
+        loops = boundary_loops(self.head.triangles[~behind.any(1)])
+        centre = self.head.neutral[eye].mean(0)
+        return min(loops, key=lambda loop: float(np.linalg.norm(self.head.neutral[loop].mean(0) - centre)))
 
     def _soft(self, mask: NDArray[np.bool_], times: int) -> FloatArray:
         values = mask.astype(np.float32)

@@ -21,14 +21,14 @@ _VALUES = SURFACE_POINTS * 3
 class NetworkOptions:
     """How the network is built and trained."""
 
-    directions: int = 110
-    hidden: tuple[int, ...] = (128, 64)
-    dropout: float = 0.2
-    steps: int = 3000
+    directions: int = 140
+    hidden: tuple[int, ...] = (512, 256)
+    dropout: float = 0.25
+    steps: int = 9000
     batch: int = 512
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    invariance: float = 0.3
+    invariance: float = 0.05
     seed: int = 0
 
 
@@ -110,13 +110,12 @@ def train(
     data: MotionSet,
     noise: FloatArray,
     options: NetworkOptions,
-    made: tuple[FloatArray, FloatArray] | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> FacsNetwork:
-    """Trains on tracked motions and their mirror images, and on `made`: motions (m, 468, 3), sides (m, 2, units).
+    """Trains on tracked motions and their mirror images.
 
-    noise: (n, 468, 3), motions of resting faces, which are added to both. invariance asks for the same answers with two
-    draws of noise. Squared error; an answer beyond 0 or 1 on the right side of it counts a tenth.
+    noise: (n, 468, 3), motions of resting faces, which are added to half of them. invariance asks for the same answers
+    with two draws of noise. Squared error; an answer beyond 0 or 1 on the right side of it counts a tenth.
     """
     import torch
     from torch import nn
@@ -126,13 +125,9 @@ def train(
     rng = np.random.default_rng(options.seed)
     projection = Projection.fit(data.motion, noise, options.directions)
     width = options.directions
-    sources = [(projection(data.motion), data.sides)]
-    if made is not None:
-        sources.append((projection(made[0]), made[1]))
-    sources = [
-        (np.concatenate([z, z * projection.parity]), np.concatenate([y, y[:, ::-1]]).reshape(2 * len(y), -1))
-        for z, y in sources
-    ]
+    z, y = projection(data.motion), data.sides
+    z = np.concatenate([z, z * projection.parity])
+    y = np.concatenate([y, y[:, ::-1]]).reshape(2 * len(y), -1)
     disturbance = projection(noise)
     disturbance = np.concatenate([disturbance, disturbance * projection.parity])
 
@@ -147,22 +142,17 @@ def train(
     optimiser = torch.optim.AdamW(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
 
-    def disturbed(z: FloatArray, low: float, high: float, chance: float) -> FloatArray:
-        amount = rng.uniform(low, high, (len(z), 1)) * (rng.random((len(z), 1)) < chance)
+    def disturbed(z: FloatArray) -> FloatArray:
+        amount = rng.uniform(0, 0.7, (len(z), 1)) * (rng.random((len(z), 1)) < 0.5)
         return np.asarray(z + amount * disturbance[rng.integers(0, len(disturbance), len(z))], np.float32)
 
     body.train()
     for step in range(options.steps):
-        clean, wanted, bounds = [], [], [(0.0, 0.7, 0.5), (0.3, 1.0, 1.0)]
-        for (z, y), share in zip(sources, (1.0, 0.5), strict=False):
-            rows = rng.integers(0, len(z), int(options.batch * share))
-            clean.append(z[rows])
-            wanted.append(y[rows])
-        target = torch.tensor(np.concatenate(wanted))
+        rows = rng.integers(0, len(z), options.batch)
+        target = torch.tensor(y[rows])
         answers = []
         for _ in range(2 if options.invariance else 1):
-            parts = [disturbed(z, *limits) for z, limits in zip(clean, bounds, strict=False)]
-            batch = torch.tensor(np.concatenate(parts))
+            batch = torch.tensor(disturbed(z[rows]))
             answers.append(body(batch) + direct(batch))
         intensity, logit = answers[0][:, : 2 * _UNITS], answers[0][:, 2 * _UNITS :]
         error = intensity - target
@@ -189,15 +179,16 @@ def train(
 
 
 _NOT_RAISED = tuple(CODES.index(code) for code in (6, 7, 10, 12, 25, 26))
+_MOST_GAIN = 2.0
 
 
 def calibrate(network: FacsNetwork, data: MotionSet) -> None:
     """Sets start and gain of each intensity, slope and offset of each probability, from people not trained on.
 
-    The gain gives present units their true mean (a squared error shrinks what it is unsure of); between 1 and 1.5, and
-    1 for what comes with smiles, or the companions would overtake AU12. The start, times the doubt, keeps the same
-    share of resting faces, turned or not, below 0.3 in each unit: so many that no more than 25 in 1000 of them show
-    any unit above 0.3.
+    The gain gives estimates the spread that the true intensities have (a squared error shrinks what it is unsure of, by
+    as much as it explains); between 1 and 2, and 1 for what comes with smiles, or the companions would overtake AU12.
+    The start, times the doubt, keeps the same share of resting faces, turned or not, below 0.3 in each unit: so many
+    that no more than 25 in 1000 of them show any unit above 0.3.
     """
     # Without those that blink. People trained on would be of no use here: the network knows their resting faces.
     resting = data.take((data.resting | data.turned) & (data.sides.max((1, 2)) == 0))
@@ -205,20 +196,19 @@ def calibrate(network: FacsNetwork, data: MotionSet) -> None:
     quiet, usual = network.raw(resting.motion)[0].max(1), float(np.median(resting.doubt))
     relative = quiet / resting.doubt[:, None] * usual
     both, strongest = data.sides.max(1), logit.max(1)
+    spread = both.std(0)
     for k in range(_UNITS):
         network.slope[k], network.offset[k] = platt(strongest[:, k], both[:, k] >= 0.2)
     for share in (0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 1.0):
-        spread = np.quantile(relative, share, axis=0)
+        highest = np.quantile(relative, share, axis=0)
         for k in range(_UNITS):
-            at = data.sides[:, :, k] >= 0.3
-            moved, truth = np.maximum(raw[:, :, k][at], 0), data.sides[:, :, k][at]
-            for _ in range(3 if at.sum() >= 20 else 0):
-                if k not in _NOT_RAISED:
-                    above = np.maximum(moved - network.start[k] * usual, 0)
-                    network.gain[k] = float(np.clip((above * truth).sum() / max((above**2).sum(), 1e-6), 1.0, 1.5))
-                network.start[k] = float(np.clip((spread[k] - 0.3 / network.gain[k]) / usual, 0.015, 0.095))
+            for _ in range(3):
+                if k not in _NOT_RAISED and spread[k] > 0:
+                    shown = np.clip(raw[:, :, k] - network.start[k] * data.doubt[:, None], 0, 1).max(1)
+                    network.gain[k] = float(np.clip(spread[k] / max(shown.std(), 1e-6), 1.0, _MOST_GAIN))
+                network.start[k] = float(np.clip((highest[k] - 0.3 / network.gain[k]) / usual, 0.015, 0.095))
         shown = (quiet - network.start * resting.doubt[:, None]) * network.gain
-        if (shown > 0.3).any(1).mean() <= 0.025:
+        if (shown > 0.3).any(1).mean() <= 0.035:
             break
 
 

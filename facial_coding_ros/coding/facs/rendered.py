@@ -16,7 +16,7 @@ from ...types import SURFACE_POINTS, FloatArray
 from .action_units import CODES
 from .confidence import doubt
 
-NEUTRALS = 3
+NEUTRALS = 6
 """The first pictures of each person are resting ones, the next is resting with the head turned (synthesis.dataset)."""
 LIPS_APART_CM = 2.2
 """Gap between the inner lips that is AU25 at E."""
@@ -36,7 +36,8 @@ class MotionSet:
     """Motions against the neutral of the same person, as the tracker reports both.
 
     motion: (n, 468, 3). sides: (n, 2, units) truth, right first. person, number, group, kind, style: (n,), see
-    synthesis.dataset; person differs between sets. turn_deg, eye_distance_px: (n,).
+    synthesis.dataset; person differs between sets. just_found: (n,), the face was just found and its neutral is young;
+    else it was followed for a while. turn_deg, eye_distance_px: (n,).
     """
 
     motion: FloatArray
@@ -46,6 +47,7 @@ class MotionSet:
     group: NDArray[np.int64]
     kind: NDArray[np.int64]
     style: NDArray[np.int64]
+    just_found: NDArray[np.bool_]
     turn_deg: FloatArray
     eye_distance_px: FloatArray
 
@@ -74,10 +76,12 @@ class MotionSet:
         return MotionSet(**parts)
 
 
-def load_motions(folders: Sequence[Path], registration: Registration, seed: int = 0, draws: int = 1) -> MotionSet:
-    """Motions of rendered sets; each picture `draws` times, against the mean of other resting pictures drawn at random.
+def load_motions(folders: Sequence[Path], registration: Registration, seed: int = 0) -> MotionSet:
+    """Motions of rendered sets; each picture twice.
 
-    Raises FileNotFoundError for a folder without a set.
+    Once as the node sees a face it has followed for a while: against the mean of the person's other resting pictures.
+    Once of a face just found: against the mean of some of them, drawn at random.
+    Raises FileNotFoundError for a folder without a set, ValueError for one made by an older version.
     """
     from ...synthesis.dataset import load_set
 
@@ -85,11 +89,10 @@ def load_motions(folders: Sequence[Path], registration: Registration, seed: int 
     parts: list[dict[str, NDArray[Any]]] = []
     for number, folder in enumerate(folders):
         raw = load_set(folder)
+        if "first_mesh" not in raw:
+            raise ValueError(f"{folder} was made by an older version of facial_coding synthesize; make it anew")
         raw = {name: values[raw["tracked"]] for name, values in raw.items()}
-        points = np.concatenate([
-            np.stack([face.dense for face in registration.register(raw["mesh"][start : start + 500])])
-            for start in range(0, len(raw["mesh"]), 500)
-        ])  # fmt: skip
+        followed, first = (_registered(registration, raw[name]) for name in ("mesh", "first_mesh"))
         sides = np.stack([raw["right"], raw["left"]], 1)
         gap = raw["landmarks_cm"][:, _UPPER, 1] - raw["landmarks_cm"][:, _LOWER, 1]
         for person in np.unique(raw["person"]):
@@ -99,11 +102,10 @@ def load_motions(folders: Sequence[Path], registration: Registration, seed: int 
                 continue
             opened = gap[rows] - gap[rest].mean()
             sides[rows, :, CODES.index(25)] = np.where(opened > 0.1, np.clip(opened / LIPS_APART_CM, 0, 1), 0)[:, None]
-            for _ in range(draws):
-                neutral = np.stack([
-                    points[rng.choice(rest[rest != row], int(rng.integers(1, 1 + (rest != row).sum())), False)].mean(0)
-                    for row in rows
-                ])  # fmt: skip
+            others = [rest[rest != row] for row in rows]
+            some = [rng.choice(one, int(rng.integers(1, 1 + len(one))), replace=False) for one in others]
+            for points, neutrals, just_found in ((followed, others, False), (first, some, True)):
+                neutral = np.stack([followed[one].mean(0) for one in neutrals])
                 parts.append({
                     "motion": points[rows] - neutral,
                     "sides": sides[rows],
@@ -112,10 +114,19 @@ def load_motions(folders: Sequence[Path], registration: Registration, seed: int 
                     "group": raw["group"][rows],
                     "kind": raw["kind"][rows],
                     "style": raw["style"][rows],
+                    "just_found": np.full(len(rows), just_found),
                     "turn_deg": np.hypot(raw["pose_deg"][rows, 0], raw["pose_deg"][rows, 1]),
                     "eye_distance_px": raw["eye_distance_px"][rows],
                 })  # fmt: skip
     return MotionSet(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+
+def _registered(registration: Registration, meshes: FloatArray) -> FloatArray:
+    """(n, 468, 3), in portions that fit the processor's cache."""
+    portions = range(0, len(meshes), 500)
+    return np.concatenate([
+        np.stack([face.dense for face in registration.register(meshes[start : start + 500])]) for start in portions
+    ])  # fmt: skip
 
 
 def joined(parts: Sequence[MotionSet]) -> MotionSet:
