@@ -50,7 +50,8 @@ def motions(count, seed, noise=0.004):
 def trained():
     data = motions(600, 0)
     options = NetworkOptions(directions=24, hidden=(24,), dropout=0.0, steps=250, batch=128)
-    network = train(data, data.motion[data.resting], options)
+    drawn = motions(300, 9)
+    network = train(data, data.motion[data.resting], options, (drawn.motion, drawn.sides))
     calibrate(network, motions(200, 1))
     return network
 

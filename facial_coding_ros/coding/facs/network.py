@@ -24,7 +24,7 @@ class NetworkOptions:
     directions: int = 140
     hidden: tuple[int, ...] = (512, 256)
     dropout: float = 0.25
-    steps: int = 9000
+    steps: int = 10000
     batch: int = 512
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
@@ -110,12 +110,15 @@ def train(
     data: MotionSet,
     noise: FloatArray,
     options: NetworkOptions,
+    drawn: tuple[FloatArray, FloatArray],
     progress: Callable[[str], None] = lambda line: None,
 ) -> FacsNetwork:
-    """Trains on tracked motions and their mirror images.
+    """Trains on tracked motions, half as many of `drawn`, and the mirror images of both.
 
-    noise: (n, 468, 3), motions of resting faces, which are added to half of them. invariance asks for the same answers
-    with two draws of noise. Squared error; an answer beyond 0 or 1 on the right side of it counts a tenth.
+    drawn: motions (m, 468, 3) as a tracker may report them, without noise, and sides (m, 2, units); they keep the
+    network from trusting what only this tracker does. noise: (n, 468, 3), motions of resting faces, added to both.
+    invariance asks for the same answers with two draws of noise. Squared error; an answer beyond 0 or 1 on the right
+    side of it counts a tenth.
     """
     import torch
     from torch import nn
@@ -125,9 +128,10 @@ def train(
     rng = np.random.default_rng(options.seed)
     projection = Projection.fit(data.motion, noise, options.directions)
     width = options.directions
-    z, y = projection(data.motion), data.sides
-    z = np.concatenate([z, z * projection.parity])
-    y = np.concatenate([y, y[:, ::-1]]).reshape(2 * len(y), -1)
+    sources = [
+        (np.concatenate([z, z * projection.parity]), np.concatenate([y, y[:, ::-1]]).reshape(2 * len(y), -1))
+        for z, y in ((projection(data.motion), data.sides), (projection(drawn[0]), drawn[1]))
+    ]
     disturbance = projection(noise)
     disturbance = np.concatenate([disturbance, disturbance * projection.parity])
 
@@ -142,17 +146,20 @@ def train(
     optimiser = torch.optim.AdamW(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
 
-    def disturbed(z: FloatArray) -> FloatArray:
-        amount = rng.uniform(0, 0.7, (len(z), 1)) * (rng.random((len(z), 1)) < 0.5)
+    def disturbed(z: FloatArray, low: float, high: float, chance: float) -> FloatArray:
+        amount = rng.uniform(low, high, (len(z), 1)) * (rng.random((len(z), 1)) < chance)
         return np.asarray(z + amount * disturbance[rng.integers(0, len(disturbance), len(z))], np.float32)
 
+    sizes = options.batch, options.batch // 2
+    amounts = (0.0, 0.7, 0.5), (0.3, 1.0, 1.0)  # tracked motions have noise of their own
     body.train()
     for step in range(options.steps):
-        rows = rng.integers(0, len(z), options.batch)
-        target = torch.tensor(y[rows])
+        rows = [rng.integers(0, len(z), size) for (z, _), size in zip(sources, sizes, strict=True)]
+        target = torch.tensor(np.concatenate([y[at] for (_, y), at in zip(sources, rows, strict=True)]))
         answers = []
         for _ in range(2 if options.invariance else 1):
-            batch = torch.tensor(disturbed(z[rows]))
+            parts = [disturbed(z[at], *how) for (z, _), at, how in zip(sources, rows, amounts, strict=True)]
+            batch = torch.tensor(np.concatenate(parts))
             answers.append(body(batch) + direct(batch))
         intensity, logit = answers[0][:, : 2 * _UNITS], answers[0][:, 2 * _UNITS :]
         error = intensity - target
@@ -178,15 +185,16 @@ def train(
     return FacsNetwork(projection, layers, direct.weight.detach().numpy().T.copy())
 
 
-_NOT_RAISED = tuple(CODES.index(code) for code in (6, 7, 10, 12, 25, 26))
-_MOST_GAIN = 2.0
+_NOT_RAISED = tuple(CODES.index(code) for code in (6, 7, 10, 12, 14, 25, 26))
+_MOST_GAIN = 1.5
 
 
 def calibrate(network: FacsNetwork, data: MotionSet) -> None:
     """Sets start and gain of each intensity, slope and offset of each probability, from people not trained on.
 
     The gain gives estimates the spread that the true intensities have (a squared error shrinks what it is unsure of, by
-    as much as it explains); between 1 and 2, and 1 for what comes with smiles, or the companions would overtake AU12.
+    as much as it explains); between 1 and 1.5, and 1 for AU12, what comes with it, and AU14, which a beginning smile
+    resembles: these would overtake it.
     The start, times the doubt, keeps the same share of resting faces, turned or not, below 0.3 in each unit: so many
     that no more than 25 in 1000 of them show any unit above 0.3.
     """

@@ -1,0 +1,86 @@
+"""What the tracker makes of true motion: a linear response, learnt from rendered people, to draw more motions from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ...datasets.ict import IctFaces
+from ...types import FloatArray
+from .action_units import CODES
+from .rendered import LIPS_APART_CM, NEUTRALS, MotionSet, mirrored
+
+_HEAD_AXES = np.array([1, -1, -1], np.float32)  # x left, y up, z near, as expressions are drawn; its own inverse
+
+
+class IdealMotions:
+    """True motions at the mesh's points, of planned people and of new ones."""
+
+    def __init__(self) -> None:
+        faces = IctFaces.load()
+        self._shapes = {name: faces.shape(name) * _HEAD_AXES for name in faces.expression_names}
+        self._cm = faces.eye_distance_cm
+
+    def of_set(self, folder: Path, person: int) -> FloatArray:
+        """(pictures, 468, 3) of a person of a rendered set, against the face at rest; eye distances."""
+        from ...synthesis.dataset import plan_person, set_options
+        from ...synthesis.expressions import offsets
+
+        plan = plan_person(set_options(folder), person)
+        return np.stack([offsets(p.sample, plan.manner, self._shapes) for p in plan.pictures]) * _HEAD_AXES
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """Motions (count, 468, 3) of random people and expressions, and their sides (count, 2, units)."""
+        from ...synthesis.expressions import Manner, offsets, sample_expression, with_lips
+
+        motion, sides = np.empty((count, *next(iter(self._shapes.values())).shape), np.float32), []
+        for row in range(count):
+            if row % 8 == 0:
+                manner = Manner.sample(rng)
+            sample = sample_expression(rng)
+            motion[row] = offsets(sample, manner, self._shapes) * _HEAD_AXES
+            right, left = with_lips(sample, 0.0)
+            gap = float(motion[row, 14, 1] - motion[row, 13, 1]) * self._cm
+            right[CODES.index(25)] = left[CODES.index(25)] = np.clip(gap / LIPS_APART_CM, 0, 1) if gap > 0.1 else 0
+            sides.append(np.stack([right, left]))
+        return motion, np.stack(sides).astype(np.float32)
+
+
+class TrackerResponse:
+    """Tracked motion = true motion @ response + residual."""
+
+    def __init__(self, response: FloatArray, residual: FloatArray, explained: float) -> None:
+        """response: (1404, 1404). residual: (n, 468, 3) of the fit. explained: share of the tracked motion's square."""
+        self.response, self.residual, self.explained = response, residual, explained
+
+    @classmethod
+    def fit(cls, data: MotionSet, folders: list[Path], strength: float = 3e-4) -> TrackerResponse:
+        """Ridge towards half the true motion, about what the tracker reports. folders: as given to load_motions."""
+        ideal = IdealMotions()
+        moved = np.flatnonzero(~data.resting & ~data.turned)
+        truth = np.empty_like(data.motion[moved])
+        for person in np.unique(data.person[moved]):
+            rows = np.flatnonzero(data.person[moved] == person)
+            of_person = ideal.of_set(folders[int(person) // 1_000_000], int(person) % 1_000_000)
+            rest = of_person[:NEUTRALS].mean(0)
+            truth[rows] = of_person[data.number[moved][rows]] - rest
+        x = np.concatenate([truth, mirrored(truth)]).reshape(2 * len(moved), -1)
+        y = np.concatenate([data.motion[moved], mirrored(data.motion[moved])]).reshape(2 * len(moved), -1)
+        inner = x.T @ x / len(x) + strength * np.eye(x.shape[1], dtype=np.float32)
+        response = np.linalg.solve(inner, x.T @ y / len(x) + 0.5 * strength * np.eye(x.shape[1], dtype=np.float32))
+        residual = y - x @ response
+        explained = float(1 - (residual**2).sum() / (y**2).sum())
+        return cls(response.astype(np.float32), residual.reshape(-1, *data.motion.shape[1:]), explained)
+
+    def seen(self, motion: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """What a tracker may report of true motions (n, 468, 3), without its noise.
+
+        The response learnt from renders, moved towards the truth by a random share up to 0.3, apart for the upper and
+        the lower face: in photographs the tracker follows some movements (AU2, 17, 18) so much further.
+        """
+        seen = (motion.reshape(len(motion), -1) @ self.response).reshape(motion.shape)
+        height = np.clip(IctFaces.load().neutral[:, 1] / 0.5, 0, 1)[:, None]
+        shares = rng.uniform(0, 0.3, (2, len(motion), 1, 1)).astype(np.float32)
+        share = shares[0] * (1 - height) + shares[1] * height
+        return np.asarray(seen + share * (motion - seen), np.float32)
