@@ -196,7 +196,7 @@ def calibrate(network: FacsNetwork, data: MotionSet) -> None:
     as much as it explains); between 1 and 1.5, and 1 for AU12, what comes with it, and AU14, which a beginning smile
     resembles: these would overtake it.
     The start, times the doubt, keeps the same share of resting faces, turned or not, below 0.3 in each unit: so many
-    that no more than 25 in 1000 of them show any unit above 0.3.
+    that no more than 35 in 1000 of them show any unit above 0.3.
     """
     # Without those that blink. People trained on would be of no use here: the network knows their resting faces.
     resting = data.take((data.resting | data.turned) & (data.sides.max((1, 2)) == 0))
