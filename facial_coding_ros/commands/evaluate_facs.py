@@ -18,7 +18,7 @@ from ..coding.facs.answers import stronger_side
 from ..coding.facs.labels import LabelError, matched, read_labels
 from ..coding.facs.rendered import MotionSet, load_motions
 from ..coding.facs.report import agreement_table, draw_calibration, draw_confusion, draw_intensity, percent
-from ..coding.facs.scoring import PRESENT_FROM, agreement, calibration, confusion, icc31, share
+from ..coding.facs.scoring import PRESENT_FROM, agreement, calibration, confusion, icc_of_units, share
 from ..coding.facs.study import SMILE_COMPANIONS, Split, invented
 from ..keypoints import Registration
 from ..types import FloatArray
@@ -142,13 +142,13 @@ def _page(
 
 
 def _just_found(truth: FloatArray, estimate: FloatArray, data: MotionSet) -> list[str]:
-    icc = [icc31(truth[:, k], estimate[:, k]) for k in range(len(CODES))]
+    icc = icc_of_units(truth, estimate)
     resting = percent(share(invented(estimate, truth, 0.3)[data.resting], data.person[data.resting]))
     return [
         "",
         "## Faces just found",
         "",
-        "The same pictures with the landmarks of the first image, unsmoothed, against one to five resting pictures: "
+        "The same pictures with the landmarks of the first image, unsmoothed, against one to six resting pictures: "
         f"mean ICC {np.nanmean(icc):.2f}, AU12 {icc[CODES.index(12)]:.2f}, resting faces with a unit above 0.3: "
         f"{resting}.",
     ]
@@ -210,7 +210,7 @@ def _conditions(data: MotionSet, truth: FloatArray, estimate: FloatArray) -> lis
     } | {f"style {name}": data.style == number for number, name in enumerate(STYLES)}
     lines = ["", "## By view", "", "| | motions | mean ICC | ICC of AU12 |", "|---|---|---|---|"]
     for name, rows in groups.items():
-        icc = [icc31(truth[rows, k], estimate[rows, k]) for k in range(len(CODES))]
+        icc = icc_of_units(truth[rows], estimate[rows])
         if np.isfinite(icc).any():
             lines.append(f"| {name} | {rows.sum()} | {np.nanmean(icc):.2f} | {icc[CODES.index(12)]:.2f} |")
     return lines

@@ -58,12 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
     response = TrackerResponse.fit(training, arguments.sets)
     rng = np.random.default_rng(arguments.seed)
     ideal, sides = IdealMotions().draw(arguments.drawn, rng)
-    study = Study(training, calibration, test, (response.seen(ideal, rng), sides), response.residual[::8], options)
+    residual = response.residual[::8]  # enough for a covariance and for draws
+    study = Study(training, calibration, test, (response.seen(ideal, rng), sides), residual, options)
     network = study.network()
     compared = {"network": figures(network.sides, study.test)}
     print(TABLE_HEAD)
-    for name, found in compared.items():
-        print(found.row(name), flush=True)
+    print(compared["network"].row("network"), flush=True)
     write_model(arguments, network, study, compared["network"], response.explained)
     if not arguments.only_network:
         for name, predict in study.others().items():

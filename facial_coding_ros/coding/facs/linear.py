@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 from ...datasets.ict import AU_SHAPES, IctFaces
 from ...types import FloatArray
 from .action_units import CODES
-from .rendered import MotionSet
+from .rendered import LIPS_APART_CM, MotionSet
 
 Predictor = Callable[[MotionSet], FloatArray]
 """A set of n motions -> sides (n, 2, units), right first."""
@@ -69,7 +69,7 @@ def ideal_shapes() -> Predictor:
         jaw = out[:, :, CODES.index(27)].copy()
         out[:, :, CODES.index(26)], out[:, :, CODES.index(27)] = np.clip(2 * jaw, 0, 1), np.clip(2 * jaw - 1, 0, 1)
         out[:, :, CODES.index(43)] = out[:, :, CODES.index(45)]
-        gap = (motion[:, 14, 1] - motion[:, 13, 1]) * faces.eye_distance_cm / 2.2
+        gap = (motion[:, 14, 1] - motion[:, 13, 1]) * faces.eye_distance_cm / LIPS_APART_CM
         out[:, :, CODES.index(25)] = np.clip(gap, 0, 1)[:, None]
         return out
 

@@ -212,8 +212,8 @@ def calibrate(network: FacsNetwork, data: MotionSet) -> None:
         for k in range(_UNITS):
             for _ in range(3):
                 if k not in _NOT_RAISED and spread[k] > 0:
-                    shown = np.clip(raw[:, :, k] - network.start[k] * data.doubt[:, None], 0, 1).max(1)
-                    network.gain[k] = float(np.clip(spread[k] / max(shown.std(), 1e-6), 1.0, _MOST_GAIN))
+                    above = np.clip(raw[:, :, k] - network.start[k] * data.doubt[:, None], 0, 1).max(1)
+                    network.gain[k] = float(np.clip(spread[k] / max(above.std(), 1e-6), 1.0, _MOST_GAIN))
                 network.start[k] = float(np.clip((highest[k] - 0.3 / network.gain[k]) / usual, 0.015, 0.095))
         shown = (quiet - network.start * resting.doubt[:, None]) * network.gain
         if (shown > 0.3).any(1).mean() <= 0.035:

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from ...keypoints import Registration
 from ...keypoints.mesh_mirror import MESH_PAIRS
+from ...synthesis.dataset import NEUTRALS, load_set
 from ...types import SURFACE_POINTS, FloatArray
 from .action_units import CODES
 from .confidence import doubt
 
-NEUTRALS = 6
-"""The first pictures of each person are resting ones, the next is resting with the head turned (synthesis.dataset)."""
 LIPS_APART_CM = 2.2
 """Gap between the inner lips that is AU25 at E."""
 _UPPER, _LOWER = 62, 66  # of the 68 landmarks
@@ -83,8 +82,6 @@ def load_motions(folders: Sequence[Path], registration: Registration, seed: int 
     Once of a face just found: against the mean of some of them, drawn at random.
     Raises FileNotFoundError for a folder without a set, ValueError for one made by an older version.
     """
-    from ...synthesis.dataset import load_set
-
     rng = np.random.default_rng(seed)
     parts: list[dict[str, NDArray[Any]]] = []
     for number, folder in enumerate(folders):

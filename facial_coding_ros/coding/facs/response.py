@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from ...datasets.ict import IctFaces
+from ...synthesis.dataset import NEUTRALS, plan_person, set_options
+from ...synthesis.expressions import Manner, offsets, sample_expression, with_lips
 from ...types import FloatArray
 from .action_units import CODES
-from .rendered import LIPS_APART_CM, NEUTRALS, MotionSet, mirrored
+from .rendered import LIPS_APART_CM, MotionSet, mirrored
 
 _HEAD_AXES = np.array([1, -1, -1], np.float32)  # x left, y up, z near, as expressions are drawn; its own inverse
 
@@ -24,16 +26,11 @@ class IdealMotions:
 
     def of_set(self, folder: Path, person: int) -> FloatArray:
         """(pictures, 468, 3) of a person of a rendered set, against the face at rest; eye distances."""
-        from ...synthesis.dataset import plan_person, set_options
-        from ...synthesis.expressions import offsets
-
         plan = plan_person(set_options(folder), person)
         return np.stack([offsets(p.sample, plan.manner, self._shapes) for p in plan.pictures]) * _HEAD_AXES
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Motions (count, 468, 3) of random people and expressions, and their sides (count, 2, units)."""
-        from ...synthesis.expressions import Manner, offsets, sample_expression, with_lips
-
         motion, sides = np.empty((count, *next(iter(self._shapes.values())).shape), np.float32), []
         for row in range(count):
             if row % 8 == 0:

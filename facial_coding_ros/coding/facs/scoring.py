@@ -25,6 +25,11 @@ def icc31(truth: FloatArray, estimate: FloatArray) -> float:
     return float((between - error) / (between + error))
 
 
+def icc_of_units(truth: FloatArray, estimate: FloatArray) -> FloatArray:
+    """ICC(3,1) of each column of (n, units)."""
+    return np.array([icc31(*pair) for pair in zip(truth.T, estimate.T, strict=True)])
+
+
 def correlation(truth: FloatArray, estimate: FloatArray) -> float:
     """Pearson's r; NaN for a constant."""
     if len(truth) < 2 or np.ptp(truth) == 0 or np.ptp(estimate) == 0:

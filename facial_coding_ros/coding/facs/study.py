@@ -12,7 +12,7 @@ from .action_units import CODES
 from .answers import stronger_side
 from .linear import Predictor
 from .rendered import MotionSet
-from .scoring import icc31
+from .scoring import icc_of_units
 
 SMILE_COMPANIONS = (6, 7, 10, 12, 25, 26)
 """Units that may come with a smile; any other is a false one there."""
@@ -60,11 +60,10 @@ def figures(predict: Predictor, data: MotionSet) -> Figures:
 
     estimate = stronger_side(np.clip(predict(data), 0, 1))
     truth = stronger_side(data.sides)
-    icc = np.array([icc31(truth[:, k], estimate[:, k]) for k in range(len(CODES))])
     smiles = (data.kind == KINDS.index("smile")) & (data.sides[:, :, _AT_12].min(1) > 0.3)
     first, second, share, code = smile_figures(estimate[smiles], truth[smiles])
     return Figures(
-        icc=icc,
+        icc=icc_of_units(truth, estimate),
         neutral_false=float(invented(estimate, truth, 0.3)[data.resting].mean()),
         turn_false=float(invented(estimate, truth, 0.25)[data.turned].mean()),
         smile_first=first,
