@@ -17,8 +17,8 @@ FRAMES = 3
 """About as many as the node's filter averages over a face at rest, at 15 to 30 images a second."""
 SHIFT, SCALE, TILT_DEG = 0.007, 0.01, 0.7
 """How the square in which landmarks are sought strays from frame to frame (standard deviations, of its side), by small
-movements of the head and the landmarks' own noise. The landmarks' error depends on the square, so it averages out. They are the same for all pictures, which lets each
-picture be tracked again by itself; others for each change no figure (docs/results/facs)."""
+movements of the head and the landmarks' own noise. The landmarks' error depends on the square, so it averages out.
+They are the same for all pictures; others for each change no figure (docs/results/facs)."""
 
 
 @dataclass(frozen=True)
