@@ -1,6 +1,6 @@
 """Trains the FACS estimator on rendered sets (`facial_coding synthesize`) and compares it with simpler ones.
 
-People are split 70 / 12 / 18 % into training, calibration and test. Leaves the model with its card and the table of all
+People are split 80 / 8 / 12 % into training, calibration and test. Leaves the model with its card and the table of all
 estimators on the test people. Needs torch, scipy and onnx (standalone/requirements-training.txt).
 """
 
@@ -16,11 +16,13 @@ import yaml
 
 from ..cli import UserError
 from ..coding.facs.action_units import CODES
+from ..coding.facs.calibration import calibrate
 from ..coding.facs.linear import Predictor, ideal_shapes, part_ridge, ridge, sparse_code
-from ..coding.facs.network import FacsNetwork, NetworkOptions, calibrate, to_onnx, train
+from ..coding.facs.network import FacsNetwork, to_onnx
 from ..coding.facs.rendered import MotionSet, load_motions
 from ..coding.facs.response import IdealMotions, TrackerResponse
 from ..coding.facs.study import TABLE_HEAD, Figures, Split, as_card, figures, reliability
+from ..coding.facs.training import NetworkOptions, train
 from ..keypoints import Registration
 from ..types import FloatArray
 
@@ -38,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=int, default=NetworkOptions.steps, help="default %(default)s")
     parser.add_argument(
-        "--drawn", type=int, default=20000, help="motions drawn beside the tracked ones; default %(default)s"
+        "--drawn", type=int, default=60000, help="motions drawn beside the tracked ones; default %(default)s"
     )
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
     parser.add_argument("--only-network", action="store_true", help="without the other estimators and styles left out")

@@ -74,10 +74,12 @@ class TrackerResponse:
         """What a tracker may report of true motions (n, 468, 3), without its noise.
 
         The response learnt from renders, moved towards the truth by a random share up to 0.3, apart for the upper and
-        the lower face: in photographs the tracker follows some movements (AU2, 17, 18) so much further.
+        the lower face: in photographs the tracker follows some movements (AU2, 17, 18) so much further. Every other
+        motion is moved by any share, up to the truth itself, for trackers that follow better than this one.
         """
         seen = (motion.reshape(len(motion), -1) @ self.response).reshape(motion.shape)
         height = np.clip(IctFaces.load().neutral[:, 1] / 0.5, 0, 1)[:, None]
         shares = rng.uniform(0, 0.3, (2, len(motion), 1, 1)).astype(np.float32)
-        share = shares[0] * (1 - height) + shares[1] * height
+        further = rng.uniform(0, 1, (len(motion), 1, 1)) * (rng.random((len(motion), 1, 1)) < 0.5)
+        share = 1 - (1 - shares[0] * (1 - height) - shares[1] * height) * (1 - further)
         return np.asarray(seen + share * (motion - seen), np.float32)
