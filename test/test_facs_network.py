@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from facial_coding_ros.coding.facs.action_units import CODES
 from facial_coding_ros.coding.facs.calibration import calibrate, platt
 from facial_coding_ros.coding.facs.linear import ideal_shapes, ridge, sparse_code
-from facial_coding_ros.coding.facs.network import Projection, to_onnx
+from facial_coding_ros.coding.facs.network import Projection, from_onnx, to_onnx
 from facial_coding_ros.coding.facs.rendered import MotionSet, joined, mirrored
 from facial_coding_ros.coding.facs.training import NetworkOptions, concordance, overtaken, train
 from facial_coding_ros.datasets.ict import IctFaces
@@ -64,6 +64,7 @@ def test_it_learns_and_knows_the_sides(trained):
 def test_the_graph_gives_the_same_and_is_its_own_mirror_image(trained):
     test = motions(16, 3)
     graph = to_onnx(trained)
+    assert to_onnx(from_onnx(graph)) == graph
     session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
     def run(motion, doubt=1.3):

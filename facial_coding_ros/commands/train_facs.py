@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ class Study:
         residual: FloatArray,
         options: NetworkOptions,
     ) -> None:
-        """drawn: see network.train. residual: (n, 468, 3), what the tracker's linear response leaves."""
+        """drawn: see training.train. residual: (n, 468, 3), what the tracker's linear response leaves."""
         self.training, self.calibration, self.test, self.options = training, calibration, test, options
         self.drawn, self.residual = drawn, residual
 
@@ -127,7 +128,7 @@ class Study:
                 test,
                 self.drawn,
                 self.residual,
-                NetworkOptions(steps=self.options.steps // 6, seed=self.options.seed),
+                replace(self.options, steps=self.options.steps // 6),
             )
             found[style] = figures(without.network().sides, test)
         return found

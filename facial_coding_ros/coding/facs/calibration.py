@@ -9,6 +9,7 @@ from ...types import FloatArray
 from .action_units import CODES
 from .network import FacsNetwork
 from .rendered import MotionSet
+from .scoring import PRESENT_FROM
 
 _NOT_RAISED = tuple(CODES.index(code) for code in (6, 10, 12, 14, 16, 25, 26))
 _MOST_GAIN = 1.5
@@ -25,14 +26,14 @@ def calibrate(network: FacsNetwork, data: MotionSet) -> None:
     that no more than 35 in 1000 of them show any unit above 0.3.
     """
     # Without those that blink. People trained on would be of no use here: the network knows their resting faces.
-    resting = data.take((data.resting | data.turned) & (data.sides.max((1, 2)) == 0))
-    raw = network.raw(data.motion)
-    quiet, usual = network.raw(resting.motion).max(1), float(np.median(resting.doubt))
-    relative = quiet / resting.doubt[:, None] * usual
+    resting = (data.resting | data.turned) & (data.sides.max((1, 2)) == 0)
+    raw, doubt = network.raw(data.motion), data.doubt[:, None]
+    quiet, usual = raw[resting].max(1), float(np.median(doubt[resting]))
+    relative = quiet / doubt[resting] * usual
     both, strongest = data.sides.max(1), raw.max(1)
     spread = both.std(0)
     for k in range(len(CODES)):
-        slope, network.offset[k] = platt(10 * strongest[:, k], both[:, k] >= 0.2)
+        slope, network.offset[k] = platt(10 * strongest[:, k], both[:, k] >= PRESENT_FROM)
         network.slope[k] = 10 * slope
 
     def settle(share: float) -> None:
@@ -40,7 +41,7 @@ def calibrate(network: FacsNetwork, data: MotionSet) -> None:
         for k, highest in enumerate(np.quantile(relative, share, axis=0)):
             for _ in range(3):  # the two depend on each other
                 if k not in _NOT_RAISED and spread[k] > 0:
-                    above = np.clip(raw[:, :, k] - network.start[k] * data.doubt[:, None], 0, 1).max(1)
+                    above = np.clip(raw[:, :, k] - network.start[k] * doubt, 0, 1).max(1)
                     network.gain[k] = np.clip(spread[k] / max(above.std(), 1e-6), 1.0, _MOST_GAIN)
                 network.start[k] = np.clip((highest - 0.3 / network.gain[k]) / usual, 0.015, 0.095)
 
@@ -48,7 +49,7 @@ def calibrate(network: FacsNetwork, data: MotionSet) -> None:
     for _ in range(9):
         middle = (low + high) / 2
         settle(middle)
-        shown = (quiet - network.start * resting.doubt[:, None]) * network.gain
+        shown = (quiet - network.start * doubt[resting]) * network.gain
         if (shown > 0.3).any(1).mean() <= _MOST_FALSE:
             high = middle
         else:

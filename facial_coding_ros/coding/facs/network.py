@@ -95,21 +95,22 @@ def _sigmoid(x: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-np.clip(x, -80, 80))), np.float32)
 
 
-def _mirror_pairs() -> tuple[NDArray[np.int64], NDArray[np.int64], FloatArray]:
-    """One point of each mirrored pair, the other, and the share of its weight: half where both are the same point."""
-    numbers = np.arange(SURFACE_POINTS)
-    other = np.rint(mirrored(np.repeat(numbers, 3).reshape(-1, 3).astype(np.float32))[:, 1]).astype(np.int64)
-    one = np.flatnonzero(numbers <= other)
-    return one, other[one], np.where(one == other[one], 0.5, 1).astype(np.float32)
+def from_onnx(graph: bytes) -> FacsNetwork:
+    """The network that `to_onnx` wrote."""
+    import onnx
+    from onnx import numpy_helper
+
+    values = {c.name: numpy_helper.to_array(c).copy() for c in onnx.load_from_string(graph).graph.initializer}
+    count = sum(name.startswith("weights") for name in values)
+    layers = [(values[f"weights{i}"], values[f"bias{i}"]) for i in range(count)]
+    network = FacsNetwork(Projection(values["projection"], values["parity"]), layers, values["direct"])
+    network.start, network.gain = values["start"].reshape(-1), values["gain"]
+    network.slope, network.offset = values["slope"], values["offset"]
+    return network
 
 
 def to_onnx(network: FacsNetwork) -> bytes:
-    """One graph: `motion` (n, 468, 3), `doubt` (n, 1) -> `sides` (n, 2, units), `presence` (n, units).
-
-    Even directions see only what both sides of the face do together, odd ones what they do apart, and in the mirror
-    only the odd ones change their sign. So each half is projected by itself and passed through the first layer once,
-    then added for the face as seen and subtracted for its mirror image: half the work of these two.
-    """
+    """One graph: `motion` (n, 468, 3), `doubt` (n, 1) -> `sides` (n, 2, units), `presence` (n, units)."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -124,36 +125,20 @@ def to_onnx(network: FacsNetwork) -> bytes:
         nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
-    even = network.projection.parity > 0
-    one, other, share = _mirror_pairs()
-    projection = network.projection.weights.reshape(SURFACE_POINTS, 3, -1)[one] * share[:, None, None]
-    projection = projection.reshape(3 * len(one), -1)
-    bias = network.layers[0][1]
-    weights = np.concatenate([network.layers[0][0], network.direct], 1)
-
-    here = node("Gather", ["motion", constant("one_side", one)], "here", axis=1)
-    there = node("Gather", ["motion", constant("other_side", other)], "there", axis=1)
-    there = node("Mul", [there, constant("sign", np.array([-1, 1, 1], np.float32))], "there_mirrored")
-    row = constant("as_row", np.array([-1, 3 * len(one)], np.int64))
-    together = node("Reshape", [node("Add", [here, there], "together"), row], "together_row")
-    apart = node("Reshape", [node("Sub", [here, there], "apart"), row], "apart_row")
-    together = node("MatMul", [together, constant("even", projection[:, even])], "z_even")
-    apart = node("MatMul", [apart, constant("odd", projection[:, ~even])], "z_odd")
-    together = node("MatMul", [together, constant("weights0_even", weights[even])], "from_even")
-    apart = node("MatMul", [apart, constant("weights0_odd", weights[~even])], "from_odd")
-    seen, mirror = node("Add", [together, apart], "as_seen"), node("Sub", [together, apart], "in_mirror")
-    both = node("Concat", [seen, mirror], "both", axis=0)
-    widths = constant("widths", np.array([len(bias), 4 * _UNITS], np.int64))
-    nodes.append(helper.make_node("Split", [both, widths], ["hidden", "past"], axis=1))
-    h = node("Add", ["hidden", constant("bias0", bias)], "layer0")
-    for number, (weights, bias) in enumerate(network.layers[1:], 1):
-        h = node("Mul", [h, node("Sigmoid", [h], f"gate{number}")], f"silu{number}")
+    flat = node("Reshape", ["motion", constant("as_row", np.array([-1, _VALUES], np.int64))], "flat")
+    z = node("MatMul", [flat, constant("projection", network.projection.weights)], "z")
+    other = node("Mul", [z, constant("parity", network.projection.parity)], "z_mirrored")
+    both = node("Concat", [z, other], "both", axis=0)
+    h = both
+    for number, (weights, bias) in enumerate(network.layers):
         names = [constant(f"weights{number}", weights), constant(f"bias{number}", bias)]
         h = node("Gemm", [h, *names], f"layer{number}")
-    h = node("Add", [h, "past"], "answer")
+        if number < len(network.layers) - 1:
+            h = node("Mul", [h, node("Sigmoid", [h], f"gate{number}")], f"silu{number}")
+    h = node("Add", [h, node("MatMul", [both, constant("direct", network.direct)], "past")], "answer")
     h = node("Reshape", [h, constant("as_sides", np.array([2, -1, 2, 2, _UNITS], np.int64))], "answers")
-    first = node("Gather", [h, constant("first", np.array(0, np.int64))], "answer_as_seen", axis=0)
-    second = node("Gather", [h, constant("second", np.array(1, np.int64))], "answer_in_mirror", axis=0)
+    first = node("Gather", [h, constant("first", np.array(0, np.int64))], "as_seen", axis=0)
+    second = node("Gather", [h, constant("second", np.array(1, np.int64))], "in_mirror", axis=0)
     turned = node("Gather", [second, constant("swapped", np.array([1, 0], np.int64))], "turned_back", axis=2)
     mean = node("Mul", [node("Add", [first, turned], "sum"), constant("half", np.array(0.5, np.float32))], "mean")
     value = node("Gather", [mean, "first"], "value", axis=1)

@@ -12,6 +12,7 @@ from ...types import FloatArray
 from .action_units import CODES
 from .network import FacsNetwork, Projection
 from .rendered import MotionSet
+from .scoring import PRESENT_FROM
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -99,7 +100,7 @@ def train(
             10 * _squared_error(estimate, truth)
             + options.concordance * (1 - concordance(estimate, truth))
             + options.rank * overtaken(estimate, truth)
-            + 0.1 * nn.functional.binary_cross_entropy_with_logits(logit, (truth >= 0.2).float())
+            + 0.1 * nn.functional.binary_cross_entropy_with_logits(logit, (truth >= PRESENT_FROM).float())
         )
         optimiser.zero_grad()
         loss.backward()
