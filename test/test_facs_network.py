@@ -12,8 +12,9 @@ from sklearn.linear_model import LogisticRegression
 
 from facial_coding_ros.coding.facs.action_units import CODES
 from facial_coding_ros.coding.facs.calibration import calibrate, platt
+from facial_coding_ros.coding.facs.disturbances import NEUTRAL_ERROR, Disturbances, neutral_errors
 from facial_coding_ros.coding.facs.linear import ideal_shapes, ridge, sparse_code
-from facial_coding_ros.coding.facs.network import Projection, from_onnx, to_onnx
+from facial_coding_ros.coding.facs.network import FURTHEST, Projection, from_onnx, to_onnx
 from facial_coding_ros.coding.facs.rendered import MotionSet, joined, mirrored
 from facial_coding_ros.coding.facs.training import NetworkOptions, concordance, overtaken, train
 from facial_coding_ros.datasets.ict import IctFaces
@@ -41,12 +42,16 @@ def motions(count, seed, noise=0.004):
     return MotionSet(motion, sides, turn_deg=np.zeros(count), eye_distance_px=np.full(count, 60.0), **numbers)
 
 
+def disturbances(data):
+    return Disturbances(data.motion[data.resting], 0.1 * data.motion, neutral_errors(40, np.random.default_rng(0)))
+
+
 @pytest.fixture(scope="module")
 def trained():
     data = motions(600, 0)
     options = NetworkOptions(directions=24, hidden=(24,), dropout=0.0, steps=250, batch=128)
     drawn = motions(300, 9)
-    network = train(data, data.motion[data.resting], options, (drawn.motion, drawn.sides))
+    network = train(data, disturbances(data), options, (drawn.motion, drawn.sides))
     calibrate(network, motions(200, 1))
     return network
 
@@ -78,6 +83,17 @@ def test_the_graph_gives_the_same_and_is_its_own_mirror_image(trained):
     np.testing.assert_allclose(presence, trained.presence(test.motion), atol=2e-4)
     np.testing.assert_allclose(run(mirrored(test.motion))[0], sides[:, ::-1], atol=2e-4)
     assert (run(test.motion, 4.0)[0] <= sides + 1e-6).all()  # doubt never raises an answer
+
+
+def test_no_motion_is_read_as_further_than_the_furthest(trained):
+    motion = motions(4, 8).motion
+    assert (np.abs(trained.projection(1e5 * motion)) > FURTHEST).all()
+    bounded = trained.raw(1e5 * motion)
+    np.testing.assert_allclose(trained.raw(1e6 * motion), bounded, atol=1e-5)
+    session = ort.InferenceSession(to_onnx(trained), providers=["CPUExecutionProvider"])
+    given = {"motion": (1e6 * motion).astype(np.float32), "doubt": np.ones((4, 1), np.float32)}
+    expected = np.clip((bounded - trained.start) * trained.gain, 0, 1)
+    np.testing.assert_allclose(session.run(["sides"], given)[0], expected, atol=2e-4)
 
 
 def test_calibration_leaves_few_resting_faces_with_a_unit(trained):
@@ -114,13 +130,24 @@ def test_only_smiles_that_are_overtaken_cost():
 
 def test_projection_keeps_the_signal_and_parts_the_sides():
     data = motions(200, 4)
-    projection = Projection.fit(data.motion, data.motion[data.resting], 12)
+    projection = Projection.fit(data.motion, disturbances(data), 12)
     assert set(projection.parity.tolist()) == {-1.0, 1.0}
     z, other = projection(data.motion), projection(mirrored(data.motion))
     np.testing.assert_allclose(other, z * projection.parity, atol=1e-3)
     x = np.concatenate([data.motion.reshape(200, -1) @ projection.weights, np.ones((200, 1))], 1)
     y = data.sides[:, 0, CODES.index(12)]
     assert np.corrcoef(x @ np.linalg.lstsq(x, y, rcond=None)[0], y)[0, 1] > 0.98
+
+
+def test_errors_of_neutrals_have_their_usual_size_and_are_no_turn_of_the_head():
+    errors = neutral_errors(60, np.random.default_rng(11))
+    assert errors.shape == (60, 468, 3)
+    assert np.sqrt((errors**2).mean()) == pytest.approx(NEUTRAL_ERROR, rel=1e-3)
+    assert np.abs(errors.mean((0, 1))).max() < 0.2 * NEUTRAL_ERROR
+    shape = IctFaces.load().identity.reshape(100, -1).T
+    flat = errors.reshape(60, -1).T
+    left = flat - shape @ np.linalg.lstsq(shape, flat, rcond=None)[0]
+    assert (left**2).mean() < 0.2 * (flat**2).mean()  # faces differ so; registration takes a rigid part away
 
 
 def test_platt_as_scikit_learn():

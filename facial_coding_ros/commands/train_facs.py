@@ -18,6 +18,7 @@ import yaml
 from ..cli import UserError
 from ..coding.facs.action_units import CODES
 from ..coding.facs.calibration import calibrate
+from ..coding.facs.disturbances import Disturbances, neutral_errors
 from ..coding.facs.linear import Predictor, ideal_shapes, part_ridge, ridge, sparse_code
 from ..coding.facs.network import FacsNetwork, to_onnx
 from ..coding.facs.rendered import MotionSet, load_motions
@@ -48,21 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    try:
-        data = load_motions(arguments.sets, Registration(), arguments.seed)
-    except (FileNotFoundError, ValueError) as error:
-        raise UserError(str(error)) from error
-    split = Split.of(data, arguments.seed)
-    if len(np.unique(data.person[split.test])) < 2:
-        raise UserError(f"{len(np.unique(data.person))} people are too few to train, calibrate and test on; make more.")
+    training, calibration, test = _people(arguments)
     options = NetworkOptions(steps=arguments.steps, seed=arguments.seed)
-    calibration, test = (data.take(part & ~data.just_found) for part in (split.calibrate, split.test))
-    training = data.take(split.train)
     response = TrackerResponse.fit(training, arguments.sets)
     rng = np.random.default_rng(arguments.seed)
     ideal, sides = IdealMotions().draw(arguments.drawn, rng)
-    residual = response.residual[::8]  # enough for a covariance and for draws
-    study = Study(training, calibration, test, (response.seen(ideal, rng), sides), residual, options)
+    drawn = response.seen(ideal, rng), sides
+    noise = np.concatenate([training.motion[training.resting | training.turned], response.residual])
+    disturbances = Disturbances(noise, response.missed(ideal[:20000]), neutral_errors(4000, rng))
+    study = Study(training, calibration, test, drawn, disturbances, options)
     network = study.network()
     compared = {"network": figures(network.sides, study.test)}
     print(TABLE_HEAD)
@@ -76,6 +71,19 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _people(arguments: argparse.Namespace) -> tuple[MotionSet, MotionSet, MotionSet]:
+    """To train on, to calibrate on and to test on; the last two as followed faces."""
+    try:
+        data = load_motions(arguments.sets, Registration(), arguments.seed)
+    except (FileNotFoundError, ValueError) as error:
+        raise UserError(str(error)) from error
+    split = Split.of(data, arguments.seed)
+    if len(np.unique(data.person[split.test])) < 2:
+        raise UserError(f"{len(np.unique(data.person))} people are too few to train, calibrate and test on; make more.")
+    followed = ~data.just_found
+    return data.take(split.train), data.take(split.calibrate & followed), data.take(split.test & followed)
+
+
 class Study:
     """Training, calibration and test people, and what can be made from them."""
 
@@ -85,32 +93,29 @@ class Study:
         calibration: MotionSet,
         test: MotionSet,
         drawn: tuple[FloatArray, FloatArray],
-        residual: FloatArray,
+        disturbances: Disturbances,
         options: NetworkOptions,
     ) -> None:
-        """drawn: see training.train. residual: (n, 468, 3), what the tracker's linear response leaves."""
+        """drawn: see training.train."""
         self.training, self.calibration, self.test, self.options = training, calibration, test, options
-        self.drawn, self.residual = drawn, residual
-
-    @property
-    def noise(self) -> FloatArray:
-        """Motions of resting training people, the head turned or not."""
-        return self.training.motion[self.training.resting | self.training.turned]
+        self.drawn, self.disturbances = drawn, disturbances
 
     def network(self) -> FacsNetwork:
-        noise = np.concatenate([self.noise, self.residual])
-        network = train(self.training, noise, self.options, self.drawn, lambda line: print(line, flush=True))
+        network = train(
+            self.training, self.disturbances, self.options, self.drawn, lambda line: print(line, flush=True)
+        )
         calibrate(network, self.calibration)
         return network
 
     def others(self) -> dict[str, Predictor]:
         both = self.training.with_mirror_images()
+        quiet = self.training.motion[self.training.resting | self.training.turned]
         return {
             "non-negative least squares, ideal shapes": ideal_shapes(),
-            "sparse code, learned bases": sparse_code(both, self.noise),
+            "sparse code, learned bases": sparse_code(both, quiet),
             "ridge, weak": ridge(both, 1e-4),
             "ridge, strong": ridge(both, 1e-2),
-            "ridge by part, noise penalty": part_ridge(both, 1e-4, self.noise, 2.0),
+            "ridge by part, noise penalty": part_ridge(both, 1e-4, quiet, 2.0),
         }
 
     def styles_left_out(self) -> dict[str, Figures]:
@@ -127,7 +132,7 @@ class Study:
                 self.calibration.take(self.calibration.style != number),
                 test,
                 self.drawn,
-                self.residual,
+                self.disturbances,
                 replace(self.options, steps=self.options.steps // 6),
             )
             found[style] = figures(without.network().sides, test)

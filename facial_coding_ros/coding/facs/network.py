@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from ...types import SURFACE_POINTS, FloatArray
 from .action_units import CODES
+from .disturbances import Disturbances
 from .rendered import MotionSet, mirrored
 
+FURTHEST = 4.0
+"""Along no direction is a motion read as more than this, see `Projection`: what was never seen is not extrapolated."""
 _UNITS = len(CODES)
 _VALUES = SURFACE_POINTS * 3
 
@@ -20,35 +23,43 @@ _VALUES = SURFACE_POINTS * 3
 class Projection:
     """Directions of motion, strongest against the tracker's noise first.
 
-    weights: (1404, k); each column is its own mirror image, with the sign `parity` (k,).
+    weights: (1404, k); each column is its own mirror image, with the sign `parity` (k,), and scaled so that motions it
+    was fitted to have a mean square of 1.
     """
 
     weights: FloatArray
     parity: FloatArray
 
     @classmethod
-    def fit(cls, signal: FloatArray, noise: FloatArray, directions: int, floor: float = 0.0055) -> Projection:
-        """Generalised eigenvectors of the covariance of `signal` against that of `noise`, both (n, 468, 3).
+    def fit(cls, signal: FloatArray, against: Disturbances, directions: int, floor: float = 0.0055) -> Projection:
+        """Generalised eigenvectors of the covariance of `signal` (n, 468, 3) against that of what disturbs it.
 
-        floor: noise of every coordinate by itself, in eye distances.
+        Of the mismatch a tenth counts. floor: noise of every coordinate by itself, in eye distances.
         """
         from scipy.linalg import eigh
 
-        def covariance(motion: FloatArray) -> NDArray[np.float64]:
-            both = np.concatenate([motion, mirrored(motion)]).reshape(2 * len(motion), -1)
-            return np.asarray(both.T @ both / len(both), np.float64)
-
-        inner = covariance(noise) + floor**2 * np.eye(_VALUES)
-        _, vectors = eigh(covariance(signal), inner, subset_by_index=(_VALUES - directions, _VALUES - 1))
+        spread = _covariance(signal)
+        inner = _covariance(against.noise) + 0.1 * _covariance(against.mismatch) + _covariance(against.neutral)
+        inner += floor**2 * np.eye(_VALUES)
+        _, vectors = eigh(spread, inner, subset_by_index=(_VALUES - directions, _VALUES - 1))
         vectors = vectors[:, ::-1].T.astype(np.float32)
         flipped = mirrored(vectors.reshape(directions, SURFACE_POINTS, 3)).reshape(directions, -1)
         parity = np.sign((flipped * vectors).sum(1))
         vectors = (vectors + parity[:, None] * flipped) / 2
-        scale = np.sqrt(np.einsum("kv,vw,kw->k", vectors, covariance(signal), vectors))
+        scale = np.sqrt(np.einsum("kv,vw,kw->k", vectors, spread, vectors))
         return cls((vectors / scale[:, None]).T.astype(np.float32), parity.astype(np.float32))
 
     def __call__(self, motion: FloatArray) -> FloatArray:
         return np.asarray(motion.reshape(len(motion), -1) @ self.weights, np.float32)
+
+
+def _covariance(motion: FloatArray) -> NDArray[np.float64]:
+    """(1404, 1404) about zero, of motions and their mirror images."""
+    flat = motion.reshape(len(motion), -1)
+    seen = np.asarray(flat.T @ flat / len(flat), np.float32)
+    half = mirrored(seen.reshape(_VALUES, SURFACE_POINTS, 3)).reshape(_VALUES, _VALUES)
+    both = mirrored(half.T.reshape(_VALUES, SURFACE_POINTS, 3)).reshape(_VALUES, _VALUES)
+    return np.asarray((seen + both) / 2, np.float64)
 
 
 class FacsNetwork:
@@ -69,7 +80,7 @@ class FacsNetwork:
 
     def raw(self, motion: FloatArray) -> FloatArray:
         """Intensities (n, 2, units), not calibrated."""
-        z = self.projection(motion)
+        z = np.clip(self.projection(motion), -FURTHEST, FURTHEST)
 
         def once(x: FloatArray) -> FloatArray:
             h = x
@@ -126,7 +137,9 @@ def to_onnx(network: FacsNetwork) -> bytes:
         return output
 
     flat = node("Reshape", ["motion", constant("as_row", np.array([-1, _VALUES], np.int64))], "flat")
-    z = node("MatMul", [flat, constant("projection", network.projection.weights)], "z")
+    along = node("MatMul", [flat, constant("projection", network.projection.weights)], "along")
+    bounds = [constant(f"furthest{sign}", np.array(sign * FURTHEST, np.float32)) for sign in (-1, 1)]
+    z = node("Clip", [along, *bounds], "z")
     other = node("Mul", [z, constant("parity", network.projection.parity)], "z_mirrored")
     both = node("Concat", [z, other], "both", axis=0)
     h = both

@@ -89,7 +89,7 @@ def load_motions(folders: Sequence[Path], registration: Registration, seed: int 
         if "first_mesh" not in raw:
             raise ValueError(f"{folder} was made by an older version of facial_coding synthesize; make it anew")
         raw = {name: values[raw["tracked"]] for name, values in raw.items()}
-        followed, first = (_registered(registration, raw[name]) for name in ("mesh", "first_mesh"))
+        followed, first = (registered(registration, raw[name]) for name in ("mesh", "first_mesh"))
         sides = np.stack([raw["right"], raw["left"]], 1)
         gap = raw["landmarks_cm"][:, _UPPER, 1] - raw["landmarks_cm"][:, _LOWER, 1]
         for person in np.unique(raw["person"]):
@@ -118,8 +118,8 @@ def load_motions(folders: Sequence[Path], registration: Registration, seed: int 
     return MotionSet(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
-def _registered(registration: Registration, meshes: FloatArray) -> FloatArray:
-    """(n, 468, 3), in portions that fit the processor's cache."""
+def registered(registration: Registration, meshes: FloatArray) -> FloatArray:
+    """Registered points (n, 468, 3) of meshes (n, 478, 3), in portions that fit the processor's cache."""
     portions = range(0, len(meshes), 500)
     return np.concatenate([
         np.stack([face.dense for face in registration.register(meshes[start : start + 500])]) for start in portions

@@ -48,27 +48,39 @@ class TrackerResponse:
     """Tracked motion = true motion @ response + residual."""
 
     def __init__(self, response: FloatArray, residual: FloatArray, explained: float) -> None:
-        """response: (1404, 1404). residual: (n, 468, 3) of the fit. explained: share of the tracked motion's square."""
+        """response: (1404, 1404). residual: (n, 468, 3) of some of the motions it was fitted to. explained: share of
+        the tracked motions' square."""
         self.response, self.residual, self.explained = response, residual, explained
 
     @classmethod
     def fit(cls, data: MotionSet, folders: list[Path], strength: float = 3e-4) -> TrackerResponse:
         """Ridge towards half the true motion, about what the tracker reports. folders: as given to load_motions."""
         ideal = IdealMotions()
-        moved = np.flatnonzero(~data.resting & ~data.turned)
-        truth = np.empty_like(data.motion[moved])
-        for person in np.unique(data.person[moved]):
-            rows = np.flatnonzero(data.person[moved] == person)
+        data = data.take(~data.resting & ~data.turned)
+        truth = np.empty_like(data.motion)
+        for person in np.unique(data.person):
+            rows = np.flatnonzero(data.person == person)
             of_person = ideal.of_set(folders[int(person) // 1_000_000], int(person) % 1_000_000)
-            rest = of_person[:NEUTRALS].mean(0)
-            truth[rows] = of_person[data.number[moved][rows]] - rest
-        x = np.concatenate([truth, mirrored(truth)]).reshape(2 * len(moved), -1)
-        y = np.concatenate([data.motion[moved], mirrored(data.motion[moved])]).reshape(2 * len(moved), -1)
-        inner = x.T @ x / len(x) + strength * np.eye(x.shape[1], dtype=np.float32)
-        response = np.linalg.solve(inner, x.T @ y / len(x) + 0.5 * strength * np.eye(x.shape[1], dtype=np.float32))
-        residual = y - x @ response
-        explained = float(1 - (residual**2).sum() / (y**2).sum())
-        return cls(response.astype(np.float32), residual.reshape(-1, *data.motion.shape[1:]), explained)
+            truth[rows] = of_person[data.number[rows]] - of_person[:NEUTRALS].mean(0)
+        shape = truth.shape[1:]
+        size = int(np.prod(shape))
+        xx, xy, square = np.zeros((size, size)), np.zeros((size, size)), 0.0
+
+        def both(motion: FloatArray) -> FloatArray:
+            return np.concatenate([motion, mirrored(motion)]).reshape(-1, size)
+
+        for start in range(0, len(truth), 4000):  # memory
+            x, y = (both(motion[start : start + 4000]) for motion in (truth, data.motion))
+            xx, xy, square = xx + x.T @ x, xy + x.T @ y, square + float((y**2).sum())
+        count, towards = 2 * len(truth), strength * np.eye(size)
+        response = np.linalg.solve(xx / count + towards, xy / count + 0.5 * towards)
+        missed = square - 2 * (response * xy).sum() + (response * (xx @ response)).sum()
+        residual = (both(data.motion[::8]) - both(truth[::8]) @ response).reshape(-1, *shape)  # enough to draw from
+        return cls(response.astype(np.float32), residual.astype(np.float32), float(1 - missed / square))
+
+    def missed(self, motion: FloatArray) -> FloatArray:
+        """What the tracker does not report of true motions (n, 468, 3)."""
+        return np.asarray(motion - (motion.reshape(len(motion), -1) @ self.response).reshape(motion.shape), np.float32)
 
     def seen(self, motion: FloatArray, rng: np.random.Generator) -> FloatArray:
         """What a tracker may report of true motions (n, 468, 3), without its noise.

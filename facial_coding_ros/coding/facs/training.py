@@ -10,7 +10,8 @@ import numpy as np
 
 from ...types import FloatArray
 from .action_units import CODES
-from .network import FacsNetwork, Projection
+from .disturbances import Disturbances
+from .network import FURTHEST, FacsNetwork, Projection
 from .rendered import MotionSet
 from .scoring import PRESENT_FROM
 
@@ -28,22 +29,22 @@ class NetworkOptions:
     batch, drawn_batch: tracked and drawn motions in a step. concordance, rank: weights of these losses, see `train`.
     """
 
-    directions: int = 140
-    hidden: tuple[int, ...] = (512, 256)
-    dropout: float = 0.2
-    steps: int = 8000
-    batch: int = 512
-    drawn_batch: int = 256
+    directions: int = 400
+    hidden: tuple[int, ...] = (384, 192)
+    dropout: float = 0.15
+    steps: int = 12000
+    batch: int = 768
+    drawn_batch: int = 192
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    concordance: float = 0.5
-    rank: float = 0.2
+    concordance: float = 1.0
+    rank: float = 0.3
     seed: int = 0
 
 
 def train(
     data: MotionSet,
-    noise: FloatArray,
+    disturbances: Disturbances,
     options: NetworkOptions,
     drawn: tuple[FloatArray, FloatArray],
     progress: Callable[[str], None] = lambda line: None,
@@ -51,7 +52,7 @@ def train(
     """Trains on tracked motions, on `drawn` ones, and on the mirror images of both.
 
     drawn: motions (m, 468, 3) as a tracker may report them, without noise, and sides (m, 2, units); they keep the
-    network from trusting what only this tracker does. noise: (n, 468, 3), motions of resting faces, added to both.
+    network from trusting what only this tracker does. Noise is added to both, and to every other one a neutral's error.
     The loss adds up the squared error, in which an answer beyond 0 or 1 on the right side of it counts a tenth; one
     minus the concordance of each unit over the batch, so that estimates of units hard to tell spread as the truth does;
     by how much another unit exceeds AU12 in smiles that it leads; and the cross entropy of gates and presence.
@@ -62,14 +63,15 @@ def train(
     torch.manual_seed(options.seed)
     torch.set_num_threads(1)
     rng = np.random.default_rng(options.seed)
-    projection = Projection.fit(data.motion, noise, options.directions)
+    projection = Projection.fit(data.motion, disturbances, options.directions)
     width = options.directions
     sources = [
         (np.concatenate([z, z * projection.parity]), np.concatenate([y, y[:, ::-1]]).reshape(2 * len(y), -1))
         for z, y in ((projection(data.motion), data.sides), (projection(drawn[0]), drawn[1]))
     ]
-    disturbance = projection(noise)
-    disturbance = np.concatenate([disturbance, disturbance * projection.parity])
+    noise, errors = (
+        np.concatenate([z, z * projection.parity]) for z in map(projection, (disturbances.noise, disturbances.neutral))
+    )
 
     modules: list[nn.Module] = []
     for size in options.hidden:
@@ -84,7 +86,9 @@ def train(
 
     def disturbed(z: FloatArray, low: float, high: float, chance: float) -> FloatArray:
         amount = rng.uniform(low, high, (len(z), 1)) * (rng.random((len(z), 1)) < chance)
-        return np.asarray(z + amount * disturbance[rng.integers(0, len(disturbance), len(z))], np.float32)
+        off = np.abs(rng.normal(size=(len(z), 1))) * (rng.random((len(z), 1)) < 0.5)
+        z = z + amount * noise[rng.integers(0, len(noise), len(z))] + off * errors[rng.integers(0, len(errors), len(z))]
+        return np.asarray(z, np.float32)
 
     sizes = options.batch, options.drawn_batch
     amounts = (0.0, 0.7, 0.5), (0.0, 1.0, 1.0)  # tracked motions have noise of their own
@@ -92,7 +96,7 @@ def train(
     for step in range(options.steps):
         rows = [rng.integers(0, len(z), size) for (z, _), size in zip(sources, sizes, strict=True)]
         parts = [disturbed(z[at], *how) for (z, _), at, how in zip(sources, rows, amounts, strict=True)]
-        batch = torch.tensor(np.concatenate(parts))
+        batch = torch.tensor(np.concatenate(parts)).clip(-FURTHEST, FURTHEST)
         truth = torch.tensor(np.concatenate([y[at] for (_, y), at in zip(sources, rows, strict=True)]))
         value, logit = (body(batch) + direct(batch)).split(2 * _UNITS, 1)
         estimate = logit.sigmoid() * value
