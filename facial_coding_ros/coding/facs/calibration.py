@@ -60,13 +60,18 @@ def calibrate(network: FacsNetwork, data: MotionSet) -> None:
 def platt(logit: FloatArray, present: NDArray[np.bool_]) -> tuple[float, float]:
     """Slope and offset of a logistic regression of `present` on `logit`, with Platt's soft targets."""
     from scipy.optimize import minimize
+    from scipy.special import expit
 
+    logit = np.asarray(logit, np.float64)
     positive, negative = present.sum(), (~present).sum()
     target = np.where(present, (positive + 1) / (positive + 2), 1 / (negative + 2))
 
-    def loss(solution: NDArray[np.float64]) -> float:
+    def loss(solution: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         z = solution[0] * logit + solution[1]
-        return float((np.logaddexp(0, z) - target * z).mean() + 1e-4 * ((solution - [1, 0]) ** 2).sum())
+        away = solution - [1, 0]
+        slopes = expit(z) - target
+        gradient = np.array([(slopes * logit).mean(), slopes.mean()]) + 2e-6 * away
+        return float((np.logaddexp(0, z) - target * z).mean() + 1e-6 * (away**2).sum()), gradient
 
-    slope, offset = minimize(loss, [1.0, 0.0], method="Nelder-Mead").x
+    slope, offset = minimize(loss, [1.0, 0.0], jac=True, method="BFGS").x
     return float(max(slope, 0.05)), float(offset)
