@@ -108,8 +108,9 @@ class Study:
         return network
 
     def others(self) -> dict[str, Predictor]:
-        both = self.training.with_mirror_images()
-        quiet = self.training.motion[self.training.resting | self.training.turned]
+        """Made from followed faces alone, as they are compared: half the memory."""
+        followed = self.training.take(~self.training.just_found)
+        quiet, both = followed.motion[followed.resting | followed.turned], followed.with_mirror_images()
         return {
             "non-negative least squares, ideal shapes": ideal_shapes(),
             "sparse code, learned bases": sparse_code(both, quiet),
