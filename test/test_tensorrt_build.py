@@ -8,6 +8,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from facial_coding_ros.cli import main
@@ -42,6 +43,22 @@ def builds(graph: bytes, name: str) -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_graph_builds(path: Path) -> None:
     builds(ModelFile.read(path).graph, path.stem)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_half_precision_of_shipped_models_keeps_their_tolerance(path: Path) -> None:
+    """What decides on a GPU whether half precision is used, by ONNX Runtime's arithmetic."""
+    model, (full, half) = ModelFile.read(path), _both_precisions(path)
+    given = model.check_inputs({one.name: tuple(one.shape[1:]) for one in full.get_inputs()}, 8)
+    names = [one.name for one in full.get_outputs()]
+    for name, expected, found in zip(names, full.run(names, given), half.run(names, given), strict=True):
+        size = max(1.0, float(np.abs(expected).max()))
+        np.testing.assert_allclose(found, expected, atol=model.tolerance(name) * size, rtol=0, err_msg=name)
+
+
+def _both_precisions(path: Path) -> list[ort.InferenceSession]:
+    graph = path.read_bytes()
+    return [ort.InferenceSession(one, providers=["CPUExecutionProvider"]) for one in (graph, to_half(graph, path.stem))]
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -183,6 +183,8 @@ def write_model(
             "sides": "(faces, 2, units) 0..1: intensity, the person's right side first; 0.2 to 1.0 for A to E",
             "presence": "(faces, units) 0..1: probability of A or more",
         },
+        "tolerance": 0.005,
+        "tolerance_why": "half precision moves answers by some thousandths; a level of intensity is 0.2 wide",
         "codes": list(CODES),
         "reliability": [round(float(value), 3) for value in trusted],
         "metrics": {f"{people[2]} test people": as_card(found)},
