@@ -3,7 +3,7 @@
     standalone/env python tools/facs_neutral_error.py SET[,SET...] [models/facs.onnx ...]
 
 Every person of the rendered sets (facial_coding synthesize) gets one error of the neutral, as faces differ, of growing
-size; a full smile is 0.053 eye distances in the same measure (root mean square over all points).
+size; a full smile is 0.053 eye distances in the same measure (root mean square over all coordinates).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main(folders: list[Path], models: list[Path]) -> None:
         estimator = FacsEstimator.load(path)
         for size in SIZES:
             found = figures(
-                lambda of, e=estimator: e.infer(of.motion, of.doubt)[0],
+                lambda seen, e=estimator: e.infer(seen.motion, seen.doubt)[0],
                 replace(data, motion=data.motion + np.float32(size) * errors),
             )
             print(

@@ -55,8 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     rng = np.random.default_rng(arguments.seed)
     ideal, sides = IdealMotions().draw(arguments.drawn, rng)
     drawn = response.seen(ideal, rng), sides
-    noise = np.concatenate([training.motion[training.resting | training.turned], response.residual])
-    disturbances = Disturbances(noise, response.missed(ideal[:20000]), neutral_errors(4000, rng))
+    disturbances = Disturbances(response.residual, response.missed(ideal[:20000]), neutral_errors(4000, rng))
     study = Study(training, calibration, test, drawn, disturbances, options)
     network = study.network()
     compared = {"network": figures(network.sides, study.test)}
@@ -96,14 +95,14 @@ class Study:
         disturbances: Disturbances,
         options: NetworkOptions,
     ) -> None:
-        """drawn: see training.train."""
+        """drawn: see training.train. disturbances: noise without that of resting people, which is the training's."""
         self.training, self.calibration, self.test, self.options = training, calibration, test, options
         self.drawn, self.disturbances = drawn, disturbances
 
     def network(self) -> FacsNetwork:
-        network = train(
-            self.training, self.disturbances, self.options, self.drawn, lambda line: print(line, flush=True)
-        )
+        quiet = self.training.motion[self.training.resting | self.training.turned]
+        disturbances = replace(self.disturbances, noise=np.concatenate([quiet, self.disturbances.noise]))
+        network = train(self.training, disturbances, self.options, self.drawn, lambda line: print(line, flush=True))
         calibrate(network, self.calibration)
         return network
 
@@ -120,7 +119,10 @@ class Study:
         }
 
     def styles_left_out(self) -> dict[str, Figures]:
-        """Network trained without one style of rendering, on the test people of that style."""
+        """Network trained without one style of rendering, on the test people of that style.
+
+        The tracker's response, and what is drawn from it, still knows all styles.
+        """
         from ..synthesis.render_look import STYLES
 
         found = {}
@@ -219,7 +221,8 @@ def write_table(
             for name, found in compared.items()
         ),
         "",
-        "Network trained without one style of rendering, with a sixth of the steps, on the test people of that style:",
+        "Network trained without one style of rendering, with a sixth of the steps, on the test people of that style "
+        "(motions drawn through the tracker's response still know it):",
         "",
         TABLE_HEAD,
         *(found.row(f"without {style}") for style, found in left_out.items()),
