@@ -33,6 +33,7 @@ def calibrate(network: FacsNetwork, data: MotionSet) -> None:
     both, strongest = data.sides.max(1), raw.max(1)
     spread = both.std(0)
     for k in range(len(CODES)):
+        # Times 10, about the size of a logit.
         slope, network.offset[k] = platt(10 * strongest[:, k], both[:, k] >= PRESENT_FROM)
         network.slope[k] = 10 * slope
 

@@ -31,10 +31,8 @@ class Disturbances:
 
 def neutral_errors(count: int, rng: np.random.Generator) -> FloatArray:
     """Errors (count, 468, 3) of neutrals: as people differ, for what is not known of a face is guessed from others."""
-    faces = IctFaces.load()
     meshes = np.full((2 * count, MESH_POINTS, 3), 300, np.float32)
-    weights = rng.standard_normal((2 * count, len(faces.identity))).astype(np.float32)
-    meshes[:, :SURFACE_POINTS] += 100 * (faces.neutral + np.tensordot(weights, faces.identity, 1))
+    meshes[:, :SURFACE_POINTS] += 100 * IctFaces.load().people(2 * count, rng)
     first, second = np.split(registered(Registration(), meshes), 2)
     difference = first - second
     return np.asarray(difference * (NEUTRAL_ERROR / np.sqrt((difference**2).mean())), np.float32)

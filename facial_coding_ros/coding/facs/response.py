@@ -74,13 +74,16 @@ class TrackerResponse:
             xx, xy, square = xx + x.T @ x, xy + x.T @ y, square + float((y**2).sum())
         count, towards = 2 * len(truth), strength * np.eye(size)
         response = np.linalg.solve(xx / count + towards, xy / count + 0.5 * towards)
-        missed = square - 2 * (response * xy).sum() + (response * (xx @ response)).sum()
+        left = square - 2 * (response * xy).sum() + (response * (xx @ response)).sum()
         residual = (both(data.motion[::8]) - both(truth[::8]) @ response).reshape(-1, *shape)  # enough to draw from
-        return cls(response.astype(np.float32), residual.astype(np.float32), float(1 - missed / square))
+        return cls(response.astype(np.float32), residual.astype(np.float32), float(1 - left / square))
+
+    def _reported(self, motion: FloatArray) -> FloatArray:
+        return np.asarray((motion.reshape(len(motion), -1) @ self.response).reshape(motion.shape), np.float32)
 
     def missed(self, motion: FloatArray) -> FloatArray:
         """What the tracker does not report of true motions (n, 468, 3)."""
-        return np.asarray(motion - (motion.reshape(len(motion), -1) @ self.response).reshape(motion.shape), np.float32)
+        return np.asarray(motion - self._reported(motion), np.float32)
 
     def seen(self, motion: FloatArray, rng: np.random.Generator) -> FloatArray:
         """What a tracker may report of true motions (n, 468, 3), without its noise.
@@ -89,7 +92,7 @@ class TrackerResponse:
         the lower face: in photographs the tracker follows some movements (AU2, 17, 18) so much further. Every other
         motion is moved by any share, up to the truth itself, for trackers that follow better than this one.
         """
-        seen = (motion.reshape(len(motion), -1) @ self.response).reshape(motion.shape)
+        seen = self._reported(motion)
         height = np.clip(IctFaces.load().neutral[:, 1] / 0.5, 0, 1)[:, None]
         shares = rng.uniform(0, 0.3, (2, len(motion), 1, 1)).astype(np.float32)
         further = rng.uniform(0, 1, (len(motion), 1, 1)) * (rng.random((len(motion), 1, 1)) < 0.5)

@@ -65,13 +65,16 @@ def train(
     rng = np.random.default_rng(options.seed)
     projection = Projection.fit(data.motion, disturbances, options.directions)
     width = options.directions
+
+    def projected(motion: FloatArray) -> FloatArray:
+        z = projection(motion)
+        return np.concatenate([z, z * projection.parity])
+
     sources = [
-        (np.concatenate([z, z * projection.parity]), np.concatenate([y, y[:, ::-1]]).reshape(2 * len(y), -1))
-        for z, y in ((projection(data.motion), data.sides), (projection(drawn[0]), drawn[1]))
+        (projected(motion), np.concatenate([y, y[:, ::-1]]).reshape(2 * len(y), -1))
+        for motion, y in ((data.motion, data.sides), drawn)
     ]
-    noise, errors = (
-        np.concatenate([z, z * projection.parity]) for z in map(projection, (disturbances.noise, disturbances.neutral))
-    )
+    noise, errors = projected(disturbances.noise), projected(disturbances.neutral)
 
     modules: list[nn.Module] = []
     for size in options.hidden:
