@@ -16,11 +16,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from facial_coding_ros.au_networks.backbones import resnet
-from facial_coding_ros.au_networks.cost import count_gmac, interleaved_ms, open_session
-from facial_coding_ros.au_networks.export import OPSET, export
-from facial_coding_ros.au_networks.networks import build
 from facial_coding_ros.au_networks.specs import BP4D_AUS, NetworkSpec, opengraphau
+from facial_coding_ros.learning.au_networks.backbones import resnet
+from facial_coding_ros.learning.au_networks.cost import count_gmac, interleaved_ms, open_session
+from facial_coding_ros.learning.au_networks.export import OPSET, export
+from facial_coding_ros.learning.au_networks.networks import build
 
 BATCHES = (1, 2, 4)
 NETWORKS = {

@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from facial_coding_ros.coding.dfecs import DfecsEncoder, DfecsSettings
-from facial_coding_ros.datasets.ict_motions import SETTINGS, MeshNoise, synthesise
+from facial_coding_ros.learning.motions.ict_motions import SETTINGS, MeshNoise, synthesise
 from facial_coding_ros.types import Motion
 
 
@@ -28,8 +28,8 @@ def main() -> None:
     try:
         from sklearn.decomposition import sparse_encode
 
-        from facial_coding_ros.coding.dfecs.model import DFECS
         from facial_coding_ros.coding.dfecs.sparse_codes import unit_rows
+        from facial_coding_ros.learning.dfecs.model import DFECS
     except ImportError:
         return
     model = DFECS.load(encoder.card.path)

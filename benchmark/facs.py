@@ -8,8 +8,17 @@ from collections.abc import Callable
 import numpy as np
 
 from facial_coding_ros.coding.facs import FacsEstimator
-from facial_coding_ros.datasets.ict import IctFaces
-from facial_coding_ros.types import Face, HeadPose, Motion, Neutral, NeutralState, Region, Registered, Visibility
+from facial_coding_ros.face_model.ict import IctFaces
+from facial_coding_ros.types import (
+    Face,
+    HeadPose,
+    Motion,
+    Neutral,
+    NeutralState,
+    Region,
+    Registered,
+    Visibility,
+)
 
 
 def best_and_median_ms(call: Callable[[], object], repeats: int = 1000) -> tuple[float, float]:

@@ -16,12 +16,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facial_coding_ros.coding.coding_graph import CodingGraph
 from facial_coding_ros.coding.dfecs import DfecsEncoder
 from facial_coding_ros.coding.facs import FacsEstimator
+from facial_coding_ros.coding.fusion import coding_parts, fuse
 from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
 from facial_coding_ros.inference import InferenceSettings, ModelFile, open_session
-from facial_coding_ros.inference.coding_graph import CodingGraph
-from facial_coding_ros.inference.fusion import coding_parts, fuse
 from facial_coding_ros.models import share_folder
 from facial_coding_ros.tracking.mediapipe_graph import MediaPipeGraph
 from facial_coding_ros.tracking.onnx_landmarks import OnnxLandmarks

@@ -10,7 +10,7 @@ import numpy as np
 from facial_coding_ros.coding.expression import AuExpression
 from facial_coding_ros.coding.facs import FacsEstimator
 from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
-from facial_coding_ros.datasets.ict import IctFaces
+from facial_coding_ros.face_model.ict import IctFaces
 from facial_coding_ros.types import Neutral, NeutralState, Registered
 
 

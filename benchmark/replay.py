@@ -27,8 +27,8 @@ import mediapipe as mp
 import numpy as np
 
 from facial_coding_ros.evaluation.replay import ReplayJob, replay_file
-from facial_coding_ros.image.ahead import ahead
 from facial_coding_ros.image.conversion import fill_compressed, fill_image
+from facial_coding_ros.image.prefetch import ahead
 from facial_coding_ros.image.sources import open_source
 from facial_coding_ros.pipeline import PipelineSettings
 

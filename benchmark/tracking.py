@@ -1,8 +1,8 @@
 """What tracking costs beside MediaPipe's own FaceMesh: same frames, interleaved, ratios of medians.
 
-    standalone/env python -m benchmark.tracking speed [--rounds 60]
-    standalone/env python -m benchmark.tracking memory [--frames 20000]
-    standalone/env python -m benchmark.tracking scenes
+standalone/env python -m benchmark.tracking speed [--rounds 60]
+standalone/env python -m benchmark.tracking memory [--frames 20000]
+standalone/env python -m benchmark.tracking scenes
 """
 
 from __future__ import annotations
@@ -19,9 +19,17 @@ from pathlib import Path
 
 import numpy as np
 
+from facial_coding_ros.learning.tracking.scenes import (
+    Place,
+    background,
+    crossing,
+    judge,
+    meeting,
+    paste,
+    shoot,
+)
 from facial_coding_ros.tracking import TrackingSettings, make_tracker
 from facial_coding_ros.types import Frame
-from test.tracking_scenes import Place, background, crossing, judge, meeting, paste, shoot
 
 RATE_HZ = 30
 SCENES: tuple[tuple[int, int, int, tuple[tuple[float, float, float], ...]], ...] = (

@@ -1,4 +1,4 @@
-"""What tracking's constants rest on: smoothing and head pose. (`facial_coding study shape` is for the shape of a face.)
+"""What tracking's constants rest on: smoothing and head pose. (learning/studies/shape.py: the shape of a face.)
 
     standalone/env python -m benchmark.tracking_studies smoothing
     standalone/env python -m benchmark.tracking_studies pose RENDERED
@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_coding_ros.datasets.ict import IctFaces
-from facial_coding_ros.synthesis.dataset import load_set
+from facial_coding_ros.face_model.ict import IctFaces
+from facial_coding_ros.learning.synthesis.dataset import load_set
+from facial_coding_ros.learning.tracking.scenes import Place, background, paste
 from facial_coding_ros.tracking import TrackingSettings, make_tracker
 from facial_coding_ros.tracking.pose import PoseEstimator, angles
 from facial_coding_ros.tracking.smoothing import OneEuroFilter
 from facial_coding_ros.types import FloatArray, Frame
-from test.tracking_scenes import Place, background, paste
 
 FPS, FACE_PX = 30, 90.0
 CUTOFFS = ((0.0, 0.0), (1.0, 5.0), (3.0, 20.0), (1.5, 40.0), (1.5, 60.0), (2.0, 80.0))

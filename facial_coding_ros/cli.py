@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+
+from .command_line import run_command
 
 # Words of the command -> module in commands/, and what it does. A module has `add_arguments(parser)` and
 # `run(arguments) -> int`, the exit code.
@@ -31,27 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export au": ("export_au", "an image network as ONNX with its card"),
     "export coding": ("export_coding", "the coding models joined into one ONNX graph"),
     "engines": ("engines", "TensorRT's engines of the models: build, list, verify, clear"),
-    "study schemes": ("study_schemes", "the keypoint schemes on MediaPipe's canonical mesh, as a picture"),
-    "study registration": ("study_registration", "how far a head turn passes for an expression"),
-    "study shape": ("study_shape", "how well the shape of a face tells people apart"),
-    "study neutral": ("study_neutral", "estimators of the neutral on people whose neutral is known"),
     "similar": ("similar", "moments of a recording that look like a given one"),
 }
-
-
-class UserError(Exception):
-    """Something the user can put right; its text says what and how. Ends the command with exit code 1."""
-
-
-def make_folder(folder: Path) -> None:
-    """For what a training writes, made before it begins: a place that cannot be written to is told now, not when all
-    is learnt. Raises UserError.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written to ({error.strerror}); name another folder") from None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,20 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(name: str, words: list[str]) -> int:
     module_name, about = COMMANDS[name]
     module = importlib.import_module(f"{__package__}.commands.{module_name}")
-    parser = argparse.ArgumentParser(prog=f"facial_coding {name}", description=module.__doc__ or about)
-    module.add_arguments(parser)
-    try:
-        return int(module.run(parser.parse_args(words)))
-    except UserError as error:
-        print(f"facial_coding {name}: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:  # a folder that cannot be written, a full disk
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"facial_coding {name}: {where}{error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"facial_coding {name}: stopped", file=sys.stderr)
-        return 130
+    return run_command(f"facial_coding {name}", module.__doc__ or about, module.add_arguments, module.run, words)
 
 
 if __name__ == "__main__":

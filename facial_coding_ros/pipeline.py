@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .au_networks.beside import NetworkBeside
+from .au_networks.async_runner import NetworkBeside
 from .au_networks.live import NetworkSettings
+from .coding.coding_graph import Arrays, Coder, CodingGraph
 from .coding.dfecs import DfecsEncoder, DfecsSettings
 from .coding.expression import EXPRESSION_LABELS, AuExpression, ExpressionSettings
 from .coding.facs import BlendshapeFacs, FacsEstimator, FacsSettings, Views
 from .coding.perceptual.coder import PerceptualCoder
 from .coding.rows import spread
-from .image.ahead import ahead
+from .image.prefetch import ahead
 from .inference import InferenceSettings
-from .inference.coding_graph import Arrays, Coder, CodingGraph
 from .keypoints import Registration, RegistrationSettings, motion
 from .neutral import NeutralKeeper, NeutralSettings
 from .tracking import TrackingSettings, make_tracker

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ..au_networks.prepared import INDEX, PreparedFaces, TrackerLandmarker, prepare
 from ..au_networks.specs import BP4D_AUS, DISFA_AUS
-from ..cli import UserError
 from ..datasets import bp4d, disfa
 from ..datasets.records import AuSequence, DatasetError
+from ..errors import UserError
+from ..learning.au_networks.prepared import INDEX, PreparedFaces, TrackerLandmarker, prepare
 
 Reader = Callable[[Path, tuple[int, ...]], Iterable[AuSequence]]
 READERS: dict[str, tuple[str, Reader, tuple[int, ...]]] = {

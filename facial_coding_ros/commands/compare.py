@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..cli import UserError
 from ..datasets.records import DatasetError
+from ..errors import UserError
 from ..evaluation.align import LabelError
 from ..evaluation.comparison import Change, ComparisonError, broken, compare, read_thresholds
 from ..evaluation.results import Result, ResultError, read_result, result_of

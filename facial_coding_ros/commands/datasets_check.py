@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..cli import UserError
 from ..datasets.family import READERS, check
 from ..datasets.records import DatasetError
+from ..errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..cli import UserError
+from ..errors import UserError
 from ..evaluation.page import write_page
 from ..image.sources import SourceError, camera_source, open_source
 from ..models import share_folder

@@ -15,7 +15,7 @@ import logging
 import time
 from pathlib import Path
 
-from ..cli import UserError
+from ..errors import UserError
 from ..inference import InferenceSettings, ModelError, ModelFile, what_tensorrt_lacks
 from ..inference.engines import EngineCache, EngineError
 from ..inference.gpu import Gpu, GpuError

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ..cli import UserError
 from ..datasets.family import READERS, read, recognise
 from ..datasets.labelled import LEVELS, LabelledSequence, presence
 from ..datasets.records import DatasetError
+from ..errors import UserError
 from ..evaluation.align import TOLERANCE_S, LabelError
 from ..evaluation.evaluate import Evaluation, Options, evaluate
 from ..evaluation.report import write_report

@@ -15,18 +15,26 @@ import cv2
 import numpy as np
 import torch
 
-from ..au_networks import checkpoints
-from ..au_networks.cost import Cost, measure
-from ..au_networks.export import ExportError, export
-from ..au_networks.folds import split
-from ..au_networks.heatmaps import attention, sheet
-from ..au_networks.inference import answer
-from ..au_networks.networks import AuModel
-from ..au_networks.prepared import PreparedFaces
-from ..au_networks.results import NetworkResult, fold_result, joined, read_result, title, write_page, write_result
-from ..au_networks.samples import FaceSamples, collate
-from ..cli import UserError
 from ..datasets.records import DatasetError
+from ..errors import UserError
+from ..learning.au_networks import checkpoints
+from ..learning.au_networks.cost import Cost, measure
+from ..learning.au_networks.evaluation import answer
+from ..learning.au_networks.export import ExportError, export
+from ..learning.au_networks.folds import split
+from ..learning.au_networks.heatmaps import attention, sheet
+from ..learning.au_networks.networks import AuModel
+from ..learning.au_networks.prepared import PreparedFaces
+from ..learning.au_networks.results import (
+    NetworkResult,
+    fold_result,
+    joined,
+    read_result,
+    title,
+    write_page,
+    write_result,
+)
+from ..learning.au_networks.samples import FaceSamples, collate
 from .au_data import open_faces
 
 SHOWN = 4

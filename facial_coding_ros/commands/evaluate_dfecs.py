@@ -19,19 +19,20 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from ..cli import UserError
-from ..coding.dfecs import DfecsSettings, ModelError, studies
-from ..coding.dfecs.baselines import best_units, facs_units, pca_units, project, reconstruct
-from ..coding.dfecs.comparison import FORMS, HEADERS, TRACKED_HEADER, AcrossSettings, Units, equal_terms
-from ..coding.dfecs.model import DFECS
-from ..coding.dfecs.muscles import INTERPRETABLE_SCORE, read
-from ..coding.dfecs.pictures import embedded, gallery, png, reconstructions
-from ..coding.dfecs.raters import fleiss_kappa, read_ratings, write_sheet
-from ..coding.dfecs.report import Report
-from ..datasets.ict_motions import SETTINGS
-from ..datasets.motion_data import KINDS, open_data
+from ..coding.dfecs import DfecsSettings, ModelError
 from ..datasets.motions import MotionError, Motions, joined
-from ..datasets.tracked_motions import rendered_intensities
+from ..errors import UserError
+from ..learning.dfecs import studies
+from ..learning.dfecs.baselines import best_units, facs_units, pca_units, project, reconstruct
+from ..learning.dfecs.comparison import FORMS, HEADERS, TRACKED_HEADER, AcrossSettings, Units, equal_terms
+from ..learning.dfecs.model import DFECS
+from ..learning.dfecs.muscles import INTERPRETABLE_SCORE, read
+from ..learning.dfecs.pictures import embedded, gallery, png, reconstructions
+from ..learning.dfecs.raters import fleiss_kappa, read_ratings, write_sheet
+from ..learning.dfecs.report import Report
+from ..learning.motions.ict_motions import SETTINGS
+from ..learning.motions.motion_data import KINDS, open_data
+from ..learning.motions.tracked_motions import rendered_intensities
 from ..types import FloatArray
 
 TABLES = (

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cli import UserError
+from ..action_units import CODES
 from ..coding.facs import FacsEstimator
-from ..coding.facs.action_units import CODES
 from ..coding.facs.answers import stronger_side
-from ..coding.facs.labels import LabelError, matched, read_labels
-from ..coding.facs.rendered import MotionSet, load_motions
-from ..coding.facs.report import agreement_table, draw_calibration, draw_confusion, draw_intensity, percent
-from ..coding.facs.scoring import PRESENT_FROM, agreement, calibration, confusion, icc_of_units, share
-from ..coding.facs.study import SMILE_COMPANIONS, Split, invented
+from ..errors import UserError
 from ..keypoints import Registration
+from ..learning.facs.labels import LabelError, matched, read_labels
+from ..learning.facs.rendered import MotionSet, load_motions
+from ..learning.facs.report import agreement_table, draw_calibration, draw_confusion, draw_intensity, percent
+from ..learning.facs.scoring import PRESENT_FROM, agreement, calibration, confusion, icc_of_units, share
+from ..learning.facs.study import SMILE_COMPANIONS, Split, invented
 from ..types import FloatArray
 
 _SHARED = {25: (26, 27), 26: (25, 27), 27: (25, 26), 43: (45,), 45: (43,), 16: (25,), 10: (25,), 22: (25,)}
@@ -160,7 +160,7 @@ def _most(flags: np.ndarray) -> str:
 
 
 def _smiles(data: MotionSet, estimate: FloatArray) -> list[str]:
-    from ..synthesis.expressions import KINDS
+    from ..learning.synthesis.expressions import KINDS
 
     at = CODES.index(12)
     rows = (data.kind == KINDS.index("smile")) & (data.sides[:, :, at].min(1) >= 0.3)
@@ -198,7 +198,7 @@ def _one_sided(data: MotionSet, sides: FloatArray) -> list[str]:
 
 
 def _conditions(data: MotionSet, truth: FloatArray, estimate: FloatArray) -> list[str]:
-    from ..synthesis.render_look import STYLES
+    from ..learning.synthesis.render_look import STYLES
 
     groups = {
         "head within 8 degrees": data.turn_deg < 8,

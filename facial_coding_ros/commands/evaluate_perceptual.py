@@ -13,7 +13,7 @@ import json
 from functools import partial
 from pathlib import Path
 
-from ..cli import UserError
+from ..errors import UserError
 from .train_perceptual import add_settings, load_data, load_triplets, settings_of
 
 
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
             _live(arguments)
     except (ValueError, FileNotFoundError) as error:
         raise UserError(str(error)) from error
-    from ..coding.perceptual.report import write_report
+    from ..learning.perceptual.report import write_report
 
     print(f"written: {write_report(arguments.out)}")
     return 0
@@ -52,8 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _table(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from ..coding.perceptual.evaluation import markdown, summary, table
-    from ..datasets.posed import PosedSettings
+    from ..learning.motions.posed import PosedSettings
+    from ..learning.perceptual.evaluation import markdown, summary, table
 
     with tqdm(unit=" evaluations", desc="table") as bar:
 
@@ -69,12 +69,12 @@ def _table(arguments: argparse.Namespace) -> None:
 
 
 def _runs(arguments: argparse.Namespace) -> None:
-    from ..coding.perceptual.drawing import draw_maps
-    from ..coding.perceptual.evaluation import baselines, table_row
-    from ..coding.perceptual.runs import load_run
-    from ..coding.perceptual.training import encode
-    from ..coding.perceptual.traversals import draw_dimensions
-    from ..coding.perceptual.triplets import satisfied_by_level
+    from ..learning.perceptual.drawing import draw_maps
+    from ..learning.perceptual.evaluation import baselines, table_row
+    from ..learning.perceptual.runs import load_run
+    from ..learning.perceptual.training import encode
+    from ..learning.perceptual.traversals import draw_dimensions
+    from ..learning.perceptual.triplets import satisfied_by_level
 
     runs = {folder.name: load_run(folder) for folder in arguments.runs}
     about = [run.data for run in runs.values()]
@@ -102,11 +102,11 @@ def _runs(arguments: argparse.Namespace) -> None:
 
 
 def _live(arguments: argparse.Namespace) -> None:
-    from ..coding.perceptual.live_models import classifier_measures, fit_live_classifier
-    from ..coding.perceptual.live_study import calibration_study, opinions_study, steadiness_study
-    from ..coding.perceptual.runs import load_run
-    from ..coding.perceptual.traversals import draw_dimensions
-    from ..datasets.rendered import live_parts
+    from ..learning.motions.rendered import live_parts
+    from ..learning.perceptual.live_models import classifier_measures, fit_live_classifier
+    from ..learning.perceptual.live_study import calibration_study, opinions_study, steadiness_study
+    from ..learning.perceptual.runs import load_run
+    from ..learning.perceptual.traversals import draw_dimensions
 
     if arguments.root is None:
         raise UserError("--live needs --root, the rendered set the run was trained on")

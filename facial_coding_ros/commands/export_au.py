@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..au_networks.checkpoints import CheckpointError, load
-from ..au_networks.export import ExportError, export
-from ..cli import UserError
+from ..errors import UserError
+from ..learning.au_networks.checkpoints import CheckpointError, load
+from ..learning.au_networks.export import ExportError, export
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

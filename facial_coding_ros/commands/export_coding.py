@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cli import UserError
+from ..coding.fusion import MODEL, coding_parts, fuse
+from ..errors import UserError
 from ..inference import InferenceSettings, ModelError, open_session
-from ..inference.fusion import MODEL, coding_parts, fuse
 from ..inference.model_files import write_check_inputs
 from ..models import share_folder
 from ..types import FloatArray

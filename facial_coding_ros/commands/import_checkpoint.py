@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..au_networks.checkpoints import CheckpointError, import_published, save
-from ..cli import UserError
+from ..errors import UserError
+from ..learning.au_networks.checkpoints import CheckpointError, import_published, save
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..cli import UserError
 from ..datasets.records import DatasetError
+from ..errors import UserError
 from .au_data import prepare_dataset, print_card
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..cli import UserError
+from ..errors import UserError
 from ..evaluation.replay import FORMATS, Outcome, ReplayJob, finished, replay_file
 from ..evaluation.workers import on_cluster, on_this_machine
 from ..image.bags import is_bag

@@ -11,8 +11,8 @@ import csv
 import sys
 from pathlib import Path
 
-from ..cli import UserError
 from ..coding.perceptual.similarity import Moments, moment_at, most_like, read_moments
+from ..errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

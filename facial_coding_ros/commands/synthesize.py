@@ -11,10 +11,10 @@ from pathlib import Path
 
 import cv2
 
-from ..cli import UserError
-from ..synthesis.dataset import FEWEST_PICTURES, SetOptions, make_set
-from ..synthesis.render_head import HeadError, HeadModel
-from ..synthesis.render_look import STYLES
+from ..errors import UserError
+from ..learning.synthesis.dataset import FEWEST_PICTURES, SetOptions, make_set
+from ..learning.synthesis.render_head import HeadError, HeadModel
+from ..learning.synthesis.render_look import STYLES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,15 +10,15 @@ import argparse
 import hashlib
 from pathlib import Path
 
-from ..au_networks.beginning import begin
-from ..au_networks.checkpoints import CheckpointError
-from ..au_networks.folds import split
-from ..au_networks.prepared import INDEX
-from ..au_networks.recipes import Recipe, RecipeError, read_recipe, recipe_names
 from ..au_networks.specs import BACKBONES, NETWORKS
-from ..au_networks.training import LAST, Trainer, this_place
-from ..cli import UserError, make_folder
 from ..datasets.records import DatasetError
+from ..errors import UserError, make_folder
+from ..learning.au_networks.checkpoints import CheckpointError
+from ..learning.au_networks.folds import split
+from ..learning.au_networks.initialization import begin
+from ..learning.au_networks.prepared import INDEX
+from ..learning.au_networks.recipes import Recipe, RecipeError, read_recipe, recipe_names
+from ..learning.au_networks.training import LAST, Trainer, this_place
 from .au_data import dataset_of, open_faces
 
 

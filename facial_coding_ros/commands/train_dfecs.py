@@ -16,18 +16,18 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ..cli import UserError, make_folder
 from ..coding.dfecs import DfecsSettings, ModelError
 from ..coding.dfecs.card import file_of
 from ..coding.dfecs.layout import LAYOUT_68
-from ..coding.dfecs.measures import active_units, variance_explained, variance_explained_by_length
-from ..coding.dfecs.model import DFECS
-from ..coding.dfecs.muscles import INTERPRETABLE_SCORE, names_of, read
-from ..coding.dfecs.pictures import gallery, inline
-from ..coding.dfecs.report import Report
-from ..datasets.ict_motions import SETTINGS
-from ..datasets.motion_data import KINDS, open_data, split
 from ..datasets.motions import MotionError, Motions, joined
+from ..errors import UserError, make_folder
+from ..learning.dfecs.measures import active_units, variance_explained, variance_explained_by_length
+from ..learning.dfecs.model import DFECS
+from ..learning.dfecs.muscles import INTERPRETABLE_SCORE, names_of, read
+from ..learning.dfecs.pictures import gallery, inline
+from ..learning.dfecs.report import Report
+from ..learning.motions.ict_motions import SETTINGS
+from ..learning.motions.motion_data import KINDS, open_data, split
 from ..models import model_path
 
 ICT_LICENCE = (

@@ -15,17 +15,17 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from ..cli import UserError
-from ..coding.facs.action_units import CODES
-from ..coding.facs.calibration import calibrate
-from ..coding.facs.disturbances import Disturbances, neutral_errors
-from ..coding.facs.linear import Predictor, ideal_shapes, part_ridge, ridge, sparse_code
-from ..coding.facs.network import FacsNetwork, to_onnx
-from ..coding.facs.rendered import MotionSet, load_motions
-from ..coding.facs.response import IdealMotions, TrackerResponse
-from ..coding.facs.study import TABLE_HEAD, Figures, Split, as_card, figures, reliability
-from ..coding.facs.training import NetworkOptions, train
+from ..action_units import CODES
+from ..errors import UserError
 from ..keypoints import Registration
+from ..learning.facs.calibration import calibrate
+from ..learning.facs.disturbances import Disturbances, neutral_errors
+from ..learning.facs.linear import Predictor, ideal_shapes, part_ridge, ridge, sparse_code
+from ..learning.facs.network import FacsNetwork, to_onnx
+from ..learning.facs.rendered import MotionSet, load_motions
+from ..learning.facs.response import IdealMotions, TrackerResponse
+from ..learning.facs.study import TABLE_HEAD, Figures, Split, as_card, figures, reliability
+from ..learning.facs.training import NetworkOptions, train
 from ..types import FloatArray
 
 _LICENCE = (
@@ -123,7 +123,7 @@ class Study:
 
         The tracker's response, and what is drawn from it, still knows all styles.
         """
-        from ..synthesis.render_look import STYLES
+        from ..learning.synthesis.render_look import STYLES
 
         found = {}
         for number, style in enumerate(STYLES):

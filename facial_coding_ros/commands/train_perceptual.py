@@ -11,8 +11,8 @@ import dataclasses
 import shlex
 from pathlib import Path
 
-from ..cli import UserError, make_folder
 from ..coding.perceptual.settings import TrainingSettings
+from ..errors import UserError, make_folder
 
 DATA = ("posed", "live", "bu3dfe", "bp4d")
 
@@ -72,8 +72,8 @@ def load_data(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  #
     """The three parts. Raises UserError."""
     from ..datasets.bp4d_3d import load_bp4d_3d
     from ..datasets.bu3dfe import load_bu3dfe
-    from ..datasets.posed import PosedSettings, posed_set
-    from ..datasets.rendered import live_parts
+    from ..learning.motions.posed import PosedSettings, posed_set
+    from ..learning.motions.rendered import live_parts
 
     seed = arguments.set_seed
     if arguments.data != "posed" and arguments.root is None:
@@ -93,8 +93,8 @@ def load_data(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  #
 
 def load_triplets(arguments: argparse.Namespace, split):  # type: ignore[no-untyped-def]
     """Triplets of the three parts. Raises UserError."""
-    from ..coding.perceptual.evaluation import TRIPLETS, split_triplets
-    from ..coding.perceptual.triplets import read_triplets
+    from ..learning.perceptual.evaluation import TRIPLETS, split_triplets
+    from ..learning.perceptual.triplets import read_triplets
 
     try:
         if arguments.triplets is not None:
@@ -112,9 +112,9 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    from ..coding.perceptual.live_models import classifier_measures, write_live_models
-    from ..coding.perceptual.runs import CHECKPOINT, load_run, save_run
-    from ..coding.perceptual.training import Training, TrainingData
+    from ..learning.perceptual.live_models import classifier_measures, write_live_models
+    from ..learning.perceptual.runs import CHECKPOINT, load_run, save_run
+    from ..learning.perceptual.training import Training, TrainingData
 
     make_folder(arguments.out)
     if arguments.live is not None:

@@ -1,7 +1,7 @@
 """BP4D-Spontaneous: the 2-D images and the occurrence of action units.
 
-    <root>/Sequences(2D+3D)/F001/F001/T1/0001.jpg   also without the doubled subject, also 001.jpg
-    <root>/AUCoding/AU_OCC/F001_T1.csv              header 0,1,2,4,...: frame, then action units; 0, 1 or 9 (not coded)
+<root>/Sequences(2D+3D)/F001/F001/T1/0001.jpg   also without the doubled subject, also 001.jpg
+<root>/AUCoding/AU_OCC/F001_T1.csv              header 0,1,2,4,...: frame, then action units; 0, 1 or 9 (not coded)
 """
 
 from __future__ import annotations

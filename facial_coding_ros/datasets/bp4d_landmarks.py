@@ -17,7 +17,7 @@ from scipy.io.matlab import MatReadError
 
 from ..types import FloatArray
 from .bp4d import FPS
-from .landmarks import motions_of_points
+from .landmark_files import motions_of_points
 from .motions import MotionError, Motions, joined
 
 POINTS = 49

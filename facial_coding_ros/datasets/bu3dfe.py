@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..coding.expression.labels import BASIC_LABELS
+from ..face_model.ict import IctFaces
 from ..keypoints import BU3DFE83, Scheme
 from ..types import FloatArray
 from .expression_set import ExpressionSet, centred_and_scaled, laid_on, lower_lids
-from .ict import IctFaces
-from .posed import CLASSES
 from .records import text_of
 
 POINTS = 83
@@ -96,7 +96,7 @@ def load_bu3dfe(root: Path) -> ExpressionSet:
         neutrals=centred_and_scaled(neutrals, lids),
         person=person,
         ids=tuple(path.stem[: -len("_F3D")] for _, path in found),
-        label=np.array([CLASSES.index(EXPRESSIONS[code]) for (_, code, _), _ in found]),
+        label=np.array([BASIC_LABELS.index(EXPRESSIONS[code]) for (_, code, _), _ in found]),
         degree=np.array([int(degree) for (_, _, degree), _ in found]),
-        classes=CLASSES,
+        classes=BASIC_LABELS,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .landmarks import motions_of_points, read_points
+from .landmark_files import motions_of_points, read_points
 from .motions import MotionError, Motions, joined
 
 

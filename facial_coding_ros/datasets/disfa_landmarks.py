@@ -18,7 +18,7 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from ..types import FloatArray
-from .landmarks import motions_of_points
+from .landmark_files import motions_of_points
 from .motions import MotionError, Motions, joined
 from .records import text_of
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..face_model.ict import AU_SHAPES, IctFaces
 from ..image.conversion import natural_key
 from ..image.sources import DEFAULT_FPS, IMAGE_SUFFIXES
 from . import bp4d, bu3dfe, ck_plus_labels, disfa, disfa_plus, labels_csv
-from .ict import AU_SHAPES, IctFaces
 from .labelled import ImageFiles, LabelledSequence, presence, rows_of_numbers, sequence
 from .records import UNKNOWN, DatasetError
 

@@ -87,9 +87,7 @@ def _place(box: Box, wide: int, tall: int, canvas: ImageArray, taken: list[Box])
     x0, y0, x1, y1 = box
     middle_x, middle_y = (x0 + x1 - wide) // 2, (y0 + y1 - tall) // 2
     corners = [(x1 + 6, middle_y), (x0 - 6 - wide, middle_y), (middle_x, y1 + 6), (middle_x, y0 - 6 - tall)]
-    inside = [
-        (int(np.clip(x, 0, max(width - wide, 0))), int(np.clip(y, 0, max(height - tall, 0)))) for x, y in corners
-    ]
+    inside = [(int(np.clip(x, 0, max(width - wide, 0))), int(np.clip(y, 0, max(height - tall, 0)))) for x, y in corners]
     places = [(x, y, x + wide, y + tall) for x, y in inside]
     return min(places, key=lambda place: sum(_overlap(place, other) for other in taken))
 

@@ -16,14 +16,7 @@ from ..datasets.records import UNKNOWN
 from .align import TOLERANCE_S, Aligned, align, left_out, pair
 from .onsets import onset_delays
 from .runs import RunRecording
-from .statistics import (
-    DRAWS,
-    Statistic,
-    agreement,
-    detection,
-    ratio,
-    summed,
-)
+from .statistics import DRAWS, Statistic, agreement, detection, ratio, summed
 from .timing import summary_ms
 from .tracking_score import coverage, track_score
 

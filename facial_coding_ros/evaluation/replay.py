@@ -25,15 +25,15 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
-from ..codes.bag import BagWriter
-from ..codes.events import BecameReady
-from ..codes.landmarks import landmarks_70
-from ..codes.parquet import ParquetWriter
-from ..codes.table import TableWriter
 from ..drawing.overlay import draw
 from ..drawing.video import VideoWriter
-from ..image.ahead import ahead
+from ..events.events import BecameReady
+from ..face_codes.bag import BagWriter
+from ..face_codes.parquet import ParquetWriter
+from ..face_codes.rep155_landmarks import landmarks_70
+from ..face_codes.table import TableWriter
 from ..image.bags import BAG_SUFFIXES
+from ..image.prefetch import ahead
 from ..image.sources import DEFAULT_FPS, IMAGE_SUFFIXES, WHOLE, Source, SourceError, Span, open_source
 from ..models import share_folder
 from ..neutral import fit_neutral, read_neutral

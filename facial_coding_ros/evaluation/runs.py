@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codes.bag import CODES_TYPE, EVENT_TYPE
+from ..face_codes.bag import CODES_TYPE, EVENT_TYPE
 from ..image.bags import BagError, is_bag, open_bag
 from .replay import BAG, CODES, FRAMES, RECORDING, WORK
 
@@ -178,7 +178,7 @@ def _ready_events(
 
 
 def _messages(path: Path, kinds: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    from ..codes.definitions import typestore
+    from ..face_codes.definitions import typestore
 
     try:
         bag = open_bag(path)

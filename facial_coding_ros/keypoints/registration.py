@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..datasets.ict import IctFaces
+from ..face_model.ict import IctFaces
 from ..options import Settings, option
 from ..types import SURFACE_POINTS, FloatArray, Motion, Registered
 from .learnt import load_arrays

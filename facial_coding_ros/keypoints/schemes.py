@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..datasets.ict import IctFaces
+from ..face_model.ict import IctFaces
 from ..types import MESH_POINTS, SURFACE_POINTS, FloatArray
 from .mesh_mirror import MESH_PAIRS
 

@@ -24,7 +24,7 @@ from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from ..codes.events import BecameReady
+from ..events.events import BecameReady
 from ..image.conversion import ImageError, to_rgb
 from ..image.sources import fitting, intrinsics
 from ..neutral import StoreError

@@ -52,9 +52,7 @@ class FaceTopics:
         self._node = node
         silent = PublisherEventCallbacks(use_default_callbacks=False)
         self._publishers: dict[str, Publisher[Any]] = {
-            name: node.create_publisher(
-                ALL_TOPICS[name], f"{FACES}/{face_id}/{name}", RELIABLE, event_callbacks=silent
-            )
+            name: node.create_publisher(ALL_TOPICS[name], f"{FACES}/{face_id}/{name}", RELIABLE, event_callbacks=silent)
             for name in topics
         }
 

@@ -16,8 +16,8 @@ from hri_msgs import msg as hri
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from ..codes.fields import face_code_fields
-from ..codes.landmarks import landmarks_70
+from ..face_codes.fields import face_code_fields
+from ..face_codes.rep155_landmarks import landmarks_70
 from ..image.conversion import fill_image
 from ..types import (
     ActionUnits,

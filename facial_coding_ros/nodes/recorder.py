@@ -13,8 +13,8 @@ from facial_coding_msgs.msg import FaceCodeArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from ..codes.table import TableWriter
 from ..drawing.video import VideoWriter
+from ..face_codes.table import TableWriter
 from ..types import CodeForm
 from .annotator import Matcher, annotate
 from .messages import face_code_of, stamp_ns_of

@@ -76,7 +76,7 @@ def make_tracker(settings: TrackingSettings, inference: InferenceSettings | None
     """
     if settings.backend == "tasks" and settings.landmark_backend == "onnx":
         raise ValueError("tracking.landmark_backend is 'onnx'; that needs tracking.backend 'mediapipe'")
-    from ..datasets.ict import IctFaces
+    from ..face_model.ict import IctFaces
     from .pose import PoseEstimator
     from .shape import ShapeReader
     from .tasks import TaskLandmarker

@@ -199,9 +199,7 @@ class MediaPipeGraph:
 
     def _image_packet(self, image: ImageArray) -> Any:
         # Never by reference: MediaPipe drops it in threads of its own, without Python's lock, and the process dies.
-        return self._create.create_image_frame(
-            np.ascontiguousarray(image), image_format=self._image_format, copy=True
-        )
+        return self._create.create_image_frame(np.ascontiguousarray(image), image_format=self._image_format, copy=True)
 
     def _detections(self, views: Mapping[int, Box]) -> list[Detection]:
         """In pixels of the whole image. views: what the detector was shown, by time."""

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ..inference import InferenceSettings
-from ..inference.landmarks import LandmarkNetwork
 from ..types import FloatArray, ImageArray
+from .landmark_network.conversion import load_landmark_networks
 from .mediapipe_graph import MediaPipeGraph, presence, sensible
 from .regions import Box, Detection, Landmarks, Square
 
@@ -28,7 +28,7 @@ class OnnxLandmarks:
     def __init__(
         self, inference: InferenceSettings | None = None, *, detection_score: float = 0.5, lanes: int = 1
     ) -> None:
-        self._networks = LandmarkNetwork.load(inference, lanes=lanes)
+        self._networks = load_landmark_networks(inference, lanes=lanes)
         self._detector = MediaPipeGraph(detection_score=detection_score, lanes=0)
         # One more than further networks: the detector works beside them.
         self._helpers = ThreadPoolExecutor(len(self._networks), "landmarks")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..datasets.ict import IctFaces, turned
+from ..face_model.ict import IctFaces, turned
 from ..keypoints.rotations import best_rotation
 from ..types import SURFACE_POINTS, CameraIntrinsics, FloatArray, HeadPose
 

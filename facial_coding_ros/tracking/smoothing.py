@@ -33,9 +33,7 @@ class OneEuroFilter:
         return np.ascontiguousarray(smoothed([self], columns, stamp_ns, [size])[0].T)
 
 
-def smoothed(
-    filters: Sequence[OneEuroFilter], meshes: FloatArray, stamp_ns: int, sizes: Sequence[float]
-) -> FloatArray:
+def smoothed(filters: Sequence[OneEuroFilter], meshes: FloatArray, stamp_ns: int, sizes: Sequence[float]) -> FloatArray:
     """Filtered meshes (faces, 3, n) of one image, each by its own filter. sizes: of the faces, in pixels.
 
     Coordinates come before points: numpy is several times quicker along the longer axis.

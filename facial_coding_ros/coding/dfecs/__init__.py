@@ -1,6 +1,6 @@
 """DFECS: action units learnt from keypoint motion without labels (arXiv 2406.05434).
 
-Live: DfecsEncoder. Training, which needs scikit-learn: `facial_coding_ros.coding.dfecs.model.DFECS`.
+Live: DfecsEncoder. Training, which needs scikit-learn: `facial_coding_ros.learning.dfecs.model.DFECS`.
 """
 
 from .card import ModelError

@@ -12,6 +12,8 @@ from ...options import Settings, option
 from ...types import UNSURE, Expression
 
 EXPRESSION_LABELS = ("neutral", "happy", "sad", "angry", "surprised", "disgusted", "scared", "contempt")
+BASIC_LABELS = EXPRESSION_LABELS[:-1]
+"""Neutral and the six basic emotions, as posed sets have them."""
 
 # Valence and arousal of the labels at full strength: our choice, each in its place on Russell's circumplex.
 CIRCUMPLEX = np.array(

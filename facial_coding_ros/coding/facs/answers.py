@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...action_units import ACTION_UNITS, CODES
 from ...types import ActionUnits, FloatArray
-from .action_units import ACTION_UNITS, CODES
 
 _SIDED = np.array([unit.sided for unit in ACTION_UNITS])
 _NO_SIDES = np.where(_SIDED, 0, np.nan).astype(np.float32)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...action_units import CODES
 from ...types import ActionUnits, Face
-from .action_units import CODES
 from .answers import assemble, unknown
 from .confidence import Views
 from .settings import FacsSettings

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...action_units import ACTION_UNITS, CODES
 from ...types import Face, FloatArray, Neutral, NeutralState, Visibility
-from .action_units import ACTION_UNITS, CODES
 from .settings import FacsSettings
 
 _EYE_CORNERS = np.array([362, 263, 33, 133])  # left, right; in the mesh

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ...action_units import CODES
 from ...inference import InferenceSettings, ModelError, ModelFile, Session, expect, open_session
 from ...models import model_path
 from ...types import SURFACE_POINTS, ActionUnits, Face, FloatArray, Motion, Neutral
-from .action_units import CODES
 from .answers import assemble, unknown
 from .confidence import Confidence, Views, doubt
 from .settings import FacsSettings

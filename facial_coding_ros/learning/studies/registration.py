@@ -1,0 +1,237 @@
+"""How far a head turn passes for an expression, with each way of registration; can learn W and the pose correction."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ...command_line import run_command
+from ...face_model.ict import AU_SHAPES, IctFaces, turned
+from ...keypoints import MESH, SPARSE, Registration, RegistrationSettings
+from ...keypoints.registration import PoseCorrection, Rotation, at_eyes, normalised
+from ...models import share_folder
+from ...types import SURFACE_POINTS, FloatArray, Registered
+from .plain_heads import SMILE, Head, Plan, Pose, SeenFaces, see
+
+_RIDGE = 1e-3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ict", type=Path, help="folder with ICT-FaceKit's arrays")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("/tmp/facial_coding_study"), help="folder for rendered faces"
+    )
+    parser.add_argument("--out", type=Path, default=Path("docs/results/registration"), help="folder for the results")
+    parser.add_argument(
+        "--write-model", action="store_true", help="learn from all people and write models/registration"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    learning = _seen(arguments, "registration_learn.npz", learning_plans(), 11, one_size=False)
+    testing = _seen(arguments, "registration_test.npz", testing_plans(), 21, one_size=True)
+    if arguments.write_model:
+        write_model(fit_linear(), fit_pose(learning), len(np.unique(learning.person)))
+    lines = report(testing)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "README.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+    return 0
+
+
+def _seen(arguments: argparse.Namespace, name: str, plans: list[Plan], seed: int, one_size: bool) -> SeenFaces:
+    path = arguments.cache / name
+    if not path.is_file():
+        see(Head.load(arguments.ict), plans, seed, one_size).save(path)
+    return SeenFaces.load(path)
+
+
+def _pose(rng: np.random.Generator) -> Pose:
+    yaw, pitch, roll = rng.uniform([-40, -25, -15], [40, 25, 15])
+    return float(yaw), float(pitch), float(roll)
+
+
+def learning_plans() -> list[Plan]:
+    """48 people: frontal neutral and smile, and neutral and smile in random poses."""
+    rng = np.random.default_rng(7)
+    brows = {f"brow{part}_{side}": 1.0 for part in ("InnerUp", "OuterUp") for side in "LR"}
+    still: Pose = (0, 0, 0)
+    return [
+        [({}, still), ({}, still), (SMILE, still), ({"jawOpen": 0.6}, still), (brows, still)]
+        + [({}, _pose(rng)) for _ in range(14)]
+        + [(SMILE, _pose(rng)) for _ in range(4)]
+        for _ in range(48)
+    ]
+
+
+def testing_plans() -> list[Plan]:
+    """24 other people, each before one camera: four frontal neutrals, a smile, and random poses."""
+    rng = np.random.default_rng(70)
+    plans: list[Plan] = []
+    for _ in range(24):
+        plan: Plan = []
+        for _ in range(4):
+            yaw, pitch, roll = rng.normal(0, 1, 3)
+            plan.append(({}, (float(yaw), float(pitch), float(roll))))
+        plan += [(SMILE, (0, 0, 0)), ({"jawOpen": 0.6}, (0, 0, 0))]
+        plan += [({}, _pose(rng)) for _ in range(12)] + [(SMILE, _pose(rng)) for _ in range(6)]
+        plans.append(plan)
+    return plans
+
+
+def fit_linear(count: int = 6000) -> FloatArray:
+    """W (137, 136) from ICT people with expressions, turned by up to 40 degrees, in perspective."""
+    rng, faces = np.random.default_rng(0), IctFaces.load()
+    frontal = faces.people(count, rng)
+    posed = np.zeros((count, SURFACE_POINTS, 3), np.float32)
+    for i in range(count):
+        codes = rng.choice(list(AU_SHAPES), rng.integers(0, 4), replace=False)
+        frontal[i] += faces.au_offsets({int(code): float(rng.uniform(0.2, 1)) for code in codes})
+        posed[i] = turned(frontal[i], *rng.uniform([-40, -25, -20], [40, 25, 20]))
+    distance = rng.uniform(7, 25, (count, 1, 1)).astype(np.float32)
+    seen = posed[..., :2] * distance / (distance + posed[..., 2:])
+    x, y = (normalised(SPARSE.from_columns(mesh.transpose(0, 2, 1))) for mesh in (seen, frontal[..., :2]))
+    rows, wanted = (p.reshape(count, -1).astype(np.float64) for p in (x, y))
+    rows = np.concatenate([rows, np.ones((count, 1))], 1)
+    gram = rows.T @ rows + _RIDGE * count * 1e-3 * np.eye(rows.shape[1])
+    return np.asarray(np.linalg.solve(gram, rows.T @ wanted), np.float32)
+
+
+def _is_neutral(seen: SeenFaces) -> np.ndarray:
+    return (seen.shapes == 0).all(1)
+
+
+def _is_smile(seen: SeenFaces) -> np.ndarray:
+    return seen.shapes[:, seen.shape_names.index("mouthSmile_L")] > 0
+
+
+def _is_frontal(seen: SeenFaces) -> np.ndarray:
+    return (np.abs(seen.pose) < 5).all(1)
+
+
+def fit_pose(seen: SeenFaces) -> FloatArray:
+    """Coefficients (5, 1404) of PoseCorrection: turned minus frontal of the same person and expression, both sides."""
+    rotation = Rotation()
+    surface = at_eyes(seen.mesh[:, :SURFACE_POINTS].transpose(0, 2, 1))
+    rotations = rotation.matrices(surface)
+    dense = at_eyes(rotations.transpose(0, 2, 1) @ surface).transpose(0, 2, 1)
+    features = PoseCorrection.features(rotations)
+    x, y = [], []
+    flip_points, flip = np.array(MESH.mirror), np.array([-1, 1, 1], np.float32)
+    for person in np.unique(seen.person):
+        for expression in (_is_neutral(seen), _is_smile(seen)):
+            own = expression & (seen.person == person)
+            front = own & _is_frontal(seen)
+            if not front.any():
+                continue
+            for j in np.flatnonzero(own & ~_is_frontal(seen)):
+                step = features[j] - features[front].mean(0)
+                change = dense[j] - dense[front].mean(0)
+                x += [step, step * [-1, 1, 1, -1, 1]]
+                y += [change.reshape(-1), (change[flip_points] * flip).reshape(-1)]
+    rows, wanted = np.array(x, np.float64), np.array(y, np.float64)
+    gram = rows.T @ rows
+    return np.linalg.solve(gram + _RIDGE * np.diag(np.diag(gram)), rows.T @ wanted).astype(np.float32)
+
+
+def write_model(linear: FloatArray, pose: FloatArray, people: int) -> None:
+    path = share_folder("models") / "registration.npz"
+    np.savez_compressed(path, linear=linear, pose=pose.astype(np.float16))
+    card = f"""\
+        name: registration
+        what: What registration has learnt of head pose.
+        made_by: python -m facial_coding_ros.learning.studies.registration ICT_FOLDER --write-model
+        trained_on: linear, 6000 faces of the ICT model with up to three action units, turned by up to 40 degrees yaw,
+          25 pitch, 20 roll, in perspective. pose, {people} people of the ICT model, rendered neutral and smiling in
+          frontal and turned pose, seen through MediaPipe Face Mesh 0.10.21 (single images, refined landmarks), and
+          mirrored.
+        licence: MIT, as ICT-FaceKit (USC Institute for Creative Technologies), see ict_mesh.yaml
+        arrays:
+          linear: (137, 136), normalised x0..x67, y0..y67, 1 of a turned face -> normalised frontal x0..x67, y0..y67
+          pose: (5, 1404), features u, v, u^2, u v, v^2 of the turn -> what to subtract from the frontal mesh (468, 3),
+            in eye distances; u, v are the image x and y of the axis out of the face
+        metrics: see docs/results/registration/README.md
+        sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}
+        """
+    path.with_suffix(".yaml").write_text(textwrap.dedent(card))
+
+
+def report(seen: SeenFaces) -> list[str]:
+    """The table: motion of a turned neutral head over motion of a smile, by way of registration."""
+    base = RegistrationSettings()
+    ways = [
+        ("nothing but scale and place", replace(base, frontalisation="none", affine=False, part_similarity=False)),
+        ("affine, no frontalisation", replace(base, frontalisation="none", part_similarity=False)),
+        ("all, no frontalisation", replace(base, frontalisation="none")),
+        ("linear W", replace(base, frontalisation="linear", pose_correction=False)),
+        ("rotation", replace(base, pose_correction=False)),
+        ("rotation and pose correction", base),
+        ("  without the affine", replace(base, affine=False)),
+        ("  without the per-part similarity", replace(base, part_similarity=False)),
+        ("  without both", replace(base, affine=False, part_similarity=False)),
+    ]
+    lines = _HEADING.splitlines()
+    for title, source in (("Seen through MediaPipe", seen.mesh), ("True geometry", seen.true)):
+        lines += ["", f"## {title}", "", _COLUMNS, "|---|" + "---|" * 9]
+        for name, settings in ways:
+            registered = Registration(settings).register(source)
+            lines.append(f"| {name} | " + " | ".join(_row(seen, registered)) + " |")
+    return lines
+
+
+_HEADING = """\
+# Head turns against a smile
+
+`python -m facial_coding_ros.learning.studies.registration ICT_FOLDER`, 2-core x86-64.
+
+24 people of the ICT model that the learnt parts have not seen, each drawn before one camera: four neutral frontal
+images, a full smile (AU12 and AU6), 12 neutral images in random poses up to 40 degrees yaw, 25 pitch, 15 roll.
+Motion is against the mean of the person's frontal neutrals, root mean square over the points; the numbers are the
+median motion of turned neutral heads as a share of the median motion of the frontal smile. 0: a turn is invisible;
+1: it moves as much as a full smile. "still" is a frontal neutral against the mean of the others: the tracker's noise.
+KPM: the 68 points in DFECS's registered frame. Dense: 468 points in three dimensions (no affine or parts there).
+"like a smile": size of the turned heads' motion along the smile's own direction, median, dense."""
+_COLUMNS = (
+    "| way | KPM all | KPM still | KPM yaw 0-20 | KPM yaw 20-40 | dense all | dense still | dense yaw 0-20 "
+    "| dense yaw 20-40 | like a smile |"
+)
+
+
+def _row(seen: SeenFaces, registered: list[Registered]) -> list[str]:
+    sparse = np.stack([r.sparse for r in registered])
+    dense = np.stack([r.dense for r in registered])
+    columns: list[str] = []
+    neutral, front, smile = _is_neutral(seen), _is_frontal(seen), _is_smile(seen)
+    yaw = np.abs(seen.pose[:, 0])
+    for points in (sparse, dense):
+        motion = np.full_like(points, np.nan)
+        for person in np.unique(seen.person):
+            own = seen.person == person
+            rest = np.flatnonzero(own & neutral & front)
+            motion[own] = points[own] - points[rest].mean(0)
+            # A frontal neutral is held against the mean of the other ones.
+            motion[rest] *= len(rest) / (len(rest) - 1)
+        size = np.sqrt((motion**2).sum(2).mean(1))
+        unit = np.median(size[smile & front])
+        rows = (
+            neutral & ~front,
+            neutral & front,
+            neutral & ~front & (yaw < 20),
+            neutral & ~front & (yaw >= 20),
+        )
+        columns += [f"{np.median(size[row]) / unit:.2f}" for row in rows]
+    typical = motion[smile & front].mean(0)
+    along = (motion * typical).sum((1, 2)) / (typical**2).sum()
+    columns.append(f"{np.median(np.abs(along[neutral & ~front])):.2f}")
+    return columns
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("registration", __doc__ or "", add_arguments, run))

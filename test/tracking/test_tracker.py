@@ -1,0 +1,294 @@
+"""The tracker on composed scenes with known truth, and on its bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from facial_coding_ros.learning.tracking.scenes import (
+    Block,
+    Place,
+    background,
+    between,
+    crossing,
+    judge,
+    meeting,
+    paste,
+    portrait,
+    shoot,
+)
+from facial_coding_ros.tracking import Tracker, TrackingSettings, make_tracker, visibility_codes
+from facial_coding_ros.types import CameraIntrinsics, Face, Frame, Region
+
+SETTINGS = TrackingSettings(id_seed=1)
+AT_ONCE = replace(SETTINGS, confirm_hits=1, smoothing=False)
+
+
+@pytest.fixture(scope="module")
+def one_tracker() -> Iterator[Tracker]:
+    tracker = make_tracker(SETTINGS)
+    yield tracker
+    tracker.close()
+
+
+@pytest.fixture
+def tracker(one_tracker: Tracker) -> Tracker:
+    """The networks are loaded once; each test begins anew."""
+    one_tracker.configure(SETTINGS)
+    one_tracker.reset()
+    return one_tracker
+
+
+def still(*places: tuple[str, Place], width: int = 640, height: int = 480) -> np.ndarray:
+    image = background(width, height).copy()
+    for person, place in places:
+        paste(image, person, place)
+    return image
+
+
+@pytest.mark.parametrize(("width", "height", "size"), [(640, 480, 40), (1280, 720, 60)])
+@pytest.mark.parametrize("person", ["collins", "hopper"])
+def test_small_faces_are_found_in_five_positions(
+    tracker: Tracker, width: int, height: int, size: int, person: str
+) -> None:
+    tracker.configure(AT_ONCE)
+    found = 0
+    for x, y in [(0.5, 0.5), (0.15, 0.25), (0.85, 0.25), (0.15, 0.75), (0.85, 0.75)]:
+        tracker.reset()
+        place = Place(x * width, y * height, size)
+        faces = tracker.track(Frame(still((person, place), width=width, height=height), 0))
+        assert len(faces) <= 1
+        found += any(np.hypot(*(f.mesh[:, :2].mean(axis=0) - (place.x, place.y))) < 0.2 * size for f in faces)
+    assert found == 5
+
+
+def test_tiles_find_faces_of_half_that_size(tracker: Tracker) -> None:
+    image = still(("hopper", Place(500, 200, 30)), ("collins", Place(300, 560, 30)), width=1280, height=720)
+    tracker.configure(replace(AT_ONCE, tiles=True))
+    assert len(tracker.track(Frame(image, 0))) == 2
+
+
+def test_the_judge_sees_a_swap(tracker: Tracker) -> None:
+    """A tracker that exchanges its ids half-way is found out."""
+
+    def swapping(frame: Frame) -> list[Face]:
+        faces = list(tracker.track(frame))
+        if frame.index > 10 and len(faces) == 2:
+            faces = [replace(faces[0], face_id=faces[1].face_id), replace(faces[1], face_id=faces[0].face_id)]
+        return faces
+
+    people = {"collins": Place(160, 240, 80), "hopper": Place(480, 240, 80)}
+    score = judge(shoot(1.5, 10, lambda _: people), swapping)
+    assert (score.switches, score.shared) == (2, 2)
+
+
+@pytest.mark.parametrize(("fps", "seconds", "size"), [(15, 1.5, 90), (15, 3.0, 60), (30, 1.5, 140)])
+def test_no_id_switches_when_people_cross(tracker: Tracker, fps: float, seconds: float, size: float) -> None:
+    score = judge(shoot(seconds + 1, fps, crossing(seconds, size=size)), tracker.track, skip_s=0.4)
+    assert (score.switches, score.shared, score.strays, score.doubles) == (0, 0, 0, 0)
+    assert score.seen["hopper"] == 1.0
+    assert score.seen["collins"] > 0.6  # she is behind for part of the way
+
+
+def test_no_id_switches_with_dropped_frames_or_when_people_meet(tracker: Tracker) -> None:
+    dropped = np.random.default_rng(3).random(100) < 0.2
+    score = judge(shoot(3, 15, crossing(2), keep=lambda index: not dropped[index]), tracker.track, skip_s=0.4)
+    assert (score.switches, score.shared, score.strays, score.doubles) == (0, 0, 0, 0)
+    tracker.reset()
+    score = judge(shoot(4, 15, meeting()), tracker.track)
+    assert (score.switches, score.shared, score.strays, score.doubles) == (0, 0, 0, 0)
+
+
+def test_one_who_leaves_and_returns_keeps_the_id_within_max_lost_s(tracker: Tracker) -> None:
+    def away(absence: float) -> tuple[str, ...]:
+        tracker.reset()
+
+        def where(time: float) -> dict[str, Place]:
+            return {} if 1.0 <= time < 1.0 + absence else {"collins": Place(300, 240, 90)}
+
+        return judge(shoot(2.0 + absence, 10, where), tracker.track).ids["collins"]
+
+    assert len(away(1.0)) == 1
+    assert len(away(2.5)) == 2
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 0.6])
+def test_another_person_in_the_same_place_gets_another_id(tracker: Tracker, gap_s: float) -> None:
+    def where(time: float) -> dict[str, Place]:
+        if time < 1.5:
+            return {"collins": Place(320, 240, 90)}
+        return {} if time < 1.5 + gap_s else {"hopper": Place(320, 240, 90)}
+
+    seen: list[str] = []
+    for shot in shoot(3.5, 15, where):
+        seen += [face.face_id for face in tracker.track(shot.frame)]
+    assert len(set(seen)) == 2
+    assert seen[0] != seen[-1]
+
+
+def test_a_block_that_passes_lowers_visibility_and_keeps_the_id(tracker: Tracker) -> None:
+    low, ids = 1.0, set()
+
+    def blocks(time: float) -> list[Block]:
+        x = between(time, 0.8, 2.3, -150, 640)
+        return [Block(x, 140, x + 130, 340)]
+
+    for shot in shoot(3, 15, lambda _: {"collins": Place(320, 240, 90)}, blocks):
+        for face in tracker.track(shot.frame):
+            ids.add(face.face_id)
+            low = min(low, face.visibility.face)
+    assert len(ids) == 1
+    assert low < 0.6
+    assert face.visibility.face > 0.9
+
+
+@pytest.mark.parametrize(
+    ("top", "bottom", "code"), [(-0.65, -0.22, 70), (-0.27, -0.02, 71), (0.1, 0.9, 72)], ids=["brows", "eyes", "mouth"]
+)
+def test_hidden_parts_are_told(tracker: Tracker, top: float, bottom: float, code: int) -> None:
+    tracker.configure(AT_ONCE)
+    for person in ("collins", "hopper"):
+        tracker.reset()
+        image = still((person, Place(320, 240, 120)))
+        (open_face,) = tracker.track(Frame(image, 0))
+        assert visibility_codes(open_face.visibility) == ()
+        cv2.rectangle(image, (240, int(240 + top * 120)), (400, int(240 + bottom * 120)), (90, 90, 90), -1)
+        (hidden,) = tracker.track(Frame(image, 33_000_000))
+        assert code in visibility_codes(hidden.visibility)
+        assert hidden.visibility.face < 0.75 * open_face.visibility.face
+
+
+def test_score_falls_with_blur_and_distance(tracker: Tracker) -> None:
+    tracker.configure(AT_ONCE)
+    near = tracker.track(Frame(still(("collins", Place(320, 240, 90))), 0))[0].visibility.face
+    tracker.reset()
+    far = tracker.track(Frame(still(("collins", Place(320, 240, 40))), 0))[0].visibility.face
+    tracker.reset()
+    blurred = cv2.GaussianBlur(still(("collins", Place(320, 240, 90))), (0, 0), 6)
+    faces = tracker.track(Frame(blurred, 0))
+    assert near > 0.95
+    assert far < 0.85
+    assert not faces or faces[0].visibility.face < 0.5
+
+
+def test_stamps_that_jump_back_start_anew_with_new_ids(tracker: Tracker) -> None:
+    scene = [shot.frame for shot in shoot(0.6, 15, lambda _: {"collins": Place(320, 240, 90)})]
+    first = {face.face_id for frame in scene for face in tracker.track(frame)}
+    before = tracker.statistics.resets
+    second = {face.face_id for frame in scene for face in tracker.track(frame)}
+    assert tracker.statistics.resets == before + 1
+    assert len(first) == len(second) == 1
+    assert not first & second
+    assert next(iter(first)).isalnum()
+    assert next(iter(first)).islower()
+
+
+def test_same_frames_same_answer_to_the_last_digit() -> None:
+    scene = [shot.frame for shot in shoot(2.0, 10, crossing(1.2, size=70))]
+    runs = []
+    for _ in range(2):
+        tracker = make_tracker(SETTINGS)
+        runs.append([tracker.track(frame) for frame in scene])
+        tracker.close()
+    assert sum(len(faces) for faces in runs[0]) > 20
+    for one, two in zip(*runs, strict=True):
+        assert [face.face_id for face in one] == [face.face_id for face in two]
+        for a, b in zip(one, two, strict=True):
+            np.testing.assert_array_equal(a.mesh, b.mesh)
+            assert a.visibility == b.visibility
+
+
+def test_ids_differ_over_restarts_without_a_seed() -> None:
+    ids = set()
+    for _ in range(2):
+        tracker = make_tracker(TrackingSettings(confirm_hits=1, lanes=1))
+        ids.add(tracker.track(Frame(still(("hopper", Place(320, 240, 120))), 0))[0].face_id)
+        tracker.close()
+    assert len(ids) == 2
+
+
+def test_of_too_many_faces_the_nearest_stay_and_the_rest_is_counted(tracker: Tracker) -> None:
+    tracker.configure(replace(AT_ONCE, max_faces=2))
+    image = still(
+        ("collins", Place(100, 120, 60)),
+        ("hopper", Place(300, 240, 110)),
+        ("collins", Place(500, 240, 90)),
+        ("hopper", Place(560, 400, 60)),
+    )
+    faces = tracker.track(Frame(image, 0))
+    assert sorted(round(float(face.mesh[:, 0].mean()) / 100) for face in faces) == [3, 5]
+    assert tracker.statistics.faces_left_out == 2
+
+
+def test_persons_are_carried_corrected_and_forgotten(tracker: Tracker) -> None:
+    frames = [shot.frame for shot in shoot(1.0, 10, lambda _: {"collins": Place(320, 240, 90)})]
+    for frame in frames[:4]:
+        faces = tracker.track(frame)
+    face_id = faces[0].face_id
+    assert faces[0].owner == face_id
+    tracker.set_person(face_id, "anna")
+    assert tracker.track(frames[4])[0].person_id == "anna"
+    tracker.set_person(face_id, "eva")
+    assert tracker.track(frames[5])[0].owner == "eva"
+    tracker.clear_person(face_id)
+    assert tracker.track(frames[6])[0].person_id == ""
+
+
+def test_add_on_mode_uses_the_other_nodes_ids(tracker: Tracker) -> None:
+    image = still(("collins", Place(160, 240, 90)), ("hopper", Place(480, 240, 90)))
+    boxes = {
+        "b_right": Region(435 / 640, 195 / 480, 525 / 640, 285 / 480),
+        "a_left": Region(115 / 640, 195 / 480, 205 / 640, 285 / 480),
+        "c_nobody": Region(0.45, 0.0, 0.55, 0.12),
+    }
+    for index in range(3):
+        faces = tracker.track_regions(Frame(image, index * 33_000_000, index), boxes)
+    assert [face.face_id for face in faces] == ["a_left", "b_right"]
+    np.testing.assert_allclose([face.mesh[:, 0].mean() for face in faces], [160, 480], atol=4)
+    faces = tracker.track_regions(Frame(image, 100_000_000, 3), {"b_right": boxes["b_right"]})
+    assert [face.face_id for face in faces] == ["b_right"]
+    assert tracker.statistics.live_tracks == 1
+    tracker.set_person("a_left", "ada")
+    tracker.configure(replace(tracker.settings, max_faces=1))
+    wider = boxes | {"a_left": Region(0.15, 0.38, 0.35, 0.62)}
+    faces = tracker.track_regions(Frame(image, 50_000_000, 4), wider)  # a stamp that jumps back
+    assert [(face.face_id, face.person_id) for face in faces] == [("a_left", "ada")], "the widest, still ada"
+    assert tracker.statistics.faces_left_out == 2
+
+
+def test_landmarks_agree_with_facemesh(tracker: Tracker) -> None:
+    from mediapipe.python.solutions.face_mesh import FaceMesh
+
+    image = np.ascontiguousarray(portrait("collins"))
+    tracker.configure(AT_ONCE)
+    with FaceMesh(max_num_faces=1, refine_landmarks=True) as reference:
+        for index in range(5):
+            (face,) = tracker.track(Frame(image, index * 33_000_000, index))
+            answer = reference.process(image).multi_face_landmarks[0]
+    expected = np.array([(point.x * 512, point.y * 512, point.z * 512) for point in answer.landmark])
+    assert np.abs(face.mesh - expected).max() < 1.5  # a pixel and a half on a face of 100: both follow a moving region
+    assert np.abs(face.mesh - expected).mean() < 0.4
+
+
+def test_metric_place_with_a_camera(tracker: Tracker) -> None:
+    tracker.configure(AT_ONCE)
+    camera = CameraIntrinsics(640, 480, 600.0, 600.0, 320.0, 240.0)
+    image = still(("collins", Place(320, 240, 60)), ("hopper", Place(500, 240, 120)))
+    left, right = sorted(tracker.track(Frame(image, 0, camera=camera)), key=lambda face: float(face.mesh[0, 0]))
+    assert left.pose.position_m is not None
+    assert right.pose.position_m is not None
+    assert left.pose.position_m[2] == pytest.approx(2 * right.pose.position_m[2], rel=0.12)
+    assert 0.4 < right.pose.position_m[2] < 0.9  # a head of about 13 cm seen 120 px high and wide
+    assert right.pose.position_m[0] == pytest.approx(right.pose.position_m[2] * (500 - 320) / 600, rel=0.1)
+    assert np.linalg.det(right.pose.rotation) == pytest.approx(1, abs=1e-4)
+
+
+def test_images_that_are_none_are_refused(tracker: Tracker) -> None:
+    for wrong in (np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)):
+        with pytest.raises(ValueError, match="image is"):
+            tracker.track(Frame(wrong, 0))
+    assert tracker.track(Frame(np.zeros((4, 6, 3), np.uint8), 0)) == ()
