@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from facial_coding_ros.learning.tracking.scenes import (
-    Place,
+    FacePlace,
     background,
     crossing,
     judge,
@@ -57,7 +57,7 @@ def frames_of(
         sway = 0.05 * np.sin(2 * np.pi * index / count)
         image = background(width, height).copy()
         for number, (x, y, size) in enumerate(places):
-            paste(image, ("collins", "hopper")[number % 2], Place(x + sway * size, y, size))
+            paste(image, ("collins", "hopper")[number % 2], FacePlace(x + sway * size, y, size))
         images.append(image)
     return images
 
@@ -149,7 +149,7 @@ def scenes() -> list[dict[str, float]]:
                 for x, y in ((0.5, 0.5), (0.15, 0.25), (0.85, 0.25), (0.15, 0.75), (0.85, 0.75)):
                     tracker.reset()
                     image = background(width, height).copy()
-                    paste(image, person, Place(x * width, y * height, size))
+                    paste(image, person, FacePlace(x * width, y * height, size))
                     centres = [face.mesh[:, :2].mean(axis=0) for face in tracker.track(Frame(image, 0))]
                     found += any(np.hypot(*(c - (x * width, y * height))) < 0.2 * size for c in centres)
                 rows.append({"scene": person, "width": width, "height": height, "size": size, "found_of_5": found})  # type: ignore[dict-item]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from facial_coding_ros.face_model.ict import IctFaces
 from facial_coding_ros.learning.synthesis.dataset import load_set
-from facial_coding_ros.learning.tracking.scenes import Place, background, paste
+from facial_coding_ros.learning.tracking.scenes import FacePlace, background, paste
 from facial_coding_ros.tracking import TrackingSettings, make_tracker
 from facial_coding_ros.tracking.pose import PoseEstimator, angles
 from facial_coding_ros.tracking.smoothing import OneEuroFilter
@@ -36,7 +36,7 @@ def raw_meshes(sway_px: float, seconds: float = 6.0, noise: float = 4.0) -> list
     meshes = []
     for index in range(round(seconds * FPS)):
         image = background(640, 480).copy()
-        paste(image, "collins", Place(320 + sway_px * np.sin(2 * np.pi * index / FPS), 240, FACE_PX))
+        paste(image, "collins", FacePlace(320 + sway_px * np.sin(2 * np.pi * index / FPS), 240, FACE_PX))
         noisy = np.clip(image + rng.normal(0, noise, image.shape), 0, 255).astype(np.uint8)
         faces = tracker.track(Frame(noisy, round(index * 1e9 / FPS), index))
         meshes += [face.mesh for face in faces]

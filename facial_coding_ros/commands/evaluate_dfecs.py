@@ -24,7 +24,7 @@ from ..datasets.motions import MotionError, Motions, joined
 from ..errors import UserError
 from ..learning.dfecs import studies
 from ..learning.dfecs.baselines import best_units, facs_units, pca_units, project, reconstruct
-from ..learning.dfecs.comparison import FORMS, HEADERS, TRACKED_HEADER, AcrossSettings, Units, equal_terms
+from ..learning.dfecs.method_comparison import FORMS, HEADERS, TRACKED_HEADER, AcrossSettings, Units, equal_terms
 from ..learning.dfecs.model import DFECS
 from ..learning.dfecs.muscles import INTERPRETABLE_SCORE, read
 from ..learning.dfecs.pictures import embedded, gallery, png, reconstructions

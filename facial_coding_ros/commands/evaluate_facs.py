@@ -16,11 +16,11 @@ from ..coding.facs import FacsEstimator
 from ..coding.facs.answers import stronger_side
 from ..errors import UserError
 from ..keypoints import Registration
-from ..learning.facs.labels import LabelError, matched, read_labels
-from ..learning.facs.rendered import MotionSet, load_motions
+from ..learning.facs.au_labels import FacsLabelError, matched, read_labels
+from ..learning.facs.motion_sets import MotionSet, load_motions
 from ..learning.facs.report import agreement_table, draw_calibration, draw_confusion, draw_intensity, percent
 from ..learning.facs.scoring import PRESENT_FROM, agreement, calibration, confusion, icc_of_units, share
-from ..learning.facs.study import SMILE_COMPANIONS, Split, invented
+from ..learning.facs.study import SMILE_COMPANIONS, FacsSplit, invented
 from ..types import FloatArray
 
 _SHARED = {25: (26, 27), 26: (25, 27), 27: (25, 26), 43: (45,), 45: (43,), 16: (25,), 10: (25,), 22: (25,)}
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     try:
         return _set(arguments) if arguments.kind == "set" else _codes(arguments)
-    except (LabelError, FileNotFoundError, ValueError) as error:
+    except (FacsLabelError, FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
 
 
@@ -75,7 +75,7 @@ def _codes(arguments: argparse.Namespace) -> int:
 def _set(arguments: argparse.Namespace) -> int:
     everything = load_motions(arguments.sets, Registration(), arguments.seed)
     if not arguments.everyone:
-        everything = everything.take(Split.of(everything, arguments.seed).test)
+        everything = everything.take(FacsSplit.of(everything, arguments.seed).test)
     estimator = FacsEstimator.load(arguments.model)
     data, found = everything.take(~everything.just_found), everything.take(everything.just_found)
     sides, presence = estimator.infer(data.motion, data.doubt)

@@ -71,8 +71,8 @@ def _table(arguments: argparse.Namespace) -> None:
 def _runs(arguments: argparse.Namespace) -> None:
     from ..learning.perceptual.drawing import draw_maps
     from ..learning.perceptual.evaluation import baselines, table_row
-    from ..learning.perceptual.runs import load_run
     from ..learning.perceptual.training import encode
+    from ..learning.perceptual.training_runs import load_run
     from ..learning.perceptual.traversals import draw_dimensions
     from ..learning.perceptual.triplets import satisfied_by_level
 
@@ -105,7 +105,7 @@ def _live(arguments: argparse.Namespace) -> None:
     from ..learning.motions.rendered import live_parts
     from ..learning.perceptual.live_models import classifier_measures, fit_live_classifier
     from ..learning.perceptual.live_study import calibration_study, opinions_study, steadiness_study
-    from ..learning.perceptual.runs import load_run
+    from ..learning.perceptual.training_runs import load_run
     from ..learning.perceptual.traversals import draw_dimensions
 
     if arguments.root is None:
@@ -119,7 +119,7 @@ def _live(arguments: argparse.Namespace) -> None:
         "calibration": calibration_study(finished, classifier, parts, arguments.out),
         "classifier": {
             "pictures of test people": classifier_measures(finished, classifier, parts.split.test),
-            "posed, leftovers of test people": classifier_measures(finished, classifier, parts.posed_test),
+            "posed, residuals of test people": classifier_measures(finished, classifier, parts.posed_test),
         },
         "opinions": opinions_study(finished, classifier, parts.split, arguments.root, arguments.out),
         "steadiness": steadiness_study(finished, classifier, parts.test_response, arguments.out),

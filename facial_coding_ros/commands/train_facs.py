@@ -18,13 +18,13 @@ import yaml
 from ..action_units import CODES
 from ..errors import UserError
 from ..keypoints import Registration
-from ..learning.facs.calibration import calibrate
 from ..learning.facs.disturbances import Disturbances, neutral_errors
 from ..learning.facs.linear import Predictor, ideal_shapes, part_ridge, ridge, sparse_code
+from ..learning.facs.motion_sets import MotionSet, load_motions
 from ..learning.facs.network import FacsNetwork, to_onnx
-from ..learning.facs.rendered import MotionSet, load_motions
-from ..learning.facs.response import IdealMotions, TrackerResponse
-from ..learning.facs.study import TABLE_HEAD, Figures, Split, as_card, figures, reliability
+from ..learning.facs.output_calibration import calibrate
+from ..learning.facs.response import IdealMotions, LinearTrackerResponse
+from ..learning.facs.study import TABLE_HEAD, FacsSplit, Figures, as_card, figures, reliability
 from ..learning.facs.training import NetworkOptions, train
 from ..types import FloatArray
 
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     training, calibration, test = _people(arguments)
     options = NetworkOptions(steps=arguments.steps, seed=arguments.seed)
-    response = TrackerResponse.fit(training, arguments.sets)
+    response = LinearTrackerResponse.fit(training, arguments.sets)
     rng = np.random.default_rng(arguments.seed)
     ideal, sides = IdealMotions().draw(arguments.drawn, rng)
     drawn = response.seen(ideal, rng), sides
@@ -76,7 +76,7 @@ def _people(arguments: argparse.Namespace) -> tuple[MotionSet, MotionSet, Motion
         data = load_motions(arguments.sets, Registration(), arguments.seed)
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
-    split = Split.of(data, arguments.seed)
+    split = FacsSplit.of(data, arguments.seed)
     if len(np.unique(data.person[split.test])) < 2:
         raise UserError(f"{len(np.unique(data.person))} people are too few to train, calibrate and test on; make more.")
     followed = ~data.just_found

@@ -113,8 +113,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..learning.perceptual.live_models import classifier_measures, write_live_models
-    from ..learning.perceptual.runs import CHECKPOINT, load_run, save_run
     from ..learning.perceptual.training import Training, TrainingData
+    from ..learning.perceptual.training_runs import CHECKPOINT, load_run, save_run
 
     make_folder(arguments.out)
     if arguments.live is not None:

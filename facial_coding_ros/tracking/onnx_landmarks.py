@@ -9,7 +9,7 @@ import numpy as np
 
 from ..inference import InferenceSettings
 from ..types import FloatArray, ImageArray
-from .landmark_network.conversion import load_landmark_networks
+from .landmark_network.model_cache import load_landmark_networks
 from .mediapipe_graph import MediaPipeGraph, presence, sensible
 from .regions import Box, Detection, Landmarks, Square
 

@@ -65,7 +65,7 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Motion:
+class TrackMotion:
     """Where a face was last seen. centre: x + iy in pixels; velocity: the same a second."""
 
     seen_ns: int
@@ -93,7 +93,7 @@ class Track:
     square: Square = field(default_factory=lambda: Square(0, 0, 1))
     memory: ShapeMemory = field(default_factory=ShapeMemory)
     doubts: int = 0
-    last_sure: Motion | None = None
+    last_sure: TrackMotion | None = None
 
     def predicted(self, stamp_ns: int) -> complex:
         """Where the centre is expected, x + iy in pixels."""
@@ -129,7 +129,7 @@ class Track:
             else:
                 self.doubts = 0
                 self.memory.add(seen.shape)
-                self.last_sure = Motion(self.seen_ns, self.size, self.centre, self.velocity, self.square)
+                self.last_sure = TrackMotion(self.seen_ns, self.size, self.centre, self.velocity, self.square)
 
     @property
     def taken_over(self) -> bool:

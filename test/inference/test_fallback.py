@@ -28,7 +28,7 @@ from facial_coding_ros.inference import InferenceSettings, ModelError, open_sess
 from facial_coding_ros.inference.engines import EngineCache, read_engine, write_engine
 from facial_coding_ros.inference.gpu import GpuError
 from facial_coding_ros.inference.tensorrt_library import TensorRtError
-from facial_coding_ros.tracking.landmark_network.conversion import load_landmark_networks
+from facial_coding_ros.tracking.landmark_network.model_cache import load_landmark_networks
 
 from .test_session import write_model
 

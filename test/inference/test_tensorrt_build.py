@@ -76,7 +76,7 @@ def test_fused_coding_graph_builds(tmp_path: Path) -> None:
 
 
 def test_converted_landmark_network_builds(tmp_path: Path) -> None:
-    from facial_coding_ros.tracking.landmark_network.conversion import converted_network
+    from facial_coding_ros.tracking.landmark_network.model_cache import converted_network
 
     builds(converted_network(tmp_path).graph, "face_landmarks")
 

@@ -13,7 +13,7 @@ from facial_coding_ros.inference.engines import EngineCache
 from facial_coding_ros.inference.gpu import GpuError
 from facial_coding_ros.inference.tensorrt_session import TensorRtSession
 from facial_coding_ros.models import share_folder
-from facial_coding_ros.tracking.landmark_network.conversion import converted_network, load_landmark_networks
+from facial_coding_ros.tracking.landmark_network.model_cache import converted_network, load_landmark_networks
 
 from .test_session import write_model
 

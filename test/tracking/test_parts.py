@@ -18,7 +18,7 @@ from scipy.linalg import subspace_angles
 from facial_coding_ros.cli import main
 from facial_coding_ros.face_model.ict import IctFaces, turned
 from facial_coding_ros.image.sources import open_source
-from facial_coding_ros.learning.tracking.shape_learning import Views, distances, fit_shape
+from facial_coding_ros.learning.tracking.shape_learning import ShapeViews, distances, fit_shape
 from facial_coding_ros.tracking import TrackingSettings, make_tracker
 from facial_coding_ros.tracking.mediapipe_graph import MediaPipeGraph
 from facial_coding_ros.tracking.pose import FRONTAL_PITCH_DEG, PoseEstimator
@@ -103,12 +103,12 @@ def test_learnt_directions_are_fishers() -> None:
     numbers = np.pad(own, ((0, 0), (0, 10))) + changing
     person = np.repeat(np.arange(people), views)
     angles_deg = np.zeros((len(person), 2), np.float32)
-    mean, directions = fit_shape(Views((numbers @ mixing.T).astype(np.float32), angles_deg, person))
+    mean, directions = fit_shape(ShapeViews((numbers @ mixing.T).astype(np.float32), angles_deg, person))
     theirs = discriminant_analysis.LinearDiscriminantAnalysis(solver="eigen", n_components=DIRECTIONS)
     theirs.fit(numbers, person)
     assert subspace_angles(mixing.T @ directions, theirs.scalings_[:, :DIRECTIONS]).max() < 0.05
     shapes = (numbers @ mixing.T - mean) @ directions
-    same, foreign = distances(shapes, Views(numbers, angles_deg, person), others=5)
+    same, foreign = distances(shapes, ShapeViews(numbers, angles_deg, person), others=5)
     assert np.quantile(same, 0.97) == pytest.approx(1, abs=0.02) and np.quantile(foreign, 0.05) > 1.5
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from facial_coding_ros.learning.tracking.scenes import (
     Block,
-    Place,
+    FacePlace,
     background,
     between,
     crossing,
@@ -43,7 +43,7 @@ def tracker(one_tracker: Tracker) -> Tracker:
     return one_tracker
 
 
-def still(*places: tuple[str, Place], width: int = 640, height: int = 480) -> np.ndarray:
+def still(*places: tuple[str, FacePlace], width: int = 640, height: int = 480) -> np.ndarray:
     image = background(width, height).copy()
     for person, place in places:
         paste(image, person, place)
@@ -59,7 +59,7 @@ def test_small_faces_are_found_in_five_positions(
     found = 0
     for x, y in [(0.5, 0.5), (0.15, 0.25), (0.85, 0.25), (0.15, 0.75), (0.85, 0.75)]:
         tracker.reset()
-        place = Place(x * width, y * height, size)
+        place = FacePlace(x * width, y * height, size)
         faces = tracker.track(Frame(still((person, place), width=width, height=height), 0))
         assert len(faces) <= 1
         found += any(np.hypot(*(f.mesh[:, :2].mean(axis=0) - (place.x, place.y))) < 0.2 * size for f in faces)
@@ -67,7 +67,7 @@ def test_small_faces_are_found_in_five_positions(
 
 
 def test_tiles_find_faces_of_half_that_size(tracker: Tracker) -> None:
-    image = still(("hopper", Place(500, 200, 30)), ("collins", Place(300, 560, 30)), width=1280, height=720)
+    image = still(("hopper", FacePlace(500, 200, 30)), ("collins", FacePlace(300, 560, 30)), width=1280, height=720)
     tracker.configure(replace(AT_ONCE, tiles=True))
     assert len(tracker.track(Frame(image, 0))) == 2
 
@@ -81,7 +81,7 @@ def test_the_judge_sees_a_swap(tracker: Tracker) -> None:
             faces = [replace(faces[0], face_id=faces[1].face_id), replace(faces[1], face_id=faces[0].face_id)]
         return faces
 
-    people = {"collins": Place(160, 240, 80), "hopper": Place(480, 240, 80)}
+    people = {"collins": FacePlace(160, 240, 80), "hopper": FacePlace(480, 240, 80)}
     score = judge(shoot(1.5, 10, lambda _: people), swapping)
     assert (score.switches, score.shared) == (2, 2)
 
@@ -107,8 +107,8 @@ def test_one_who_leaves_and_returns_keeps_the_id_within_max_lost_s(tracker: Trac
     def away(absence: float) -> tuple[str, ...]:
         tracker.reset()
 
-        def where(time: float) -> dict[str, Place]:
-            return {} if 1.0 <= time < 1.0 + absence else {"collins": Place(300, 240, 90)}
+        def where(time: float) -> dict[str, FacePlace]:
+            return {} if 1.0 <= time < 1.0 + absence else {"collins": FacePlace(300, 240, 90)}
 
         return judge(shoot(2.0 + absence, 10, where), tracker.track).ids["collins"]
 
@@ -118,10 +118,10 @@ def test_one_who_leaves_and_returns_keeps_the_id_within_max_lost_s(tracker: Trac
 
 @pytest.mark.parametrize("gap_s", [0.0, 0.6])
 def test_another_person_in_the_same_place_gets_another_id(tracker: Tracker, gap_s: float) -> None:
-    def where(time: float) -> dict[str, Place]:
+    def where(time: float) -> dict[str, FacePlace]:
         if time < 1.5:
-            return {"collins": Place(320, 240, 90)}
-        return {} if time < 1.5 + gap_s else {"hopper": Place(320, 240, 90)}
+            return {"collins": FacePlace(320, 240, 90)}
+        return {} if time < 1.5 + gap_s else {"hopper": FacePlace(320, 240, 90)}
 
     seen: list[str] = []
     for shot in shoot(3.5, 15, where):
@@ -137,7 +137,7 @@ def test_a_block_that_passes_lowers_visibility_and_keeps_the_id(tracker: Tracker
         x = between(time, 0.8, 2.3, -150, 640)
         return [Block(x, 140, x + 130, 340)]
 
-    for shot in shoot(3, 15, lambda _: {"collins": Place(320, 240, 90)}, blocks):
+    for shot in shoot(3, 15, lambda _: {"collins": FacePlace(320, 240, 90)}, blocks):
         for face in tracker.track(shot.frame):
             ids.add(face.face_id)
             low = min(low, face.visibility.face)
@@ -153,7 +153,7 @@ def test_hidden_parts_are_told(tracker: Tracker, top: float, bottom: float, code
     tracker.configure(AT_ONCE)
     for person in ("collins", "hopper"):
         tracker.reset()
-        image = still((person, Place(320, 240, 120)))
+        image = still((person, FacePlace(320, 240, 120)))
         (open_face,) = tracker.track(Frame(image, 0))
         assert visibility_codes(open_face.visibility) == ()
         cv2.rectangle(image, (240, int(240 + top * 120)), (400, int(240 + bottom * 120)), (90, 90, 90), -1)
@@ -164,11 +164,11 @@ def test_hidden_parts_are_told(tracker: Tracker, top: float, bottom: float, code
 
 def test_score_falls_with_blur_and_distance(tracker: Tracker) -> None:
     tracker.configure(AT_ONCE)
-    near = tracker.track(Frame(still(("collins", Place(320, 240, 90))), 0))[0].visibility.face
+    near = tracker.track(Frame(still(("collins", FacePlace(320, 240, 90))), 0))[0].visibility.face
     tracker.reset()
-    far = tracker.track(Frame(still(("collins", Place(320, 240, 40))), 0))[0].visibility.face
+    far = tracker.track(Frame(still(("collins", FacePlace(320, 240, 40))), 0))[0].visibility.face
     tracker.reset()
-    blurred = cv2.GaussianBlur(still(("collins", Place(320, 240, 90))), (0, 0), 6)
+    blurred = cv2.GaussianBlur(still(("collins", FacePlace(320, 240, 90))), (0, 0), 6)
     faces = tracker.track(Frame(blurred, 0))
     assert near > 0.95
     assert far < 0.85
@@ -176,7 +176,7 @@ def test_score_falls_with_blur_and_distance(tracker: Tracker) -> None:
 
 
 def test_stamps_that_jump_back_start_anew_with_new_ids(tracker: Tracker) -> None:
-    scene = [shot.frame for shot in shoot(0.6, 15, lambda _: {"collins": Place(320, 240, 90)})]
+    scene = [shot.frame for shot in shoot(0.6, 15, lambda _: {"collins": FacePlace(320, 240, 90)})]
     first = {face.face_id for frame in scene for face in tracker.track(frame)}
     before = tracker.statistics.resets
     second = {face.face_id for frame in scene for face in tracker.track(frame)}
@@ -206,7 +206,7 @@ def test_ids_differ_over_restarts_without_a_seed() -> None:
     ids = set()
     for _ in range(2):
         tracker = make_tracker(TrackingSettings(confirm_hits=1, lanes=1))
-        ids.add(tracker.track(Frame(still(("hopper", Place(320, 240, 120))), 0))[0].face_id)
+        ids.add(tracker.track(Frame(still(("hopper", FacePlace(320, 240, 120))), 0))[0].face_id)
         tracker.close()
     assert len(ids) == 2
 
@@ -214,10 +214,10 @@ def test_ids_differ_over_restarts_without_a_seed() -> None:
 def test_of_too_many_faces_the_nearest_stay_and_the_rest_is_counted(tracker: Tracker) -> None:
     tracker.configure(replace(AT_ONCE, max_faces=2))
     image = still(
-        ("collins", Place(100, 120, 60)),
-        ("hopper", Place(300, 240, 110)),
-        ("collins", Place(500, 240, 90)),
-        ("hopper", Place(560, 400, 60)),
+        ("collins", FacePlace(100, 120, 60)),
+        ("hopper", FacePlace(300, 240, 110)),
+        ("collins", FacePlace(500, 240, 90)),
+        ("hopper", FacePlace(560, 400, 60)),
     )
     faces = tracker.track(Frame(image, 0))
     assert sorted(round(float(face.mesh[:, 0].mean()) / 100) for face in faces) == [3, 5]
@@ -225,7 +225,7 @@ def test_of_too_many_faces_the_nearest_stay_and_the_rest_is_counted(tracker: Tra
 
 
 def test_persons_are_carried_corrected_and_forgotten(tracker: Tracker) -> None:
-    frames = [shot.frame for shot in shoot(1.0, 10, lambda _: {"collins": Place(320, 240, 90)})]
+    frames = [shot.frame for shot in shoot(1.0, 10, lambda _: {"collins": FacePlace(320, 240, 90)})]
     for frame in frames[:4]:
         faces = tracker.track(frame)
     face_id = faces[0].face_id
@@ -239,7 +239,7 @@ def test_persons_are_carried_corrected_and_forgotten(tracker: Tracker) -> None:
 
 
 def test_add_on_mode_uses_the_other_nodes_ids(tracker: Tracker) -> None:
-    image = still(("collins", Place(160, 240, 90)), ("hopper", Place(480, 240, 90)))
+    image = still(("collins", FacePlace(160, 240, 90)), ("hopper", FacePlace(480, 240, 90)))
     boxes = {
         "b_right": Region(435 / 640, 195 / 480, 525 / 640, 285 / 480),
         "a_left": Region(115 / 640, 195 / 480, 205 / 640, 285 / 480),
@@ -277,7 +277,7 @@ def test_landmarks_agree_with_facemesh(tracker: Tracker) -> None:
 def test_metric_place_with_a_camera(tracker: Tracker) -> None:
     tracker.configure(AT_ONCE)
     camera = CameraIntrinsics(640, 480, 600.0, 600.0, 320.0, 240.0)
-    image = still(("collins", Place(320, 240, 60)), ("hopper", Place(500, 240, 120)))
+    image = still(("collins", FacePlace(320, 240, 60)), ("hopper", FacePlace(500, 240, 120)))
     left, right = sorted(tracker.track(Frame(image, 0, camera=camera)), key=lambda face: float(face.mesh[0, 0]))
     assert left.pose.position_m is not None
     assert right.pose.position_m is not None

@@ -15,7 +15,7 @@ from ..expression.labels import CIRCUMPLEX
 
 
 @dataclass(frozen=True)
-class ExpressionClassifier:
+class LinearExpressionClassifier:
     """weight (d, c), bias (c,): decision values of the one-vs-rest SVMs. scale, shift (c,): calibration, probability =
     softmax(scale * decision + shift). affect_weight (d, 2), affect_bias (2,): valence and arousal."""
 
@@ -56,7 +56,7 @@ def fit_classifier(
     cost: float = 1.0,
     weight: FloatArray | None = None,
     seed: int = 0,
-) -> ExpressionClassifier:
+) -> LinearExpressionClassifier:
     """Not calibrated yet (scale 1, shift 0). Classes weigh the same, however many faces they have.
 
     degree: 0..4; the affect learnt is that of the label, times degree / 4. weight: (n,) of each face in that.
@@ -68,7 +68,7 @@ def fit_classifier(
     slopes = svm.coef_.T / spread[:, None]
     target = CIRCUMPLEX[label] * (degree[:, None] / 4)
     ridge = Ridge(alpha=1.0).fit(latents, target, sample_weight=weight)
-    return ExpressionClassifier(
+    return LinearExpressionClassifier(
         weight=slopes.astype(np.float32),
         bias=(svm.intercept_ - centre @ slopes).astype(np.float32),
         scale=1.0,
@@ -79,8 +79,11 @@ def fit_classifier(
 
 
 def calibrated(
-    classifier: ExpressionClassifier, latents: FloatArray, label: NDArray[np.int64], weight: FloatArray | None = None
-) -> ExpressionClassifier:
+    classifier: LinearExpressionClassifier,
+    latents: FloatArray,
+    label: NDArray[np.int64],
+    weight: FloatArray | None = None,
+) -> LinearExpressionClassifier:
     """With the scale and shift that give the labels of these faces the highest likelihood (Platt, for many classes).
 
     The faces must be of people the classifier was not fitted to. weight: (n,) of each face.

@@ -15,8 +15,8 @@ from ...models import model_path
 from ...types import Expression, FloatArray, Neutral, NeutralState, Registered
 from ..expression.labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
 from ..rows import spread
-from .model_files import INPUTS, LATENT, OUTPUTS, check_classifier, check_encoder
-from .smoothing import OneEuro
+from .card import INPUTS, LATENT, OUTPUTS, check_classifier, check_encoder
+from .latent_filter import OneEuro
 
 ENCODER, CLASSIFIER = "perceptual_m2.onnx", "perceptual_expression.onnx"
 

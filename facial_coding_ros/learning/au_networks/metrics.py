@@ -15,7 +15,7 @@ FAILURE = 0.1
 
 
 @dataclass(frozen=True)
-class Score:
+class AuScore:
     """f1, accuracy: (N,) of each action unit; nan where it was never coded. low and high: ends of the 95 % interval of
     each, (N,), and of the mean over action units, from drawing the people anew.
     """
@@ -60,7 +60,7 @@ def accuracy_of(cells: NDArray[np.int64]) -> FloatArray:
 
 def score(
     probability: ArrayLike, labels: ArrayLike, people: ArrayLike, aus: tuple[int, ...], draws: int = 2000, seed: int = 0
-) -> Score:
+) -> AuScore:
     """probability, labels: (n, N); people: (n,) whose frame it is. Frames of one person stay together in each draw,
     for they resemble one another.
 
@@ -86,7 +86,7 @@ def score(
     ends = np.full((2, len(aus)), np.nan, np.float32)
     ends[:, coded] = low, high
     mean_low, mean_high = np.percentile(drawn[:, coded].mean(1), [2.5, 97.5])
-    return Score(
+    return AuScore(
         tuple(aus), f1.astype(np.float32), accuracy, ends[0], ends[1],
         float(f1[coded].mean()), float(mean_low), float(mean_high), float(accuracy[coded].mean()),
         len(labels), len(names),

@@ -12,7 +12,7 @@ import yaml
 
 from ...au_networks.specs import NetworkSpec
 from ...models import share_folder
-from .training import TrainingSettings
+from .training import AuTrainingSettings
 
 
 class RecipeError(ValueError):
@@ -24,7 +24,7 @@ class Recipe:
     """A network and how it is trained."""
 
     spec: NetworkSpec
-    settings: TrainingSettings
+    settings: AuTrainingSettings
 
     def changed(self, changes: Sequence[str]) -> Recipe:
         """With `name=value` changes of the network or the training. Raises RecipeError."""
@@ -71,11 +71,11 @@ def read_recipe(name: Path | str) -> Recipe:
 def _recipe(values: Any, source: str) -> Recipe:
     if not isinstance(values, Mapping) or set(values) != {"network", "training"}:
         raise RecipeError(f"{source}: two parts are expected, network and training.")
-    known = {field.name: field for field in dataclasses.fields(TrainingSettings)}
+    known = {field.name: field for field in dataclasses.fields(AuTrainingSettings)}
     training = dict(values["training"] or {})
     if unknown := sorted(set(training) - set(known)):
         raise RecipeError(f"{source}: unknown settings {', '.join(unknown)}; there are {', '.join(known)}.")
     try:
-        return Recipe(NetworkSpec.from_mapping(values["network"]), TrainingSettings(**training))
+        return Recipe(NetworkSpec.from_mapping(values["network"]), AuTrainingSettings(**training))
     except (ValueError, TypeError) as error:
         raise RecipeError(f"{source}: {error}") from None

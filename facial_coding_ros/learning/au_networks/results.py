@@ -15,7 +15,7 @@ import yaml
 from ...au_networks.specs import NETWORKS, NetworkSpec
 from .cost import Cost
 from .evaluation import Answers
-from .metrics import FAILURE, Score, score
+from .metrics import FAILURE, AuScore, score
 from .published import PUBLISHED_F1
 
 NAMES = {"eac_net": "EAC-Net", "jaa_net": "JAA-Net", "me_graphau": "ME-GraphAU"}
@@ -33,7 +33,7 @@ class FoldResult:
 
     fold: int
     people: tuple[str, ...]
-    score: Score
+    score: AuScore
     landmark_error: float
     failure_rate: float
 
@@ -112,7 +112,7 @@ def _fold(values: Mapping[str, Any]) -> FoldResult:
     parts: dict[str, Any] = {k: np.array(v, np.float32) if k in arrays else v for k, v in values["score"].items()}
     parts["aus"] = tuple(parts["aus"])
     return FoldResult(
-        values["fold"], tuple(values["people"]), Score(**parts), values["landmark_error"], values["failure_rate"]
+        values["fold"], tuple(values["people"]), AuScore(**parts), values["landmark_error"], values["failure_rate"]
     )
 
 

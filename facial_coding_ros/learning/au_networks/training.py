@@ -30,7 +30,7 @@ LAST, HISTORY = "last.pth", "history.json"
 
 
 @dataclass(frozen=True)
-class TrainingSettings(Settings):
+class AuTrainingSettings(Settings):
     """How a network is trained. The defaults are ME-GraphAU's first stage."""
 
     epochs: int = option(20, "passes over the training faces", low=1)
@@ -66,7 +66,7 @@ class _Loss(nn.Module):
 
 
 @dataclass(frozen=True)
-class Place:
+class ComputePlace:
     """Where this process computes: its device, its rank among `world` processes."""
 
     device: torch.device
@@ -79,12 +79,12 @@ class Place:
 
 
 @contextlib.contextmanager
-def this_place() -> Iterator[Place]:
+def this_place() -> Iterator[ComputePlace]:
     """The place torchrun gave this process; without torchrun the GPU, or else the CPU."""
     cuda = torch.cuda.is_available()
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
-        yield Place(torch.device("cuda" if cuda else "cpu"))
+        yield ComputePlace(torch.device("cuda" if cuda else "cpu"))
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))
     device = torch.device("cuda", local) if cuda else torch.device("cpu")
@@ -92,12 +92,12 @@ def this_place() -> Iterator[Place]:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
-        yield Place(device, dist.get_rank(), world)
+        yield ComputePlace(device, dist.get_rank(), world)
     finally:
         dist.destroy_process_group()
 
 
-def make_optimizer(model: AuModel, settings: TrainingSettings) -> torch.optim.Optimizer:
+def make_optimizer(model: AuModel, settings: AuTrainingSettings) -> torch.optim.Optimizer:
     parameters = [p for p in model.parameters() if p.requires_grad]
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay)
@@ -107,7 +107,7 @@ def make_optimizer(model: AuModel, settings: TrainingSettings) -> torch.optim.Op
 
 
 def make_schedule(
-    optimizer: torch.optim.Optimizer, settings: TrainingSettings, steps: int
+    optimizer: torch.optim.Optimizer, settings: AuTrainingSettings, steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
     """Moves on with each step; steps: of one epoch."""
     if settings.schedule == "cosine":
@@ -131,9 +131,9 @@ class Trainer:
         faces: PreparedFaces,
         train_subjects: tuple[str, ...],
         test_subjects: tuple[str, ...],
-        settings: TrainingSettings,
+        settings: AuTrainingSettings,
         out: Path,
-        place: Place,
+        place: ComputePlace,
         about: dict[str, Any] | None = None,
     ) -> None:
         self.model, self.faces, self.settings, self.out, self.place = model, faces, settings, out, place

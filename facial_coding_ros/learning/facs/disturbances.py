@@ -9,7 +9,7 @@ import numpy as np
 from ...face_model.ict import IctFaces
 from ...keypoints import Registration
 from ...types import MESH_POINTS, SURFACE_POINTS, FloatArray
-from .rendered import registered
+from .motion_sets import registered
 
 NEUTRAL_ERROR = 0.003
 """Error of a neutral that motions are trained with, root mean square over all coordinates, in eye distances. A full

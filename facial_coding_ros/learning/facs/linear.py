@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 from ...action_units import CODES
 from ...face_model.ict import AU_SHAPES, IctFaces
 from ...types import FloatArray
-from .rendered import LIPS_APART_CM, MotionSet
+from .motion_sets import LIPS_APART_CM, MotionSet
 
 Predictor = Callable[[MotionSet], FloatArray]
 """A set of n motions -> sides (n, 2, units), right first."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...action_units import CODES
 from ...types import SURFACE_POINTS, FloatArray
 from .disturbances import Disturbances
-from .rendered import MotionSet, mirrored
+from .motion_sets import MotionSet, mirrored
 
 FURTHEST = 4.0
 """Along no direction is a motion read as more than this, see `Projection`: what was never seen is not extrapolated."""

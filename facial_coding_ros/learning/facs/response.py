@@ -11,7 +11,7 @@ from ...face_model.ict import IctFaces
 from ...types import FloatArray
 from ..synthesis.dataset import NEUTRALS, plan_person, set_options
 from ..synthesis.expressions import Manner, offsets, sample_expression, with_lips
-from .rendered import LIPS_APART_CM, MotionSet, mirrored
+from .motion_sets import LIPS_APART_CM, MotionSet, mirrored
 
 _HEAD_AXES = np.array([1, -1, -1], np.float32)  # x left, y up, z near, as expressions are drawn; its own inverse
 
@@ -44,7 +44,7 @@ class IdealMotions:
         return motion, np.stack(sides).astype(np.float32)
 
 
-class TrackerResponse:
+class LinearTrackerResponse:
     """Tracked motion = true motion @ response + residual."""
 
     def __init__(self, response: FloatArray, residual: FloatArray, explained: float) -> None:
@@ -53,7 +53,7 @@ class TrackerResponse:
         self.response, self.residual, self.explained = response, residual, explained
 
     @classmethod
-    def fit(cls, data: MotionSet, folders: list[Path], strength: float = 3e-4) -> TrackerResponse:
+    def fit(cls, data: MotionSet, folders: list[Path], strength: float = 3e-4) -> LinearTrackerResponse:
         """Ridge towards half the true motion, about what the tracker reports. folders: as given to load_motions."""
         ideal = IdealMotions()
         data = data.take(~data.resting & ~data.turned)

@@ -11,7 +11,7 @@ from ...action_units import CODES
 from ...coding.facs.answers import stronger_side
 from ...types import FloatArray
 from .linear import Predictor
-from .rendered import MotionSet
+from .motion_sets import MotionSet
 from .scoring import icc_of_units
 
 SMILE_COMPANIONS = (6, 7, 10, 12, 25, 26)
@@ -100,7 +100,7 @@ def _repeats(estimate: FloatArray, data: MotionSet) -> float:
 
 
 @dataclass(frozen=True)
-class Split:
+class FacsSplit:
     """Rows of people to train on, to calibrate on and to test on; no person in two of them."""
 
     train: NDArray[np.bool_]
@@ -108,7 +108,7 @@ class Split:
     test: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, data: MotionSet, seed: int) -> Split:
+    def of(cls, data: MotionSet, seed: int) -> FacsSplit:
         """80, 8 and 12 % of the people."""
         people = np.random.default_rng(seed).permutation(np.unique(data.person))
         first, second = int(0.80 * len(people)), int(0.88 * len(people))

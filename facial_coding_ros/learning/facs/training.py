@@ -11,8 +11,8 @@ import numpy as np
 from ...action_units import CODES
 from ...types import FloatArray
 from .disturbances import Disturbances
+from .motion_sets import MotionSet
 from .network import FURTHEST, FacsNetwork, Projection
-from .rendered import MotionSet
 from .scoring import PRESENT_FROM
 
 if TYPE_CHECKING:

@@ -40,9 +40,9 @@ NEUTRAL_PICTURES = 2
 """Of each person's resting pictures, how many make the neutral face; the others are faces of the set."""
 
 AT_REST, AT_FULL = (0.25, 0.6), 0.8
-"""Share of a picture's leftover in a video: a rendered person's pictures differ in camera, light and pose, a video's
+"""Share of a picture's residual in a video: a rendered person's pictures differ in camera, light and pose, a video's
 frames hardly. Resting faces in two clips moved by 0.006 to 0.008 eye distances a coordinate, in rendered pictures by
-0.029; in a full expression most of the leftover is the person's own manner, which stays."""
+0.029; in a full expression most of the residual is the person's own manner, which stays."""
 
 NEUTRAL_ERROR = 0.12
 """Mean strength of what an early estimate of the neutral takes for an expression: about FACS's trace."""
@@ -95,12 +95,12 @@ def load_rendered(folder: Path, keypoints: str = "68") -> RenderedSet:
 @dataclass(frozen=True)
 class TrackerResponse:
     """motion: (2 units, k, 3) seen motion of each unit of RESPONSE_CODES at full strength, right side, then left.
-    leftover: (n, k, 3) what else moved in each picture, with the strength (n,) of its expression.
+    residual: (n, k, 3) what else moved in each picture, with the strength (n,) of its expression.
     neutrals: (p, k, 3)."""
 
     keypoints: str
     motion: FloatArray
-    leftover: FloatArray
+    residual: FloatArray
     strength: FloatArray
     neutrals: FloatArray
 
@@ -114,21 +114,21 @@ class TrackerResponse:
         return cls(
             keypoints=rendered.faces.keypoints,
             motion=motion.reshape(-1, *seen.shape[1:]).astype(np.float32),
-            leftover=(flat - units @ motion).reshape(seen.shape).astype(np.float32),
+            residual=(flat - units @ motion).reshape(seen.shape).astype(np.float32),
             strength=units.max(1),
             neutrals=neutrals,
         )
 
     def of_others(self, rendered: RenderedSet) -> TrackerResponse:
-        """The same motion, with the leftovers and neutrals of other people: what a model was not fitted to."""
+        """The same motion, with the residuals and neutrals of other people: what a model was not fitted to."""
         units, seen, neutrals = _units_and_motion(rendered)
-        leftover = seen - np.tensordot(units, self.motion, 1)
-        return replace(self, leftover=leftover, strength=units.max(1), neutrals=neutrals)
+        residual = seen - np.tensordot(units, self.motion, 1)
+        return replace(self, residual=residual, strength=units.max(1), neutrals=neutrals)
 
     def seen(self, poses: list[Pose], people: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Faces (n, k, 3) of the poses and the people's neutrals (people, k, 3).
 
-        A person's neutral lies between those of two rendered people; a pose's leftover is that of a picture whose
+        A person's neutral lies between those of two rendered people; a pose's residual is that of a picture whose
         expression is about as strong, times what a video leaves of it (AT_REST, AT_FULL).
         """
         pairs = rng.integers(len(self.neutrals), size=(people, 2))
@@ -139,12 +139,12 @@ class TrackerResponse:
         )
         order = np.argsort(self.strength)
         near = np.searchsorted(self.strength[order], units.max(1)) + rng.integers(-60, 61, size=len(poses))
-        leftover = self.leftover[order[np.clip(near, 0, len(order) - 1)]]
+        residual = self.residual[order[np.clip(near, 0, len(order) - 1)]]
         person = np.array([pose.person for pose in poses])
         at_rest = rng.uniform(*AT_REST, size=people)[person]
         share = at_rest + (AT_FULL - at_rest) * np.minimum(units.max(1), 1)
         faces = neutrals[person] + np.tensordot(units.astype(np.float32), self.motion, 1)
-        faces = faces + share[:, None, None].astype(np.float32) * leftover
+        faces = faces + share[:, None, None].astype(np.float32) * residual
         scheme = SCHEMES[self.keypoints]
         lids = lower_lids(self.neutrals, scheme)
         return centred_and_scaled(faces, lids), centred_and_scaled(neutrals, lids)
@@ -201,7 +201,7 @@ def joined(name: str, first: ExpressionSet, second: ExpressionSet) -> Expression
 
 
 class LiveParts(NamedTuple):
-    """split: test holds pictures only. posed_test: poses with the leftovers of the test people. test_response: for
+    """split: test holds pictures only. posed_test: poses with the residuals of the test people. test_response: for
     sequences of them."""
 
     split: Split
@@ -212,7 +212,7 @@ class LiveParts(NamedTuple):
 def live_parts(folder: Path, keypoints: str = "68", people: int = 300, seed: int = 0) -> LiveParts:
     """What the live model learns from: rendered people split 70/15/15, and poses as the tracker shows them.
 
-    The response's motion is that of the training people; its leftovers and neutrals are each part's own.
+    The response's motion is that of the training people; its residuals and neutrals are each part's own.
     """
     rendered = load_rendered(folder, keypoints)
     parts = rendered.faces.split(seed, (0.7, 0.15, 0.15))

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from ...coding.perceptual.classifier import ExpressionClassifier
-from ...coding.perceptual.model_files import INPUTS, LATENT, OUTPUTS
+from ...coding.perceptual.card import INPUTS, LATENT, OUTPUTS
+from ...coding.perceptual.classifier import LinearExpressionClassifier
 from ...datasets.expression_set import Lids
 from .networks import PerceptualVae
 
@@ -90,7 +90,7 @@ def export_encoder(model: PerceptualVae, lids: Lids, path: Path) -> None:
     graph.save(path, "perceptual encoder", inputs, {LATENT: ["faces_n", model.latent]})
 
 
-def export_classifier(classifier: ExpressionClassifier, path: Path) -> None:
+def export_classifier(classifier: LinearExpressionClassifier, path: Path) -> None:
     """Latent (n, d) -> calibrated probability (n, labels) and affect (n, 2): valence and arousal."""
     graph = _Graph()
     weight, bias = classifier.folded()

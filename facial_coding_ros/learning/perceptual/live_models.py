@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...coding.expression.labels import EXPRESSION_LABELS
-from ...coding.perceptual.classifier import ExpressionClassifier, calibrated, fit_classifier, reliability
-from ...coding.perceptual.coder import CLASSIFIER, ENCODER
-from ...coding.perceptual.model_files import (
+from ...coding.perceptual.card import (
     INPUTS,
     LATENT,
     NEUTRAL,
@@ -21,12 +19,14 @@ from ...coding.perceptual.model_files import (
     order_of,
     write_card,
 )
+from ...coding.perceptual.classifier import LinearExpressionClassifier, calibrated, fit_classifier, reliability
+from ...coding.perceptual.coder import CLASSIFIER, ENCODER
 from ...datasets.expression_set import ExpressionSet, Split, lower_lids
 from ...keypoints import SCHEMES, RegistrationSettings
 from ...types import FloatArray
 from .export import export_classifier, export_encoder
-from .runs import Run
 from .training import encode
+from .training_runs import Run
 
 SVM_COSTS = (0.001, 0.01, 0.1, 1.0)
 PRIOR = {
@@ -61,12 +61,12 @@ def prior_weights(label: NDArray[np.int64]) -> FloatArray:
     return (prior / counts)[label].astype(np.float32) * len(label)
 
 
-def fit_live_classifier(run: Run, split: Split) -> ExpressionClassifier:
+def fit_live_classifier(run: Run, split: Split) -> LinearExpressionClassifier:
     """Linear SVMs of the training people's latents; cost and calibration from the validation people."""
     training, validation = labelled(split.training, LEAST_DEGREE), labelled(split.validation, LEAST_DEGREE)
     latents, held_out = encode(run.model, training), encode(run.model, validation)
     weights = prior_weights(validation.label)
-    best: tuple[float, ExpressionClassifier] | None = None
+    best: tuple[float, LinearExpressionClassifier] | None = None
     for cost in SVM_COSTS:
         one = calibrated(
             fit_classifier(latents, training.label, training.degree, cost, prior_weights(training.label)),
@@ -82,7 +82,7 @@ def fit_live_classifier(run: Run, split: Split) -> ExpressionClassifier:
     return best[1]
 
 
-def classifier_measures(run: Run, classifier: ExpressionClassifier, faces: ExpressionSet) -> dict[str, float]:
+def classifier_measures(run: Run, classifier: LinearExpressionClassifier, faces: ExpressionSet) -> dict[str, float]:
     """Accuracy, mean recall of the classes, and calibration error on faces of people nothing was fitted to."""
     known = labelled(faces, LEAST_DEGREE)
     probability = classifier.probability(encode(run.model, known))
@@ -98,7 +98,7 @@ def classifier_measures(run: Run, classifier: ExpressionClassifier, faces: Expre
     }
 
 
-def write_live_models(run: Run, split: Split, folder: Path, command: str) -> ExpressionClassifier:
+def write_live_models(run: Run, split: Split, folder: Path, command: str) -> LinearExpressionClassifier:
     """ENCODER and CLASSIFIER in `folder`. Raises ValueError when the run's keypoints are not of the tracker's mesh."""
     if run.keypoints not in ("68", "mesh468"):
         raise ValueError(

@@ -12,9 +12,9 @@ from ...action_units import ACTION_UNITS, CODES
 from ...coding.expression.au_rules import AuExpression, shares_of
 from ...coding.expression.labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
 from ...coding.facs import FacsEstimator
-from ...coding.perceptual.classifier import ExpressionClassifier, fit_classifier, reliability
+from ...coding.perceptual.classifier import LinearExpressionClassifier, fit_classifier, reliability
 from ...coding.perceptual.coder import lead
-from ...coding.perceptual.smoothing import OneEuro
+from ...coding.perceptual.latent_filter import OneEuro
 from ...datasets.expression_set import ExpressionSet, Split
 from ...keypoints import Registration, motion
 from ...types import (
@@ -33,9 +33,9 @@ from ..synthesis.dataset import load_set
 from ..synthesis.expressions import KINDS
 from .drawing import draw_confusion, draw_courses, draw_reliability
 from .live_models import LEAST_DEGREE, labelled, prior_weights
-from .runs import Run
 from .sequences import FRAME_NS, course_measures, made_sequences, onsets, steadied
 from .training import encode
+from .training_runs import Run
 
 STEADYING: dict[str, Callable[[], OneEuro] | None] = {
     "none": None,
@@ -56,7 +56,9 @@ def said(shares: FloatArray) -> NDArray[np.int64]:
     return np.array([e.labels.index(e.label) if e.label in e.labels else -1 for e in expressions])
 
 
-def calibration_study(run: Run, classifier: ExpressionClassifier, parts: LiveParts, out: Path) -> dict[str, float]:
+def calibration_study(
+    run: Run, classifier: LinearExpressionClassifier, parts: LiveParts, out: Path
+) -> dict[str, float]:
     """Calibration error of the decision values as they are and calibrated, on people nothing was fitted to; draws
     reliability.png."""
     training = labelled(parts.split.training, LEAST_DEGREE)
@@ -72,7 +74,7 @@ def calibration_study(run: Run, classifier: ExpressionClassifier, parts: LivePar
 
 
 def opinions_study(
-    run: Run, classifier: ExpressionClassifier, split: Split, root: Path, out: Path
+    run: Run, classifier: LinearExpressionClassifier, split: Split, root: Path, out: Path
 ) -> dict[str, dict[str, float]]:
     """The latent's labels, and the rules' from true and from estimated action units, on the same pictures of the test
     people; draws opinions.png."""
@@ -114,7 +116,12 @@ def opinions_study(
 
 
 def steadiness_study(
-    run: Run, classifier: ExpressionClassifier, response: TrackerResponse, out: Path, count: int = 240, seed: int = 1
+    run: Run,
+    classifier: LinearExpressionClassifier,
+    response: TrackerResponse,
+    out: Path,
+    count: int = 240,
+    seed: int = 1,
 ) -> dict[str, dict[str, float]]:
     """Flicker and delay of each way of steadying; draws courses.png."""
     sequences = made_sequences(response, count, seed)

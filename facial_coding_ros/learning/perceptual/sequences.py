@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...coding.perceptual.smoothing import OWNERS, OneEuro
+from ...coding.perceptual.latent_filter import OWNERS, OneEuro
 from ...types import FloatArray
 from ..motions.posed import PosedSettings, draw_poses
 from ..motions.rendered import TrackerResponse
@@ -32,7 +32,7 @@ def made_sequences(
 ) -> Sequences:
     """Faces that rest, show an expression (degree 3 or 4) and rest again, 30 frames a second.
 
-    What the tracker leaves over differs from frame to frame: white noise of `jitter` eye distances, and a leftover of
+    What the tracker leaves over differs from frame to frame: white noise of `jitter` eye distances, and a residual of
     the response times `drift` that wanders with the time constant `drift_s`, growing with the expression.
     """
     rng = np.random.default_rng(seed)
@@ -45,7 +45,7 @@ def made_sequences(
     faces, neutrals = response.seen(poses, settings.people, rng)
     neutral = neutrals[[pose.person for pose in poses]]
     k = np.exp(-FRAME_NS * 1e-9 / drift_s)
-    size = response.leftover.reshape(len(response.leftover), -1)
+    size = response.residual.reshape(len(response.residual), -1)
     quiet = size[np.argsort(response.strength)[: len(size) // 5]]
     loud = size[np.argsort(response.strength)[len(size) // 2 :]]
     points = np.empty((len(poses), len(frames), *neutral.shape[1:]), np.float32)

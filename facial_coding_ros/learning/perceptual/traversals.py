@@ -12,8 +12,8 @@ from ...datasets.expression_set import Split
 from ...types import FloatArray
 from .drawing import draw_traversals
 from .losses import divergence
-from .runs import Run
 from .training import encode
+from .training_runs import Run
 
 STEPS = (-3.0, -1.5, 0.0, 1.5, 3.0)
 SHOWN = 8

@@ -77,7 +77,7 @@ RIMS = {  # widths and lines
 
 
 @dataclass(frozen=True)
-class Action:
+class ScriptedAction:
     """Action units that come and go: seconds of the start, onset, apex and offset."""
 
     start: float
@@ -95,14 +95,14 @@ class Action:
         return t * t * (3 - 2 * t)
 
 
-def blink(start: float) -> Action:
+def blink(start: float) -> ScriptedAction:
     """Lids down within 0.1 s and up in 0.2 s."""
-    return Action(start, 0.10, 0.04, 0.20, {45: 1.0})
+    return ScriptedAction(start, 0.10, 0.04, 0.20, {45: 1.0})
 
 
 @dataclass(frozen=True)
 class Gesture:
-    """A head turn that comes and goes, times as in Action."""
+    """A head turn that comes and goes, times as in ScriptedAction."""
 
     start: float
     onset: float
@@ -113,7 +113,7 @@ class Gesture:
     roll: float = 0.0
 
     def strength(self, time: float) -> float:
-        return Action(self.start, self.onset, self.apex, self.offset, {}).strength(time)
+        return ScriptedAction(self.start, self.onset, self.apex, self.offset, {}).strength(time)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Performance:
     """What one person does."""
 
     person: str
-    actions: tuple[Action, ...]
+    actions: tuple[ScriptedAction, ...]
     gestures: tuple[Gesture, ...]
     seed: int
 
@@ -155,11 +155,11 @@ def performances(seed: int) -> tuple[Performance, Performance]:
         "a",
         (
             *(blink(t) for t in (1.3, 4.7, 8.55, 11.0, 13.55, 16.6)),
-            Action(2.2, 0.6, 1.7, 0.9, {6: 0.6, 12: 0.9, 25: 0.8}),
-            Action(6.1, 0.4, 1.1, 0.5, {1: 0.9, 2: 0.9}),
-            Action(8.8, 0.5, 1.1, 0.5, {4: 0.95, 7: 0.5}),
-            Action(11.4, 0.3, 1.2, 0.6, {1: 0.9, 2: 0.9, 5: 0.8, 25: 0.3, 26: 0.8}),
-            Action(14.1, 0.5, 1.3, 0.6, {}, {12: 0.9}),
+            ScriptedAction(2.2, 0.6, 1.7, 0.9, {6: 0.6, 12: 0.9, 25: 0.8}),
+            ScriptedAction(6.1, 0.4, 1.1, 0.5, {1: 0.9, 2: 0.9}),
+            ScriptedAction(8.8, 0.5, 1.1, 0.5, {4: 0.95, 7: 0.5}),
+            ScriptedAction(11.4, 0.3, 1.2, 0.6, {1: 0.9, 2: 0.9, 5: 0.8, 25: 0.3, 26: 0.8}),
+            ScriptedAction(14.1, 0.5, 1.3, 0.6, {}, {12: 0.9}),
         ),
         (
             Gesture(4.3, 0.9, 0.6, 0.9, yaw=10, roll=2),
@@ -173,12 +173,12 @@ def performances(seed: int) -> tuple[Performance, Performance]:
         "b",
         (
             *(blink(t) for t in (1.75, 5.6, 7.25, 10.15, 12.55, 15.9)),
-            Action(2.7, 0.4, 1.2, 0.5, {1: 0.8, 2: 0.8}),
-            Action(5.0, 0.5, 1.2, 0.6, {4: 0.7, 9: 0.65, 10: 0.5}),
-            Action(7.6, 0.6, 1.4, 0.8, {6: 0.7, 12: 0.9}),
-            Action(10.6, 0.4, 0.9, 0.5, {25: 0.4, 27: 0.6}),
-            Action(12.8, 0.5, 1.3, 0.6, {1: 0.5, 4: 0.4, 15: 0.9, 17: 0.7}),
-            Action(15.5, 0.4, 0.8, 0.4, {18: 0.9}),
+            ScriptedAction(2.7, 0.4, 1.2, 0.5, {1: 0.8, 2: 0.8}),
+            ScriptedAction(5.0, 0.5, 1.2, 0.6, {4: 0.7, 9: 0.65, 10: 0.5}),
+            ScriptedAction(7.6, 0.6, 1.4, 0.8, {6: 0.7, 12: 0.9}),
+            ScriptedAction(10.6, 0.4, 0.9, 0.5, {25: 0.4, 27: 0.6}),
+            ScriptedAction(12.8, 0.5, 1.3, 0.6, {1: 0.5, 4: 0.4, 15: 0.9, 17: 0.7}),
+            ScriptedAction(15.5, 0.4, 0.8, 0.4, {18: 0.9}),
         ),
         (
             Gesture(3.9, 0.7, 0.5, 0.8, yaw=-9),

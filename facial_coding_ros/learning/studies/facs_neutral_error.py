@@ -21,7 +21,7 @@ from ...keypoints import Registration
 from ...models import model_path
 from ...types import FloatArray
 from ..facs.disturbances import NEUTRAL_ERROR, neutral_errors
-from ..facs.rendered import MotionSet, load_motions
+from ..facs.motion_sets import MotionSet, load_motions
 from ..facs.study import figures
 
 SIZES = (0.0, 0.0015, 0.003, 0.006, 0.012)

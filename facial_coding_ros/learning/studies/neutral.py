@@ -23,7 +23,7 @@ from ...neutral.prior import FacePrior, fit_prior
 from ...types import FloatArray
 from ..neutral import baselines as rivals
 from ..neutral.simulated_people import FPS, SCENES, KnownRest, Play, World, play, sizes, vectors
-from .plain_heads import Head, Plan, SeenFaces, Tracker, see, see_turning
+from .plain_heads import PlainHead, PlainHeadTracker, Plan, SeenFaces, see, see_turning
 
 _TIMES_S = (0.2, 1, 2, 5, 10, 20, 30, 60)
 # Shapes that are corrections of others, or that people rarely make: as explanations they would only hide differences
@@ -59,10 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _seen(arguments: argparse.Namespace, name: str, make: Callable[[Head], SeenFaces]) -> SeenFaces:
+def _seen(arguments: argparse.Namespace, name: str, make: Callable[[PlainHead], SeenFaces]) -> SeenFaces:
     path = arguments.cache / name
     if not path.is_file():
-        make(Head.load(arguments.ict)).save(path)
+        make(PlainHead.load(arguments.ict)).save(path)
     return SeenFaces.load(path)
 
 
@@ -91,7 +91,7 @@ def still_noise(frames: int = 60) -> FloatArray:
     """(frames, 1540), a still photograph as a video with small shifts, grain and compression, minus its mean."""
     from skimage import data
 
-    image, rng, tracker = data.astronaut(), np.random.default_rng(0), Tracker(video=True)
+    image, rng, tracker = data.astronaut(), np.random.default_rng(0), PlainHeadTracker(video=True)
     meshes = []
     for _ in range(frames + 10):
         scale = 1 + rng.normal(0, 0.01)

@@ -21,7 +21,7 @@ _SIZE = 480  # pixels of the square image
 
 
 @dataclass(frozen=True, eq=False)
-class Head:
+class PlainHead:
     """ICT-FaceKit at full resolution; cm, x to the person's left, y up, z out of the face."""
 
     neutral: FloatArray
@@ -33,7 +33,7 @@ class Head:
     mesh468: np.ndarray
 
     @classmethod
-    def load(cls, folder: Path) -> Head:
+    def load(cls, folder: Path) -> PlainHead:
         """From a folder with ict_all_raw.npz, ict_face_tris.npz, ict_landmarks.npz, ict_mediapipe468.npz."""
         try:
             raw = np.load(folder / "ict_all_raw.npz")
@@ -85,7 +85,7 @@ class Look:
         )  # fmt: skip
 
 
-def _paint(head: Head, look: Look) -> FloatArray:
+def _paint(head: PlainHead, look: Look) -> FloatArray:
     """Colour (9409, 3) of each vertex."""
     n = head.neutral
     colour = np.tile(np.array(look.skin, np.float32), (len(n), 1))
@@ -115,7 +115,7 @@ def _paint(head: Head, look: Look) -> FloatArray:
 class Renderer:
     """Draws one person's head in any expression and pose."""
 
-    def __init__(self, head: Head, person: FloatArray, look: Look) -> None:
+    def __init__(self, head: PlainHead, person: FloatArray, look: Look) -> None:
         self._head, self._person, self._look = head, person, look
         colour = _paint(head, look)
         self._colour = colour[head.triangles].mean(1)
@@ -197,7 +197,7 @@ def _rotation(yaw_deg: float, pitch_deg: float, roll_deg: float) -> FloatArray:
     return (tilt @ turn @ nod).astype(np.float32)
 
 
-class Tracker:
+class PlainHeadTracker:
     """MediaPipe's face mesh on single images, or as a video."""
 
     def __init__(self, video: bool = False) -> None:
@@ -255,7 +255,7 @@ class SeenFaces:
 Plan = list[tuple[dict[str, float], Pose]]
 
 
-class _Rows:
+class _SeenRows:
     """What was seen so far, column by column."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
@@ -274,14 +274,14 @@ class _Rows:
         return SeenFaces(**arrays, shape_names=self._names)
 
 
-def see(head: Head, plans: list[Plan], seed: int, one_size: bool = False) -> SeenFaces:
+def see(head: PlainHead, plans: list[Plan], seed: int, one_size: bool = False) -> SeenFaces:
     """One random person per plan, drawn and tracked image by image.
 
     one_size: the same camera for all images of a person; else face size and distance vary from image to image.
     """
     rng = np.random.default_rng(seed)
-    tracker = Tracker()
-    rows = _Rows(tuple(head.expression))
+    tracker = PlainHeadTracker()
+    rows = _SeenRows(tuple(head.expression))
     for number, plan in enumerate(plans):
         renderer = Renderer(head, rng.standard_normal(100).astype(np.float32), Look.random(rng))
         camera = {"eye_px": rng.uniform(50, 100), "distance_cm": rng.uniform(45, 150)}
@@ -297,9 +297,9 @@ def see(head: Head, plans: list[Plan], seed: int, one_size: bool = False) -> See
     return rows.seen()
 
 
-def see_turning(head: Head, people: int, seed: int, images: int = 90) -> SeenFaces:
+def see_turning(head: PlainHead, people: int, seed: int, images: int = 90) -> SeenFaces:
     """Resting people who turn the head before one camera, tracked as a video: yaw to 35, pitch to 20 degrees."""
-    rows = _Rows(tuple(head.expression))
+    rows = _SeenRows(tuple(head.expression))
     time = np.linspace(0, 2 * np.pi, images, endpoint=False)
     for number in range(people):
         rng = np.random.default_rng((seed, number))
@@ -308,7 +308,7 @@ def see_turning(head: Head, people: int, seed: int, images: int = 90) -> SeenFac
         place, (first, second, third) = rng.uniform(-20, 20, 2), rng.uniform(0, 2 * np.pi, 3)
         yaw = 35 * np.sin(3 * time + first) * np.abs(np.sin(1.5 * time + third))
         pitch = 20 * np.sin(4 * time + second) * np.abs(np.cos(1.5 * time + third))
-        tracker = Tracker(video=True)
+        tracker = PlainHeadTracker(video=True)
         for at in range(-3, images):  # the first ones, ahead, let the tracker settle
             turn = (0.0, 0.0) if at < 0 else (float(yaw[at]), float(pitch[at]))
             pose = (*turn, float(rng.normal(0, 1.5)))

@@ -17,7 +17,7 @@ from ...keypoints import MESH, SPARSE, Registration, RegistrationSettings
 from ...keypoints.registration import PoseCorrection, Rotation, at_eyes, normalised
 from ...models import share_folder
 from ...types import SURFACE_POINTS, FloatArray, Registered
-from .plain_heads import SMILE, Head, Plan, Pose, SeenFaces, see
+from .plain_heads import SMILE, PlainHead, Plan, Pose, SeenFaces, see
 
 _RIDGE = 1e-3
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _seen(arguments: argparse.Namespace, name: str, plans: list[Plan], seed: int, one_size: bool) -> SeenFaces:
     path = arguments.cache / name
     if not path.is_file():
-        see(Head.load(arguments.ict), plans, seed, one_size).save(path)
+        see(PlainHead.load(arguments.ict), plans, seed, one_size).save(path)
     return SeenFaces.load(path)
 
 

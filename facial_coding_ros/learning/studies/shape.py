@@ -19,7 +19,7 @@ from ...tracking.pose import PoseEstimator
 from ...tracking.tracks import ANOTHER, WIDEST_VIEW_DEG
 from ...types import SURFACE_POINTS, FloatArray
 from ..synthesis.dataset import load_set
-from ..tracking.shape_learning import Views, distances, fit_shape
+from ..tracking.shape_learning import ShapeViews, distances, fit_shape
 
 FOLDS, OTHERS = 4, 20
 
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def views_of(folder: Path) -> Views:
+def views_of(folder: Path) -> ShapeViews:
     """The tracked pictures of a rendered set. Raises FileNotFoundError when there are none."""
     raw = load_set(folder)
     pose = PoseEstimator(IctFaces.load())
@@ -67,10 +67,10 @@ def views_of(folder: Path) -> Views:
     angles_deg = np.array([(yaw, pitch) for _, yaw, pitch in seen], np.float32)
     near = (np.abs(angles_deg) < WIDEST_VIEW_DEG).all(1)
     points = np.array([frontal for frontal, _, _ in seen], np.float32).reshape(len(seen), -1)
-    return Views(points[near], angles_deg[near], raw["person"][raw["tracked"]][near].astype(np.int64))
+    return ShapeViews(points[near], angles_deg[near], raw["person"][raw["tracked"]][near].astype(np.int64))
 
 
-def held_out(views: Views) -> tuple[FloatArray, FloatArray]:
+def held_out(views: ShapeViews) -> tuple[FloatArray, FloatArray]:
     """`distances` of each quarter of the people, with what was learnt from the others."""
     people = np.unique(views.person)
     parts = []

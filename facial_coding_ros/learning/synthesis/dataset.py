@@ -21,7 +21,7 @@ from .expressions import KINDS, ExpressionSample, Manner, offsets, sample_expres
 from .render import render
 from .render_head import IDENTITIES, LANDMARKS, HeadModel
 from .render_look import STYLES, PersonLook, PictureLook
-from .render_person import Geometry, Person
+from .render_person import Geometry, RenderedPerson
 from .tracked_picture import PictureTracker
 
 PEOPLE_PER_CHUNK = 10
@@ -110,7 +110,7 @@ def plan_person(options: SetOptions, person: int) -> PersonPlan:
 
 def render_person(geometry: Geometry, plan: PersonPlan) -> Iterator[RenderedPicture]:
     """All pictures of one person."""
-    person = Person(geometry, plan.identity, plan.look)
+    person = RenderedPerson(geometry, plan.identity, plan.look)
     rest_gap = person.neutral[_UPPER_LIP, 1] - person.neutral[_LOWER_LIP, 1]
     for picture in plan.pictures:
         sample = picture.sample

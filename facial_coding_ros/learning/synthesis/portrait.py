@@ -333,7 +333,7 @@ class AnimatedPortrait:
     def _painted(
         self, moved: FloatArray, start: tuple[int, int], size: tuple[int, int], scale: int
     ) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Person over background in a part of the picture, RGB 0..1, and which pixels skin or background covers."""
+        """The person over background in a part of the picture, RGB 0..1, and which pixels skin or background covers."""
         target = (self._pixels(moved)[:, :2] + 0.5 - (start[1], start[0])) * scale - 0.5
         large = (size[0] * scale, size[1] * scale)
         where, covered = backward_map(self._texture, target, moved[:, 2], self._mesh.triangles, large)

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from ...types import FloatArray, ImageArray
 from .render_look import PictureLook
-from .render_person import Person, Strokes, Values, cross
+from .render_person import RenderedPerson, Strokes, Values, cross
 
 
 def _f32(values: object) -> FloatArray:
@@ -85,7 +85,7 @@ def _shadow(vertices: FloatArray, direction: Values, smooth: sparse.csr_matrix) 
     return smooth @ (smooth @ hidden)
 
 
-def _shade(person: Person, vertices: FloatArray, normals: FloatArray, picture: PictureLook) -> FloatArray:
+def _shade(person: RenderedPerson, vertices: FloatArray, normals: FloatArray, picture: PictureLook) -> FloatArray:
     g, look = person.geometry, person.look
     hollow = ((g.smooth @ vertices - vertices) * normals).sum(1)
     occlusion = 1 - np.clip((6 + 14 * look.age) * hollow, -0.15, 0.5)
@@ -105,7 +105,7 @@ def _shade(person: Person, vertices: FloatArray, normals: FloatArray, picture: P
 
 
 def render(
-    person: Person,
+    person: RenderedPerson,
     vertices: FloatArray,
     picture: PictureLook,
     wrinkles: Mapping[str, float] | None = None,
@@ -154,7 +154,9 @@ def render(
     return _camera_faults(canvas.image, picture, canvas.scale, rng)
 
 
-def _behind(canvas: _Canvas, person: Person, picture: PictureLook, brightness: float, rng: np.random.Generator) -> None:
+def _behind(
+    canvas: _Canvas, person: RenderedPerson, picture: PictureLook, brightness: float, rng: np.random.Generator
+) -> None:
     """Clothes, long hair, the back of the head."""
     cloth = rng.uniform(0, 255, 3) * min(brightness, 1)
     shoulders = canvas.project(
@@ -188,7 +190,7 @@ def _behind(canvas: _Canvas, person: Person, picture: PictureLook, brightness: f
 
 def _eyes(
     canvas: _Canvas,
-    person: Person,
+    person: RenderedPerson,
     vertices: FloatArray,
     picture: PictureLook,
     gaze_deg: tuple[float, float],
@@ -225,7 +227,9 @@ def _rigid(source: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArr
     return u @ vt, b - a @ (u @ vt)
 
 
-def _mouth(canvas: _Canvas, person: Person, vertices: FloatArray, picture: PictureLook, brightness: float) -> None:
+def _mouth(
+    canvas: _Canvas, person: RenderedPerson, vertices: FloatArray, picture: PictureLook, brightness: float
+) -> None:
     """The dark of the mouth, the tongue and both rows of teeth; the lower ones follow the jaw."""
     g = person.geometry
     loop = turned_head(vertices[g.mouth], picture)
@@ -255,7 +259,7 @@ def _mouth(canvas: _Canvas, person: Person, vertices: FloatArray, picture: Pictu
 
 
 def _draw_wrinkles(
-    canvas: _Canvas, person: Person, pixels: Values, normals: FloatArray, wrinkles: Mapping[str, float]
+    canvas: _Canvas, person: RenderedPerson, pixels: Values, normals: FloatArray, wrinkles: Mapping[str, float]
 ) -> None:
     mask = np.zeros(canvas.image.shape[:2], np.uint8)
     for key, curves in person.geometry.wrinkles.items():
@@ -274,7 +278,7 @@ def _draw_wrinkles(
 
 
 def _draw_strokes(
-    canvas: _Canvas, person: Person, posed: FloatArray, facing: NDArray[np.bool_], brightness: float
+    canvas: _Canvas, person: RenderedPerson, posed: FloatArray, facing: NDArray[np.bool_], brightness: float
 ) -> None:
     look, t = person.look, person.geometry.head.triangles
     groups: list[tuple[Strokes, float, float, Values]] = [
@@ -294,7 +298,7 @@ def _draw_strokes(
         canvas.image = np.asarray(cv2.addWeighted(layer, strength, canvas.image, 1 - strength, 0), np.uint8)
 
 
-def _lids(canvas: _Canvas, person: Person, pixels: Values) -> None:
+def _lids(canvas: _Canvas, person: RenderedPerson, pixels: Values) -> None:
     """Dark edges of the lids; the upper one with its lashes is the stronger."""
     look = person.look
     dark = (look.skin * 255 * 0.25).tolist()
@@ -319,7 +323,7 @@ def _lids(canvas: _Canvas, person: Person, pixels: Values) -> None:
         )
 
 
-def _glasses(canvas: _Canvas, person: Person, picture: PictureLook) -> None:
+def _glasses(canvas: _Canvas, person: RenderedPerson, picture: PictureLook) -> None:
     rng = np.random.default_rng(person.look.seed + 1)
     angle = np.linspace(0, 2 * np.pi, 25)
     width, height, square = rng.uniform(2.3, 2.8), rng.uniform(1.7, 2.4), rng.uniform(0.5, 1.0)

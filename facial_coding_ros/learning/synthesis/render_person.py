@@ -127,7 +127,7 @@ class Geometry:
         return Strokes(chosen, place, along.astype(np.float32))
 
 
-class Person:
+class RenderedPerson:
     """One head: identity, colours of its vertices, strokes."""
 
     def __init__(self, geometry: Geometry, identity: FloatArray, look: PersonLook) -> None:

@@ -31,7 +31,7 @@ def portrait(name: str) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Place:
+class FacePlace:
     """Where a person's face is: centre and size in pixels, tilt in degrees (clockwise), nearer ones hide others."""
 
     x: float
@@ -56,7 +56,7 @@ class Shot:
     """One frame with the truth about it: who is where; None for one who is there but hidden."""
 
     frame: Frame
-    truth: Mapping[str, Place]
+    truth: Mapping[str, FacePlace]
 
 
 @lru_cache(maxsize=4)
@@ -67,7 +67,7 @@ def background(width: int, height: int, seed: int = 0) -> np.ndarray:
     return cv2.GaussianBlur(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), (0, 0), 9)
 
 
-def paste(canvas: np.ndarray, person: str, place: Place) -> None:
+def paste(canvas: np.ndarray, person: str, place: FacePlace) -> None:
     """A person's head with soft edges onto an image, in place."""
     image: np.ndarray = portrait(person)
     (cx, cy), size = _PORTRAITS[person]
@@ -102,7 +102,7 @@ def _grain(width: int, height: int, noise: float) -> np.ndarray:
 def shoot(
     seconds: float,
     fps: float,
-    where: Callable[[float], Mapping[str, Place]],
+    where: Callable[[float], Mapping[str, FacePlace]],
     blocks: Callable[[float], Sequence[Block]] = lambda _: (),
     *,
     width: int = 640,
@@ -128,7 +128,7 @@ def shoot(
 
 
 @dataclass(frozen=True)
-class Score:
+class TrackingScore:
     """How a tracker did.
 
     ids: of each person, in the order of appearance. switches: times a person's id changed. shared: ids that more than
@@ -147,7 +147,7 @@ class Score:
 ON_HEAD, HIDDEN = 0.6, 0.12
 
 
-def _distance(face: Face, truth: Mapping[str, Place], person: str) -> float:
+def _distance(face: Face, truth: Mapping[str, FacePlace], person: str) -> float:
     """From a person's true place to a face, in face sizes; a little more for one who is behind another."""
     place = truth[person]
     x, y = face.mesh[:, :2].mean(axis=0)
@@ -158,7 +158,7 @@ def _distance(face: Face, truth: Mapping[str, Place], person: str) -> float:
     return float(np.hypot(x - place.x, y - place.y)) / place.size + HIDDEN * behind
 
 
-def judge(shots: Iterable[Shot], track: Callable[[Frame], Sequence[Face]], *, skip_s: float = 0.0) -> Score:
+def judge(shots: Iterable[Shot], track: Callable[[Frame], Sequence[Face]], *, skip_s: float = 0.0) -> TrackingScore:
     """Runs a tracker over a scene and compares with the truth. skip_s: not counted for `seen` at the start."""
     ids: dict[str, list[str]] = {}
     seen: dict[str, list[bool]] = {}
@@ -187,7 +187,7 @@ def judge(shots: Iterable[Shot], track: Callable[[Frame], Sequence[Face]], *, sk
                 seen.setdefault(person, []).append(person in taken)
     owners = [set(known) for known in ids.values()]
     shared = len({one for i, a in enumerate(owners) for b in owners[i + 1 :] for one in a & b})
-    return Score(
+    return TrackingScore(
         {person: tuple(known) for person, known in ids.items()},
         switches,
         shared,
@@ -204,27 +204,27 @@ def between(time: float, start_s: float, end_s: float, start: float, end: float)
 
 def crossing(
     seconds: float, *, size: float = 90.0, dy: float = 0.0, ratio: float = 1.0, width: int = 640, height: int = 480
-) -> Callable[[float], Mapping[str, Place]]:
+) -> Callable[[float], Mapping[str, FacePlace]]:
     """Two people walk past each other, one in front; it takes `seconds` from side to side."""
 
-    def where(time: float) -> Mapping[str, Place]:
+    def where(time: float) -> Mapping[str, FacePlace]:
         right, left = width - 1.2 * size, 1.2 * size
         return {
-            "collins": Place(between(time, 0.5, 0.5 + seconds, left, right), height / 2, size, 0, 0),
-            "hopper": Place(between(time, 0.5, 0.5 + seconds, right, left), height / 2 + dy, size * ratio, 0, 1),
+            "collins": FacePlace(between(time, 0.5, 0.5 + seconds, left, right), height / 2, size, 0, 0),
+            "hopper": FacePlace(between(time, 0.5, 0.5 + seconds, right, left), height / 2 + dy, size * ratio, 0, 1),
         }
 
     return where
 
 
-def meeting(*, size: float = 90.0, width: int = 640, height: int = 480) -> Callable[[float], Mapping[str, Place]]:
+def meeting(*, size: float = 90.0, width: int = 640, height: int = 480) -> Callable[[float], Mapping[str, FacePlace]]:
     """Two people come together until one half hides the other, wait, and go back the way they came."""
 
-    def where(time: float) -> Mapping[str, Place]:
+    def where(time: float) -> Mapping[str, FacePlace]:
         apart = float(np.interp(time, [0.5, 1.5, 2.5, 3.5], [2.5, 0.45, 0.45, 2.5])) * size / 2
         return {
-            "collins": Place(width / 2 - apart, height / 2, size, 0, 0),
-            "hopper": Place(width / 2 + apart, height / 2, size, 0, 1),
+            "collins": FacePlace(width / 2 - apart, height / 2, size, 0, 0),
+            "hopper": FacePlace(width / 2 + apart, height / 2, size, 0, 1),
         }
 
     return where

@@ -19,7 +19,7 @@ OWN_VIEWS = 0.97
 
 
 @dataclass(frozen=True)
-class Views:
+class ShapeViews:
     """Frontal meshes (n, 1404) in the axes and size of the mean face, yaw and pitch (n, 2) in degrees, and whose they
     are, (n,)."""
 
@@ -27,12 +27,12 @@ class Views:
     angles_deg: FloatArray
     person: NDArray[np.int64]
 
-    def of(self, people: NDArray[np.int64]) -> Views:
+    def of(self, people: NDArray[np.int64]) -> ShapeViews:
         rows = np.isin(self.person, people)
-        return Views(self.points[rows], self.angles_deg[rows], self.person[rows])
+        return ShapeViews(self.points[rows], self.angles_deg[rows], self.person[rows])
 
 
-def fit_shape(views: Views) -> tuple[FloatArray, FloatArray]:
+def fit_shape(views: ShapeViews) -> tuple[FloatArray, FloatArray]:
     """mean (1404,) and directions (1404, DIRECTIONS) of models/shape.
 
     Fisher's linear discriminants (Annals of Eugenics 7, 1936) of people, within the main directions of all views; one
@@ -54,7 +54,7 @@ def fit_shape(views: Views) -> tuple[FloatArray, FloatArray]:
     return mean.astype(np.float32), (directions / np.quantile(own, OWN_VIEWS)).astype(np.float32)
 
 
-def distances(shapes: FloatArray, views: Views, others: int, seed: int = 0) -> tuple[FloatArray, FloatArray]:
+def distances(shapes: FloatArray, views: ShapeViews, others: int, seed: int = 0) -> tuple[FloatArray, FloatArray]:
     """Unlikeness of each view to the mean of the same person's other views, and of one view of each person to the means
     of `others` other people."""
     rng = np.random.default_rng(seed)
@@ -73,7 +73,7 @@ def distances(shapes: FloatArray, views: Views, others: int, seed: int = 0) -> t
     return np.array(own), np.array(foreign)
 
 
-def _unlike(shapes: FloatArray, views: Views, row: int, mean: FloatArray, angles_deg: FloatArray) -> float:
+def _unlike(shapes: FloatArray, views: ShapeViews, row: int, mean: FloatArray, angles_deg: FloatArray) -> float:
     """As ShapeMemory.unlikeness."""
     apart = float(np.linalg.norm(views.angles_deg[row] - angles_deg))
     return float(np.linalg.norm(shapes[row] - mean)) / (1 + DISTANCE_PER_DEGREE * max(apart - NO_TURN_DEG, 0.0))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...types import MESH_POINTS, SURFACE_POINTS
 from .graph_builder import GraphBuilder
-from .refined_regions import Region, Regions
+from .refined_regions import RefinedRegion, Regions
 from .tflite import TfliteError, TfliteModel, TfliteOperation, read_tflite
 
 SIDE = 192
@@ -273,11 +273,11 @@ def _filled(values: NDArray[Any], length: int) -> NDArray[Any]:
     return np.concatenate([values, np.zeros((length - len(values), *values.shape[1:]), values.dtype)])
 
 
-def _region(look: TfliteOperation, sample: TfliteOperation) -> Region:
+def _region(look: TfliteOperation, sample: TfliteOperation) -> RefinedRegion:
     from flatbuffers import flexbuffers
 
     box, grid = (dict(flexbuffers.Loads(operation.custom)) for operation in (look, sample))
-    return Region(
+    return RefinedRegion(
         tuple(box["subset_idxs"]),
         (box["left_rotation_idx"], box["right_rotation_idx"]),
         float(box["target_rotation_radians"]),

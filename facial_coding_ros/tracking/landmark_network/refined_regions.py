@@ -20,7 +20,7 @@ from .graph_builder import GraphBuilder
 
 
 @dataclass(frozen=True)
-class Region:
+class RefinedRegion:
     """Options of Landmarks2TransformMatrix.
 
     points: those the box lies around, turned so that the line from the first to the second of `level` has the angle.
@@ -39,7 +39,7 @@ class Region:
 class Regions:
     """Regions of one network, all with a grid of the same size, around points (n, points, 2) in pixels of features."""
 
-    def __init__(self, graph: GraphBuilder, points: str, regions: Sequence[Region]) -> None:
+    def __init__(self, graph: GraphBuilder, points: str, regions: Sequence[RefinedRegion]) -> None:
         add, constant = graph.add, graph.constant
         self._graph = graph
         self.count = len(regions)

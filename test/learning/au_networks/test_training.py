@@ -23,13 +23,13 @@ from facial_coding_ros.learning.au_networks.networks import Batch, build
 from facial_coding_ros.learning.au_networks.prepared import PreparedFaces
 from facial_coding_ros.learning.au_networks.recipes import Recipe, RecipeError, read_recipe, recipe_names
 from facial_coding_ros.learning.au_networks.samples import FaceSamples, collate
-from facial_coding_ros.learning.au_networks.training import HISTORY, LAST, Place, Trainer, TrainingSettings
+from facial_coding_ros.learning.au_networks.training import HISTORY, LAST, AuTrainingSettings, ComputePlace, Trainer
 
 from ...conftest import REPOSITORY
 from .drawn_faces import prepared_faces
 
 AUS = (12, 26)
-CPU = Place(torch.device("cpu"))
+CPU = ComputePlace(torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def faces(tmp_path_factory) -> PreparedFaces:
 def recipe(network: str, epochs: int, stage: int = 1, **changes) -> Recipe:
     spec = NetworkSpec(network, AUS, stage, backbone="resnet18", width=8)
     settings = {"epochs": epochs, "batch": 8, "learning_rate": 2e-3, "workers": 0, **changes}
-    return Recipe(spec, TrainingSettings(**settings))
+    return Recipe(spec, AuTrainingSettings(**settings))
 
 
 def train(faces: PreparedFaces, chosen: Recipe, out: Path, start: Path | None = None) -> list[dict[str, float]]:

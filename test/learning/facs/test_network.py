@@ -12,11 +12,11 @@ from sklearn.linear_model import LogisticRegression
 
 from facial_coding_ros.action_units import CODES
 from facial_coding_ros.face_model.ict import IctFaces
-from facial_coding_ros.learning.facs.calibration import calibrate, platt
 from facial_coding_ros.learning.facs.disturbances import NEUTRAL_ERROR, Disturbances, neutral_errors
 from facial_coding_ros.learning.facs.linear import ideal_shapes, ridge, sparse_code
+from facial_coding_ros.learning.facs.motion_sets import MotionSet, joined, mirrored
 from facial_coding_ros.learning.facs.network import FURTHEST, Projection, from_onnx, to_onnx
-from facial_coding_ros.learning.facs.rendered import MotionSet, joined, mirrored
+from facial_coding_ros.learning.facs.output_calibration import calibrate, platt
 from facial_coding_ros.learning.facs.training import NetworkOptions, concordance, overtaken, train
 
 USED = (1, 12, 27)

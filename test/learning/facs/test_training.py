@@ -14,8 +14,8 @@ from facial_coding_ros.cli import main
 from facial_coding_ros.coding.facs import FacsEstimator
 from facial_coding_ros.face_model.ict import IctFaces
 from facial_coding_ros.keypoints import Registration
-from facial_coding_ros.learning.facs.rendered import load_motions
-from facial_coding_ros.learning.facs.response import IdealMotions, TrackerResponse
+from facial_coding_ros.learning.facs.motion_sets import load_motions
+from facial_coding_ros.learning.facs.response import IdealMotions, LinearTrackerResponse
 from facial_coding_ros.learning.synthesis.dataset import RENDERER, SetOptions, plan_person
 from facial_coding_ros.learning.synthesis.expressions import KINDS, with_lips
 
@@ -49,7 +49,7 @@ def rendered(tmp_path_factory):
 
 
 def test_the_response_is_what_the_tracker_followed(rendered):
-    response = TrackerResponse.fit(load_motions([rendered], Registration()), [rendered])
+    response = LinearTrackerResponse.fit(load_motions([rendered], Registration()), [rendered])
     assert response.explained > 0.8
     rng = np.random.default_rng(1)
     motion, _ = IdealMotions().draw(60, rng)

@@ -18,11 +18,11 @@ def seen():
     if not (ICT / "ict_all_raw.npz").is_file():
         pytest.skip(f"{ICT} is not there")
     pytest.importorskip("mediapipe")
-    from facial_coding_ros.learning.studies.plain_heads import SMILE, Head, see
+    from facial_coding_ros.learning.studies.plain_heads import SMILE, PlainHead, see
 
     poses = [(30.0, 0.0, 0.0), (-30.0, 5.0, 0.0), (0.0, 18.0, 0.0), (0.0, -18.0, 5.0), (25.0, -12.0, 0.0)]
     plan = [({}, (0.0, 0.0, 0.0))] * 2 + [(SMILE, (0.0, 0.0, 0.0))] + [({}, pose) for pose in poses]
-    return see(Head.load(ICT), [plan] * 4, seed=99, one_size=True)
+    return see(PlainHead.load(ICT), [plan] * 4, seed=99, one_size=True)
 
 
 def _turn_over_smile(seen, settings: RegistrationSettings) -> float:

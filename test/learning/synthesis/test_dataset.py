@@ -13,7 +13,7 @@ from facial_coding_ros.commands import synthesize
 from facial_coding_ros.errors import UserError
 from facial_coding_ros.face_model.ict import IctFaces
 from facial_coding_ros.keypoints import Registration
-from facial_coding_ros.learning.facs.rendered import load_motions
+from facial_coding_ros.learning.facs.motion_sets import load_motions
 from facial_coding_ros.learning.synthesis.dataset import SetOptions, load_set, plan_person, set_options
 from facial_coding_ros.learning.synthesis.expressions import (
     KINDS,

@@ -17,7 +17,7 @@ from facial_coding_ros.learning.synthesis.render_head import (
     boundary_loops,
 )
 from facial_coding_ros.learning.synthesis.render_look import STYLES, PersonLook, PictureLook
-from facial_coding_ros.learning.synthesis.render_person import Geometry, Person
+from facial_coding_ros.learning.synthesis.render_person import Geometry, RenderedPerson
 from facial_coding_ros.learning.synthesis.tracked_picture import PictureTracker
 
 from ...conftest import REPOSITORY
@@ -35,7 +35,7 @@ def geometry():
 def person(geometry):
     rng = np.random.default_rng(3)
     look = replace(PersonLook.sample(rng, "studio"), skin=np.array([0.8, 0.6, 0.5]), glasses=0.0)
-    return Person(geometry, np.zeros(100, np.float32), look)
+    return RenderedPerson(geometry, np.zeros(100, np.float32), look)
 
 
 def picture(**settings):
@@ -92,7 +92,7 @@ def test_every_style_shows_a_face_that_the_tracker_follows(geometry, style):
     import mediapipe as mp
 
     rng = np.random.default_rng(11)
-    someone = Person(geometry, rng.standard_normal(100).astype(np.float32), PersonLook.sample(rng, style))
+    someone = RenderedPerson(geometry, rng.standard_normal(100).astype(np.float32), PersonLook.sample(rng, style))
     look = replace(PictureLook.sample(rng, style), yaw_deg=15.0, pitch_deg=0.0)
     with mp.solutions.face_mesh.FaceMesh(static_image_mode=True, min_detection_confidence=0.3) as tracker:
         image = render(someone, someone.neutral, look)
@@ -119,7 +119,7 @@ def test_the_tracker_sees_a_blink_and_raised_brows(geometry):
     tracker, opening, height = PictureTracker(), [], []
     for number in range(3):
         rng = np.random.default_rng(number)
-        someone = Person(geometry, np.zeros(100, np.float32), PersonLook.sample(rng, "studio"))
+        someone = RenderedPerson(geometry, np.zeros(100, np.float32), PersonLook.sample(rng, "studio"))
         for offsets in (0, closed, raised):
             mesh = tracker(render(someone, someone.neutral + offsets, picture())).followed[:, :2]
             eyes = np.linalg.norm(mesh[263] - mesh[33])

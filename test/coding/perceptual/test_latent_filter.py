@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facial_coding_ros.coding.perceptual.smoothing import OWNERS, OneEuro
+from facial_coding_ros.coding.perceptual.latent_filter import OWNERS, OneEuro
 
 FRAME_NS = 33_333_333
 

@@ -16,9 +16,9 @@ import yaml
 
 from facial_coding_ros.inference import InferenceSettings, ModelError, ModelFile, open_session
 from facial_coding_ros.models import share_folder
-from facial_coding_ros.tracking.landmark_network import conversion as landmark_conversion
-from facial_coding_ros.tracking.landmark_network.conversion import converted_network, load_landmark_networks
+from facial_coding_ros.tracking.landmark_network import model_cache
 from facial_coding_ros.tracking.landmark_network.converter import SIDE, convert_landmark_network
+from facial_coding_ros.tracking.landmark_network.model_cache import converted_network, load_landmark_networks
 from facial_coding_ros.tracking.landmark_network.network import LandmarkNetwork, crop, square_to_image
 from facial_coding_ros.tracking.landmark_network.tflite import TfliteError, read_tflite
 from facial_coding_ros.tracking.mediapipe_graph import LOGIT_SCALE, MIDDLE_LOGIT, MediaPipeGraph
@@ -193,12 +193,12 @@ def test_faces_of_the_clip_are_what_engines_are_compared_on(folder: Path, networ
 def test_a_network_that_differs_from_mediapipes_graph_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    convert = landmark_conversion.convert_landmark_network
+    convert = model_cache.convert_landmark_network
 
     def lips_backwards(source: bytes, maps: list[Any], iris_depth: list[Any]) -> bytes:
         return convert(source, [maps[0][::-1], *maps[1:]], iris_depth)
 
-    monkeypatch.setattr(landmark_conversion, "convert_landmark_network", lips_backwards)
+    monkeypatch.setattr(model_cache, "convert_landmark_network", lips_backwards)
     with pytest.raises(ModelError, match=r"differs from MediaPipe's own graph by \d.* 0\.3 is allowed") as caught:
         converted_network(tmp_path)
     assert "landmark_backend" in str(caught.value) and not list(tmp_path.iterdir())
@@ -217,7 +217,7 @@ def test_a_full_disk_and_two_nodes_at_once(tmp_path: Path) -> None:
         "import logging, resource, signal, sys\n"
         "from pathlib import Path\n"
         "from facial_coding_ros.inference import InferenceSettings\n"
-        "from facial_coding_ros.tracking.landmark_network.conversion import load_landmark_networks\n"
+        "from facial_coding_ros.tracking.landmark_network.model_cache import load_landmark_networks\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "if sys.argv[2] == 'full':\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"

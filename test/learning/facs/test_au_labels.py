@@ -7,7 +7,7 @@ import pytest
 
 from facial_coding_ros.commands import evaluate_facs
 from facial_coding_ros.errors import UserError
-from facial_coding_ros.learning.facs.labels import LabelError, matched, read_labels
+from facial_coding_ros.learning.facs.au_labels import FacsLabelError, matched, read_labels
 
 
 def test_an_own_csv_in_either_scale(tmp_path):
@@ -43,24 +43,24 @@ def test_labels_meet_the_codes_of_replay(tmp_path):
     codes = tmp_path / "face_codes.csv"
     codes.write_text("frame,face_id,person_id,au12,au12_confidence\n1,a,,0.4,1\n2,a,,0.1,1\n2,b,,0.7,1\n")
     labels = read_labels(tmp_path / "labels.csv", first_frame=10)
-    with pytest.raises(LabelError, match="several faces"):
+    with pytest.raises(FacsLabelError, match="several faces"):
         matched(labels, codes)
     truth, estimate, units = matched(labels, codes, "a")
     assert units == (12,) and truth[:, 0].tolist() == [0.5, 0.0]
     np.testing.assert_allclose(estimate[:, 0], [0.4, 0.1], atol=1e-6)
-    with pytest.raises(LabelError, match="no rows of c"):
+    with pytest.raises(FacsLabelError, match="no rows of c"):
         matched(labels, codes, "c")
 
 
 def test_what_is_wrong_is_said(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("time,AU12\n0,1\n")
-    with pytest.raises(LabelError, match="no column frame among time, AU12"):
+    with pytest.raises(FacsLabelError, match="no column frame among time, AU12"):
         read_labels(path)
     path.write_text("frame,AU12\n0,strong\n")
-    with pytest.raises(LabelError, match="numbers are expected"):
+    with pytest.raises(FacsLabelError, match="numbers are expected"):
         read_labels(path)
-    with pytest.raises(LabelError, match=r"SN009_au1\.txt"):
+    with pytest.raises(FacsLabelError, match=r"SN009_au1\.txt"):
         (tmp_path / "SN009").mkdir()
         read_labels(tmp_path / "SN009")
 

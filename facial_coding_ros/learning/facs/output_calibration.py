@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from ...action_units import CODES
 from ...types import FloatArray
+from .motion_sets import MotionSet
 from .network import FacsNetwork
-from .rendered import MotionSet
 from .scoring import PRESENT_FROM
 
 _NOT_RAISED = tuple(CODES.index(code) for code in (6, 10, 12, 14, 16, 25, 26))
