@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from ..drawing.overlay import draw
 from ..drawing.video import VideoWriter
-from ..events.events import BecameReady
+from ..events import standard_detectors
 from ..face_codes.bag import BagWriter
 from ..face_codes.parquet import ParquetWriter
 from ..face_codes.rep155_landmarks import landmarks_70
@@ -173,7 +173,7 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
     faces: set[str] = set()
     problems = Problems()
     durations = Durations()
-    ready = BecameReady()
+    detectors = standard_detectors()
     frames, first_ns, last_ns = 0, 0, 0
     begin = time.perf_counter()
     with contextlib.ExitStack() as files:
@@ -199,8 +199,7 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
                 parquet.write(frame.index, frame.stamp_ns, codes)
             if bag is not None:
                 bag.write(frame, codes)
-                for face in ready.update(codes):
-                    bag.write_event(frame, face, kind="neutral_ready")
+                bag.write_events(frame, detectors.update(codes, frame.stamp_ns))
             if video is not None:
                 drawn = draw(frame.image, [(code, landmarks_70(code.face)) for code in codes])
                 video.write(drawn, frame.stamp_ns)

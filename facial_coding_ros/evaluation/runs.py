@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..events import Event, standard_detectors
 from ..face_codes.bag import CODES_TYPE, EVENT_TYPE
+from ..face_codes.fields import event_of
+from ..face_codes.from_table import TableCodes
 from ..image.bags import BagError, is_bag, open_bag
 from .replay import BAG, CODES, FRAMES, RECORDING, WORK
 
@@ -24,15 +26,6 @@ NEUTRAL_STATES = ("none", "learning", "ready", "stale")
 
 class RunError(ValueError):
     """A folder or bag that holds no face codes; the text says which and what was expected."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that began or became true about a face."""
-
-    stamp_ns: int
-    face_id: str
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -102,7 +95,7 @@ def read_table(path: Path) -> RunRecording:
     frame, first = np.unique(numbers, return_index=True)
     stamp_ns = columns.pop("stamp_ns").astype(np.int64)
     at = np.searchsorted(frame, numbers)
-    events = _ready_events(stamp_ns[first], at, columns)
+    events = _events_of_table(stamp_ns[first], at, columns)
     return RunRecording(path.parent.name, frame, stamp_ns[first], at, columns, np.full(len(frame), np.nan), events)
 
 
@@ -118,7 +111,7 @@ def _of_folder(folder: Path) -> RunRecording:
         raise RunError(f"{folder}/{CODES} and {FRAMES} are not of the same replay")
     # A bag that recording.json does not name is another one.
     told_events = BAG in told.get("files", ()) and (folder / BAG).is_dir()
-    events = _events(folder / BAG) if told_events else _ready_events(stamp_ns, at, recording.columns)
+    events = _events(folder / BAG) if told_events else _events_of_table(stamp_ns, at, recording.columns)
     latency = np.full(len(frame), np.nan)
     return RunRecording(Path(told["input"]).name, frame, stamp_ns, at, recording.columns, latency, events, told)
 
@@ -157,24 +150,17 @@ def _table(path: Path) -> dict[str, NDArray[Any]]:
     return columns
 
 
-def _ready_events(
+def _events_of_table(
     stamp_ns: NDArray[np.int64], at: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]
 ) -> tuple[Event, ...]:
-    """What the node's `events` would have said (codes.events.BecameReady), from a table. stamp_ns: (F,); at: (R,)."""
-    if not len(at):
-        return ()
-    ready = columns["neutral_state"] == "ready"
-    face = columns["face_id"]
-    owner = np.where(columns["person_id"] != "", columns["person_id"], face)
-    events = []
-    before: set[str] = set()
-    begins = np.searchsorted(at, np.arange(len(stamp_ns) + 1))
-    for frame, (begin, end) in enumerate(itertools.pairwise(begins)):
-        rows = [row for row in range(begin, end) if ready[row]]
-        new = [row for row in rows if owner[row] not in before]
-        events += [Event(int(stamp_ns[frame]), str(face[row]), "neutral_ready") for row in new]
-        before = {str(owner[row]) for row in rows}
-    return tuple(events)
+    """What the node's detectors say of a table's face codes. stamp_ns: (F,); at: (R,)."""
+    detectors = standard_detectors()
+    frames = TableCodes(columns).frames(at, len(stamp_ns))
+    return tuple(
+        event
+        for stamp, codes in zip(stamp_ns.tolist(), frames, strict=True)
+        for event in detectors.update(codes, stamp)
+    )
 
 
 def _messages(path: Path, kinds: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
@@ -191,7 +177,7 @@ def _messages(path: Path, kinds: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
 
 
 def _events(path: Path) -> tuple[Event, ...]:
-    return tuple(Event(_stamp(m.header), m.face_id, m.kind) for _, m in _messages(path, (EVENT_TYPE,)))
+    return tuple(event_of(message) for _, message in _messages(path, (EVENT_TYPE,)))
 
 
 def _stamp(header: Any) -> int:
@@ -207,7 +193,7 @@ def _of_bag(path: Path) -> RunRecording:
     events: list[Event] = []
     for kind, message in _messages(path, (CODES_TYPE, EVENT_TYPE)):
         if kind == EVENT_TYPE:
-            events.append(Event(_stamp(message.header), message.face_id, message.kind))
+            events.append(event_of(message))
             continue
         for face in message.faces:
             at.append(len(stamps))

@@ -1,0 +1,6 @@
+"""What faces do over time: what begins, ends or becomes true from one frame to the next."""
+
+from .detectors import standard_detectors
+from .event import Event, EventDetector, EventDetectors, Phase
+
+__all__ = ["Event", "EventDetector", "EventDetectors", "Phase", "standard_detectors"]

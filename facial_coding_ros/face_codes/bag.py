@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..types import Face, FaceCode, Frame
+from ..events import Event
+from ..types import FaceCode, Frame
 from .definitions import typestore
-from .fields import face_code_fields
+from .fields import event_fields, face_code_fields
 
 CODES_TOPIC = "/facial_coding/face_codes"
 EVENTS_TOPIC = "/facial_coding/events"
@@ -55,11 +56,12 @@ class BagWriter:
         message = kind(header=self._header(frame), faces=faces, processing_latency_s=math.nan)
         self._add(self._codes, frame, CODES_TYPE, message)
 
-    def write_event(self, frame: Frame, face: Face, **fields: Any) -> None:
-        """Adds an event of a face; `fields`: those of FaceEvent beside header and ids."""
+    def write_events(self, frame: Frame, events: Sequence[Event]) -> None:
+        """Adds the events that were seen in a frame."""
         kind = self._store.types[EVENT_TYPE]
-        message = kind(header=self._header(frame), face_id=face.face_id, person_id=face.person_id, **fields)
-        self._add(self._events, frame, EVENT_TYPE, message)
+        for event in events:
+            message = kind(header=self._header(frame), **event_fields(event))
+            self._add(self._events, frame, EVENT_TYPE, message)
 
     def _face(self, code: FaceCode, height: int, width: int) -> Any:
         kind: Any = self._store.types[CODE_TYPE]

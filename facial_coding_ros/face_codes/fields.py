@@ -1,4 +1,4 @@
-"""A face code as the fields of the message facial_coding_msgs/FaceCode, for rclpy and for bags written without ROS."""
+"""Face codes and events as the fields of facial_coding_msgs, for rclpy and for bags written without ROS."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..events import Event, Phase
 from ..types import FaceCode
 from .rep155_landmarks import landmarks_70
 
@@ -52,3 +53,16 @@ def face_code_fields(code: FaceCode, height: int, width: int) -> dict[str, Any]:
         "valence": estimate.valence,
         "arousal": estimate.arousal,
     }
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """Name -> value of the message FaceEvent, but for its header."""
+    return {"face_id": event.face_id, "person_id": event.person_id, "kind": event.kind}
+
+
+def event_of(message: Any) -> Event:
+    """The event of a FaceEvent, of rclpy or of a bag read without ROS."""
+    stamp_ns = int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
+    return Event(
+        message.kind, message.face_id, message.person_id, stamp_ns, "", Phase.MOMENT, stamp_ns, stamp_ns, stamp_ns
+    )

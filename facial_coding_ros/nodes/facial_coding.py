@@ -24,7 +24,7 @@ from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from ..events.events import BecameReady
+from ..events import standard_detectors
 from ..image.conversion import ImageError, to_rgb
 from ..image.sources import fitting, intrinsics
 from ..neutral import StoreError
@@ -139,7 +139,7 @@ class FacialCodingNode(LifecycleNode):
         self._elsewhere = TrackedElsewhere(self) if add_on else None
         self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined)
         self._neutral_services.activate(self._pipeline)
-        self._became_ready = BecameReady()
+        self._detectors = standard_detectors()
         self._watch, self._stalled, self._camera = InputWatch(self.get_clock()), False, None
         self._last_stamp_ns = None
         self._last_warning = time.monotonic()
@@ -272,8 +272,8 @@ class FacialCodingNode(LifecycleNode):
                     latency_s = time.perf_counter() - arrival
                     self._codes.publish(messages.face_codes(frame, codes, latency_s))
                 header = messages.header_of(frame.stamp_ns, frame.frame_id)
-                for face in self._became_ready.update(codes):
-                    self._events.publish(messages.event(header, face, FaceEvent.NEUTRAL_READY))
+                for event in self._detectors.update(codes, frame.stamp_ns):
+                    self._events.publish(messages.event(header, event))
             self._neutral_services.frame_done(frame.stamp_ns)
         self._processed += 1
         self._faces = len(codes)

@@ -16,7 +16,8 @@ from hri_msgs import msg as hri
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from ..face_codes.fields import face_code_fields
+from ..events import Event
+from ..face_codes.fields import event_fields, face_code_fields
 from ..face_codes.rep155_landmarks import landmarks_70
 from ..image.conversion import fill_image
 from ..types import (
@@ -187,8 +188,8 @@ def face_code(code: FaceCode, height: int, width: int) -> codes.FaceCode:
     return codes.FaceCode(**{n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in fields.items()})
 
 
-def event(header: Header, face: Face, kind: str) -> codes.FaceEvent:
-    return codes.FaceEvent(header=header, face_id=face.face_id, person_id=face.person_id, kind=kind)
+def event(header: Header, event: Event) -> codes.FaceEvent:
+    return codes.FaceEvent(header=header, **event_fields(event))
 
 
 def face_code_of(message: codes.FaceCode) -> FaceCode:

@@ -24,7 +24,7 @@ from facial_coding_ros.evaluation.report import write_report
 from facial_coding_ros.evaluation.results import result_of, table
 from facial_coding_ros.evaluation.runs import RunError, read_run
 from facial_coding_ros.evaluation.tracking_score import track_score
-from facial_coding_ros.events.events import BecameReady
+from facial_coding_ros.events import standard_detectors
 from facial_coding_ros.face_codes.table import FIXED_COLUMNS
 from facial_coding_ros.types import NeutralState
 
@@ -93,18 +93,18 @@ def test_events_of_a_table_are_those_the_node_tells(tmp_path: Path) -> None:
         5: [("aaaaa", "", "ready")],
     }
     writer = Writer(tmp_path / "run", frames=6)
-    node, expected = BecameReady(), []
+    node, expected = standard_detectors(), []
     for frame in range(6):
         codes = []
         for face_id, person_id, state in states.get(frame, []):
             writer.face(frame, face_id, person_id=person_id, neutral_state=state)
-            face = SimpleNamespace(face_id=face_id, owner=person_id or face_id)
+            face = SimpleNamespace(face_id=face_id, person_id=person_id, owner=person_id or face_id)
             codes.append(SimpleNamespace(face=face, neutral_state=NeutralState[state.upper()]))
-        expected += [(writer.stamp(frame), face.face_id) for face in node.update(codes)]  # type: ignore[arg-type]
+        expected += node.update(codes, writer.stamp(frame))  # type: ignore[arg-type]
     (recording,) = read_run(writer.write())
-    assert [(event.stamp_ns, event.face_id) for event in recording.events] == expected
+    assert list(recording.events) == expected
     assert [(frame, face_id) for frame, face_id in ((1, "aaaaa"), (1, "bbbbb"), (3, "aaaaa"), (5, "aaaaa"))] == [
-        (round((stamp_ns - START_NS) * 30 / 1e9), face_id) for stamp_ns, face_id in expected
+        (round((event.stamp_ns - START_NS) * 30 / 1e9), event.face_id) for event in expected
     ]
 
 
