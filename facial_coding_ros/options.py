@@ -6,24 +6,32 @@ One declaration serves the core (checked when made), the command line and the RO
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Option:
-    """Meaning and range of one setting. live: may change while running."""
+    """Meaning and range of one setting.
+
+    choices: what a text may be, or a function that says it, such as Registry.names. live: may change while running.
+    """
 
     description: str
     low: float | None = None
     high: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
     live: bool = False
+
+    def allowed_choices(self) -> tuple[str, ...]:
+        """The texts that are allowed now; empty when any is."""
+        return self.choices() if callable(self.choices) else self.choices
 
     def allowed(self) -> str:
         """What is allowed, in words."""
-        if self.choices:
-            return "one of " + ", ".join(repr(choice) for choice in self.choices)
+        if choices := self.allowed_choices():
+            return "one of " + ", ".join(repr(choice) for choice in choices)
         if self.low is not None and self.high is not None:
             return f"{self.low:g} to {self.high:g}"
         if self.low is not None:
@@ -34,7 +42,8 @@ class Option:
 
     def check(self, name: str, value: Any) -> None:
         """Raises ValueError naming the setting, the value and what is allowed."""
-        wrong = bool(self.choices) and value not in self.choices
+        choices = self.allowed_choices()
+        wrong = bool(choices) and value not in choices
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             wrong |= value != value
             wrong |= self.low is not None and value < self.low

@@ -120,11 +120,11 @@ def test_everything_of_a_frame_is_open_before_the_first(
     if not fused:
         monkeypatch.setattr(coding_graph, "MODEL", "none.onnx")
     pipeline = Pipeline(replace(SETTINGS, expression=ExpressionSettings(latent_filter=latent_filter)))
-    opened = {name for name, coder in pipeline_coders(pipeline).items() if "session" in vars(coder)}
+    opened = {name for name, coder in pipeline.coding.coders.items() if "session" in vars(coder)}
     alone = {"perceptual_expression"} if latent_filter == "one_euro" else set()
     assert opened == (alone if fused else set(CODING))
     frames = [pipeline.process(frame) for frame in islice(open_source(CLIP).frames(), 12)]
-    assert {name for name, coder in pipeline_coders(pipeline).items() if "session" in vars(coder)} == opened
+    assert {name for name, coder in pipeline.coding.coders.items() if "session" in vars(coder)} == opened
     codes = [code for faces in frames for code in faces if np.isfinite(code.latent).all()]
     assert codes
     told = PerceptualCoder().classifier.session.run({"latent": np.stack([code.latent for code in codes])})
@@ -132,16 +132,6 @@ def test_everything_of_a_frame_is_open_before_the_first(
         sure = code.expression.probability.sum()
         np.testing.assert_allclose(code.expression.probability, shares * sure, atol=1e-4)
     pipeline.close()
-
-
-def pipeline_coders(pipeline: Pipeline) -> dict[str, object]:
-    perceptual = pipeline.perceptual
-    return {
-        "dfecs": pipeline.dfecs,
-        "facs": pipeline.facs,
-        "perceptual_m2": perceptual,
-        "perceptual_expression": perceptual.classifier,
-    }
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no card", "opset", "inputs"])

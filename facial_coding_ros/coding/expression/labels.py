@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ...options import Settings, option
 from ...types import UNSURE, Expression
+from ..registries import EXPRESSION_SOURCES
 
 EXPRESSION_LABELS = ("neutral", "happy", "sad", "angry", "surprised", "disgusted", "scared", "contempt")
 BASIC_LABELS = EXPRESSION_LABELS[:-1]
@@ -37,7 +38,7 @@ class ExpressionSettings(Settings):
     source: str = option(
         "latent",
         "what expressions are told from: the perceptual latent, or the action units (EMFACS rules)",
-        choices=("latent", "aus"),
+        choices=EXPRESSION_SOURCES.names,
     )
     unsure_below: float = option(
         0.4, "share under which the likeliest label is not taken and the face is unsure", low=0.0, high=1.0, live=True

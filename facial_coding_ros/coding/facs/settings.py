@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...options import Settings, option
+from ..registries import ACTION_UNIT_ESTIMATORS
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class FacsSettings(Settings):
         "keypoints",
         "what action units are told from: keypoint motion; blendshapes of the tracking backend 'tasks'; or an image "
         "network (network.model)",
-        choices=("keypoints", "blendshapes", "network"),
+        choices=ACTION_UNIT_ESTIMATORS.names,
     )
     full_pose_deg: float = option(15.0, "head turn up to which confidence is full", low=0.0, high=90.0, live=True)
     no_pose_deg: float = option(50.0, "head turn from which confidence is 0", low=1.0, high=180.0, live=True)

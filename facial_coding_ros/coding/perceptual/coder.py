@@ -14,6 +14,7 @@ from ...keypoints import RegistrationSettings
 from ...models import model_path
 from ...types import Expression, FloatArray, Neutral, NeutralState, Registered
 from ..expression.labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
+from ..frame_faces import FrameFaces
 from ..rows import spread
 from .card import INPUTS, LATENT, OUTPUTS, check_classifier, check_encoder
 from .latent_filter import OneEuro
@@ -76,8 +77,8 @@ class PerceptualCoder:
         self._filter = OneEuro() if self.settings.latent_filter == "one_euro" else None
 
     @property
-    def steadies(self) -> bool:
-        """Whether expressions are told from latents steadied over time; then the classifier runs by itself."""
+    def filters(self) -> bool:
+        """Whether latents are filtered over time; then the classifier runs by itself, on the filtered ones."""
         return self._filter is not None
 
     def estimate(
@@ -91,13 +92,19 @@ class PerceptualCoder:
         """Latents (n, dimensions) and expressions of the faces of one frame, in their order.
 
         A face without a neutral has a latent of NaN and is unsure. owners (Face.owner) and stamp_ns: of the same faces;
-        given, latents are steadied over time. trust: 0..1 for each face, from pose, size and visibility; what is not
+        given, latents are filtered over time. trust: 0..1 for each face, from pose, size and visibility; what is not
         trusted goes to `unsure`.
         """
         known = [i for i, neutral in enumerate(neutrals) if neutral.registered is not None]
-        resting = [neutral.registered for neutral in neutrals if neutral.registered is not None]
-        answers = self.session.run(self.given([registered[i] for i in known], resting)) if known else {}
-        return self.expressions(answers, neutrals, owners, stamp_ns, trust)
+        if not known:
+            latents = np.full((len(neutrals), self.dimensions), np.nan, np.float32)
+        else:
+            resting = [neutral.registered for neutral in neutrals if neutral.registered is not None]
+            own = self.session.run(self.given([registered[i] for i in known], resting))[LATENT]
+            if self._filter is not None and owners:
+                own = self._filter.update([owners[i] for i in known], own, stamp_ns)
+            latents = spread(own, known, len(neutrals))
+        return latents, self.expressions(latents, neutrals, trust)
 
     @cached_property
     def session(self) -> Session:
@@ -111,38 +118,42 @@ class PerceptualCoder:
         points = self._points([*registered, *resting])
         return dict(zip(INPUTS, (points[: len(registered)], points[len(registered) :]), strict=True))
 
+    def latents(self, outputs: Mapping[str, FloatArray], faces: FrameFaces) -> FloatArray:
+        """Latents (known, dimensions) of the faces that have a neutral, filtered where a filter is set.
+
+        outputs: of the encoder for those faces. They may be overwritten by the graph's next run.
+        """
+        if self._filter is None:
+            return outputs[LATENT]
+        owners = [faces.faces[i].owner for i in faces.known]
+        return self._filter.update(owners, outputs[LATENT], faces.frame.stamp_ns)
+
     def expressions(
         self,
-        answers: Mapping[str, FloatArray],
+        latents: FloatArray,
         neutrals: Sequence[Neutral],
-        owners: Sequence[str] = (),
-        stamp_ns: int = 0,
         trust: Sequence[float] = (),
-        told: Mapping[str, FloatArray] | None = None,
-    ) -> tuple[FloatArray, list[Expression]]:
-        """As `estimate`, from what the encoder answers for those faces that have a neutral.
+        classified: Mapping[str, FloatArray] | None = None,
+    ) -> list[Expression]:
+        """Expressions of faces from their latents (n, dimensions); a row of NaN, without a neutral, is unsure.
 
-        told: what the classifier answers to these latents, where it is known already and latents are not steadied.
+        trust: as in `estimate`. classified: the classifier's outputs for the faces that have a neutral, where they are
+        known already.
         """
         known = [i for i, neutral in enumerate(neutrals) if neutral.registered is not None]
         if not known:
-            latents = np.full((len(neutrals), self.dimensions), np.nan, np.float32)
             shares = np.zeros((len(neutrals), len(EXPRESSION_LABELS)), np.float32)
-            return latents, expressions_of(shares, np.ones(len(neutrals)), self.settings.unsure_below)
-        latents = answers[LATENT]
-        if self._filter is not None and owners:
-            latents, told = self._filter.update([owners[i] for i in known], latents, stamp_ns), None
-        if told is None:
-            told = self.classifier.tell(latents)
-        shares, affect = (spread(told[name], known, len(neutrals), 0.0) for name in OUTPUTS)
+            return expressions_of(shares, np.ones(len(neutrals)), self.settings.unsure_below)
+        if classified is None:
+            classified = self.classifier.tell(latents if len(known) == len(neutrals) else latents[known])
+        shares, affect = (spread(classified[name], known, len(neutrals), 0.0) for name in OUTPUTS)
         trusted = [_TRUST_OF_STATE[neutral.state] for neutral in neutrals]
         if len(trust):
             trusted = [of_state * min(max(own, 0.0), 1.0) for of_state, own in zip(trusted, trust, strict=True)]
         leads = lead(shares, self.settings.unsure_margin)
         shares *= np.array([[own * ahead] for own, ahead in zip(trusted, leads, strict=True)], np.float32)
-        doubt = [max(0.0, 1 - sum(row)) for row in shares.tolist()]
-        latents = spread(latents, known, len(neutrals))
-        return latents, expressions_of(shares, doubt, self.settings.unsure_below, affect)
+        unsure = [max(0.0, 1 - sum(row)) for row in shares.tolist()]
+        return expressions_of(shares, unsure, self.settings.unsure_below, affect)
 
     def _points(self, registered: Sequence[Registered]) -> FloatArray:
         """Keypoints (n, k, 3) of the model's scheme."""

@@ -140,5 +140,5 @@ def test_dwell_forgets_on_a_jump_back_and_is_bounded():
 def test_settings_name_what_is_wrong():
     with pytest.raises(ValueError, match="dwell_s is -1"):
         ExpressionSettings(dwell_s=-1.0)
-    with pytest.raises(ValueError, match="'latent', 'aus'"):
+    with pytest.raises(ValueError, match="'aus', 'latent'"):
         ExpressionSettings(source="au")

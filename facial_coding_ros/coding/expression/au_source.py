@@ -1,0 +1,26 @@
+"""Expressions from action units, as the coding stage asks for them."""
+
+from __future__ import annotations
+
+from ...inference import InferenceSettings
+from ...types import Expression
+from ..perceptual.coder import PerceptualCoder
+from ..protocols import ExpressionEvidence
+from ..registries import EXPRESSION_SOURCES
+from ..settings import CodingSettings
+from .au_rules import AuExpression
+
+
+@EXPRESSION_SOURCES.register("aus")
+class ActionUnitExpressions:
+    """protocols.ExpressionSource by EMFACS's combinations."""
+
+    def __init__(self, settings: CodingSettings, perceptual: PerceptualCoder, inference: InferenceSettings) -> None:
+        self._rules = AuExpression(settings.expression)
+
+    def estimate(self, evidence: ExpressionEvidence) -> list[Expression]:
+        """From the action units of this frame."""
+        return self._rules.estimate(evidence.action_units)
+
+    def configure(self, settings: CodingSettings) -> None:
+        self._rules.settings = settings.expression

@@ -1,0 +1,31 @@
+"""Expressions from the perceptual latent, as the coding stage asks for them."""
+
+from __future__ import annotations
+
+from ...inference import InferenceSettings
+from ...types import Expression
+from ..protocols import ExpressionEvidence
+from ..registries import EXPRESSION_SOURCES
+from ..settings import CodingSettings
+from .coder import PerceptualCoder
+
+
+@EXPRESSION_SOURCES.register("latent")
+class LatentExpressions:
+    """protocols.ExpressionSource by the classifier of latents. A face without a neutral is unsure."""
+
+    def __init__(self, settings: CodingSettings, perceptual: PerceptualCoder, inference: InferenceSettings) -> None:
+        self._perceptual = perceptual
+
+    def estimate(self, evidence: ExpressionEvidence) -> list[Expression]:
+        """From the latents; those that were filtered are classified anew, the others came with the graph."""
+        faces = evidence.faces
+        return self._perceptual.expressions(
+            evidence.latents,
+            faces.neutrals,
+            [face.visibility.face for face in faces.faces],
+            None if self._perceptual.filters else evidence.outputs.get("perceptual_expression"),
+        )
+
+    def configure(self, settings: CodingSettings) -> None:
+        self._perceptual.settings = settings.expression
