@@ -57,11 +57,6 @@ def option(default: Any, description: str, **limits: Any) -> Any:
     return field(default=default, metadata={"option": Option(description, **limits)})
 
 
-def option_of(owner: Any, name: str) -> Option:
-    """The Option of a settings class's field."""
-    return next(f for f in dataclasses.fields(owner) if f.name == name).metadata["option"]
-
-
 class Settings:
     """Base of the stages' settings: checks every field when made. Raises ValueError or TypeError."""
 

@@ -32,7 +32,7 @@ from .tracking import TrackingSettings, make_tracker
 from .types import CodeForm, Face, FaceCode, Frame, Region, Registered
 
 if TYPE_CHECKING:
-    from .tracking.tracker import Sighting
+    from .tracking.interface import Sighting
 
 _SWITCH_S = 0.0001
 

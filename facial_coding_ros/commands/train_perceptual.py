@@ -11,8 +11,8 @@ import dataclasses
 import shlex
 from pathlib import Path
 
-from ..coding.perceptual.settings import TrainingSettings
 from ..errors import UserError, make_folder
+from ..learning.perceptual.settings import TrainingSettings
 
 DATA = ("posed", "live", "bu3dfe", "bp4d")
 

@@ -37,10 +37,6 @@ class PoseEstimator:
         self._spread = float(self._weights @ (self._centred**2).sum(axis=1))
         self._metres = faces.eye_distance_cm / 100
 
-    def least_moved(self) -> NDArray[np.intp]:
-        """Indices of the surface points, those that expressions move least first."""
-        return np.argsort(-self._weights, kind="stable")
-
     def fit(self, mesh: FloatArray) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
         """Rotation (3, 3), scale (pixels per eye distance) and translation (3,) with mesh = scale R model + t."""
         points = mesh[:SURFACE_POINTS].astype(np.float64)

@@ -5,63 +5,26 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 
 from ..types import Face, Frame, ImageArray, Region
+from .interface import LandmarkSource, Sighting
 from .pose import PoseEstimator
 from .regions import Box, Detection, Landmarks, Square, mesh_regions, region_square
+from .search import FaceSearch
 from .settings import TrackingSettings, TrackingStatistics
 from .shape import ShapeReader
 from .smoothing import OneEuroFilter, smoothed
 from .tracks import BLIND_FRAMES, FaceIds, Observation, Track, assign, returned, same_head
 from .visibility import visibility
 
-SEARCH_RATE_HZ = 10.0
-"""How often the detector runs, at least, while nobody is followed or somebody is out of sight."""
 CLOSER = 1.5
 """Beyond max_faces a new face takes the place of a followed one only when it is that much larger."""
-
-
 SURE = 0.5
 """Landmarks of a new face with less presence are sought once more."""
-TILE = 0.5
-"""Side of the tiles over the shorter side of the image."""
-LEAST_TILE_PX = 64
-"""Below it tiles show no face that the whole image does not."""
 MOST_PERSONS = 256
 """Faces whose person is remembered, in sight or not; the one told first is forgotten first."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Sighting:
-    """An announced face in one frame, not yet smoothed. smoother: that of its track."""
-
-    face_id: str
-    person_id: str
-    landmarks: Landmarks
-    smoother: OneEuroFilter
-
-
-class LandmarkSource(Protocol):
-    """A backend: finds landmarks, keeps no identities.
-
-    detects_always: detections cost it nothing. backend: what computes landmarks, in words. shape_spread: see
-    ShapeReader.
-    """
-
-    detects_always: bool
-    shape_spread: float
-
-    @property
-    def backend(self) -> str: ...
-
-    def process(
-        self, image: ImageArray, squares: Sequence[Square], detect: bool, parts: Sequence[Box] = ()
-    ) -> tuple[list[Landmarks | None], list[Detection]]: ...
-
-    def close(self) -> None: ...
 
 
 class FaceTracker:
@@ -76,8 +39,7 @@ class FaceTracker:
         self._tracks: list[Track] = []
         self._persons: dict[str, str] = {}
         self._stamp_ns: int | None = None
-        self._detected_ns: int | None = None
-        self._turn = 0
+        self._search = FaceSearch()
         self._counts: Counter[str] = Counter()
 
     @property
@@ -88,11 +50,6 @@ class FaceTracker:
     @property
     def statistics(self) -> TrackingStatistics:
         return TrackingStatistics(**self._counts, live_tracks=len(self._tracks))
-
-    @property
-    def face_ids(self) -> tuple[str, ...]:
-        """Ids of all announced faces that are not lost, also of those just out of sight."""
-        return tuple(sorted(track.face_id for track in self._tracks if track.announced))
 
     def configure(self, settings: TrackingSettings) -> None:
         """Applies the settings that may change while running; tracks stay."""
@@ -118,8 +75,8 @@ class FaceTracker:
         """Forgets all tracks, as for a camera that starts anew; their ids are not used again."""
         self._tracks = []
         self._persons = {}
-        self._stamp_ns = self._detected_ns = None
-        self._turn = 0
+        self._stamp_ns = None
+        self._search = FaceSearch()
         self._count(resets=1)
 
     def close(self) -> None:
@@ -134,10 +91,8 @@ class FaceTracker:
         """The first half of `track`: all that the next frame needs. `faces` may run beside the next one's `follow`."""
         stamp = self._begin(frame)
         followed = [track for track in self._tracks if track.misses <= BLIND_FRAMES]
-        detect = self._source.detects_always or self._detection_due(stamp)
-        whole, parts = self._views(frame.image.shape[1], frame.image.shape[0]) if detect else (False, [])
-        if self._source.detects_always:
-            whole, parts = True, []
+        whole, parts = self._where_to_detect(frame)
+        detect = whole or bool(parts)
         squares = [track.region(stamp) for track in followed]
         found, detections = self._source.process(frame.image, squares, whole, parts)
         self._count(landmarks_run=len(followed))
@@ -145,7 +100,7 @@ class FaceTracker:
         for track, landmarks in zip(followed, found, strict=True):
             self._observe(frame.image, landmarks, seen, track)
         if detect:
-            self._detected_ns = stamp
+            self._search.done(stamp)
             self._count(detections_run=int(whole) + len(parts))
             self._look_at_new(frame, detections, seen)
             self._keep_within_budget(seen)
@@ -227,13 +182,15 @@ class FaceTracker:
         self._count(frames=1)
         return stamp
 
-    def _detection_due(self, stamp: int) -> bool:
-        if self._detected_ns is None:
-            return True
-        rate = self.settings.detection_rate_hz
-        if not self._tracks or any(track.misses for track in self._tracks):
-            rate = max(rate, SEARCH_RATE_HZ)
-        return stamp - self._detected_ns >= 0.98e9 / rate
+    def _where_to_detect(self, frame: Frame) -> tuple[bool, list[Box]]:
+        """Whether in the whole image, and in which parts of it."""
+        if self._source.detects_always:
+            return True, []
+        hurry = not self._tracks or any(track.misses for track in self._tracks)
+        if not self._search.due(frame.stamp_ns, self.settings.detection_rate_hz, hurry):
+            return False, []
+        height, width = frame.image.shape[:2]
+        return self._search.views(width, height, self.settings.tiles)
 
     def _observe(
         self, image: ImageArray, landmarks: Landmarks | None, seen: list[Observation], track: Track | None
@@ -274,23 +231,6 @@ class FaceTracker:
                     best[i] = again
         self._count(landmarks_run=len(detections) + len(poor))
         return [one for one in best.values() if one is not None]
-
-    def _views(self, width: int, height: int) -> tuple[bool, list[Box]]:
-        """Where to look for new faces: whether at the whole image, and at which parts of it.
-
-        The detector shrinks what it sees to 192 x 192, so a square part of the image shows it smaller faces. At the
-        start it looks at all of the image and at the squares at both its ends, later at one of the three, the whole
-        image every second time.
-        """
-        side = min(height, width)
-        ends = [(0, 0, side, side), (width - side, height - side, width, height)] if height != width else []
-        tile = round(TILE * side)
-        tiles = _tiles(width, height, tile) if self.settings.tiles and tile >= LEAST_TILE_PX else []
-        if self._detected_ns is None or not ends:
-            return True, ends + tiles
-        self._turn += 1
-        whole = self._turn % 2 == 0
-        return whole, ([] if whole else [ends[self._turn // 2 % 2]]) + tiles
 
     def _keep_within_budget(self, seen: list[Observation]) -> None:
         """Of too many faces the nearest stay; one that is followed counts as nearer than it is."""
@@ -382,14 +322,6 @@ class FaceTracker:
     def _count(self, **more: int) -> None:
         for name, number in more.items():
             self._counts[name] += number
-
-
-def _tiles(width: int, height: int, side: int) -> list[Box]:
-    """Squares that cover an image, a quarter overlapping: (xmin, ymin, xmax, ymax) in pixels."""
-    across, down = (max(int(np.ceil((whole - side / 4) / (0.75 * side))), 1) for whole in (width, height))
-    xs = np.linspace(0, width - side, across).round().astype(int)
-    ys = np.linspace(0, height - side, down).round().astype(int)
-    return [(int(x), int(y), int(x) + side, int(y) + side) for y in ys for x in xs]
 
 
 def _followed_square(track: Track, square: Square, stamp: int) -> Square:

@@ -92,7 +92,7 @@ def test_read_only_cache_is_a_warning(tmp_path: Path) -> None:
     """In a process of its own, which gives up being root: root may write everywhere."""
     script = (
         "import os, sys\n"
-        "from test.test_inference_engines import ENGINE\n"
+        "from test.inference.test_engines import ENGINE\n"
         "from facial_coding_ros.inference.engines import EngineCache\n"
         "os.chdir(sys.argv[1])\n"
         "os.chmod('.', 0o555)\n"
@@ -121,7 +121,7 @@ def test_full_disk_leaves_nothing_behind(tmp_path: Path, caplog: pytest.LogCaptu
     """A limit on the size of files stands for the disk: the write fails half-way."""
     script = (
         "import resource, signal, sys\n"
-        "from test.test_inference_engines import ENGINE\n"
+        "from test.inference.test_engines import ENGINE\n"
         "from facial_coding_ros.inference.engines import EngineCache\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"

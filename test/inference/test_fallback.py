@@ -161,13 +161,13 @@ class StandInLibrary:
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Puts the stand-ins in the place of GPU and library."""
-    import facial_coding_ros.inference as inference
+    from facial_coding_ros.inference import opening
 
     def put(library: StandInLibrary) -> StandInLibrary:
         monkeypatch.setattr(tensorrt_backend, "Gpu", StandInGpu)
         monkeypatch.setattr(tensorrt_backend, "TensorRtLibrary", SimpleNamespace(find=lambda capability: library))
         monkeypatch.setattr(tensorrt_backend, "to_half", lambda graph, name: b"half" + graph)
-        monkeypatch.setattr(inference, "what_tensorrt_lacks", lambda: "")
+        monkeypatch.setattr(opening, "what_tensorrt_lacks", lambda: "")
         monkeypatch.setattr(StandInGpu, "fails", False)
         return library
 

@@ -8,6 +8,7 @@ import os
 import weakref
 import zipfile
 from itertools import islice, permutations
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,10 +16,11 @@ import numpy as np
 import pytest
 from scipy.linalg import subspace_angles
 
-from facial_coding_ros.cli import main
+from facial_coding_ros.command_line import run_command
 from facial_coding_ros.face_model.ict import IctFaces, turned
 from facial_coding_ros.image.sources import open_source
 from facial_coding_ros.learning.tracking.shape_learning import ShapeViews, distances, fit_shape
+from facial_coding_ros.learning.studies import shape
 from facial_coding_ros.tracking import TrackingSettings, make_tracker
 from facial_coding_ros.tracking.mediapipe_graph import MediaPipeGraph
 from facial_coding_ros.tracking.pose import FRONTAL_PITCH_DEG, PoseEstimator
@@ -270,7 +272,8 @@ def test_nothing_is_reported_where_nobody_is(shared: Path) -> None:
 
 def test_study_of_shape_on_a_rendered_set(tmp_path: Path, faces: IctFaces, capsys: pytest.CaptureFixture[str]) -> None:
     """24 people in six views each, in a set's form; the shapes are ICT's own, so they are easily told apart."""
-    assert main(["study", "shape", str(tmp_path)]) == 1
+    study = partial(run_command, "shape", "", shape.add_arguments, shape.run)
+    assert study([str(tmp_path)]) == 1
     assert "facial_coding synthesize" in capsys.readouterr().err
     rng = np.random.default_rng(0)
     people, views = 24, 6
@@ -283,10 +286,10 @@ def test_study_of_shape_on_a_rendered_set(tmp_path: Path, faces: IctFaces, capsy
     tracked = np.arange(people * views) > 0
     arrays = {"mesh": np.array(meshes), "tracked": tracked, "person": np.repeat(np.arange(people), views)}
     np.savez(tmp_path / "chunk_0000.npz", **arrays)  # type: ignore[arg-type]
-    assert main(["study", "shape", str(tmp_path), "--out", str(tmp_path / "shape.json")]) == 0
+    assert study([str(tmp_path), "--out", str(tmp_path / "shape.json")]) == 0
     told = json.loads((tmp_path / "shape.json").read_text())
     assert told["people"] == people and told["views"] == people * views - 1
     assert told["own_median"] < 1 < told["others_median"] and told["others_within_limit"] < 0.2
     few = {name: values[: 3 * views] for name, values in arrays.items()}
     np.savez(tmp_path / "chunk_0000.npz", **few)  # type: ignore[arg-type]
-    assert main(["study", "shape", str(tmp_path)]) == 1 and "at least 8 are needed" in capsys.readouterr().err
+    assert study([str(tmp_path)]) == 1 and "at least 8 are needed" in capsys.readouterr().err

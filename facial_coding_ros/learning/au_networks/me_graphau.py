@@ -19,8 +19,6 @@ from torch import Tensor, nn
 from .backbones import resnet
 
 IMAGE_SIZE = 224
-POSITIONS = 49
-"""Places of the backbone's last feature map, 7 x 7."""
 
 
 @dataclass(frozen=True)

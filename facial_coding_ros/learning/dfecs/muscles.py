@@ -24,7 +24,7 @@ from ...keypoints.registration import Affine, PartSimilarity
 # Directions on the person's right half (left in the image): x to the right in the image, y down. `in` is towards the
 # middle of the face.
 UP, DOWN, OUT, IN = (0.0, -1.0), (0.0, 1.0), (-1.0, 0.0), (1.0, 0.0)
-UP_OUT, DOWN_IN, UP_IN, DOWN_OUT = (-0.7, -0.7), (0.4, 0.9), (0.4, -0.9), (-0.3, 0.95)
+UP_OUT, DOWN_IN, DOWN_OUT = (-0.7, -0.7), (0.4, 0.9), (-0.3, 0.95)
 
 Pull = tuple[tuple[int, ...], tuple[float, float]]
 
@@ -229,12 +229,6 @@ def read_either_way(unit: ArrayLike) -> Reading:
 
 INTERPRETABLE_SCORE = 0.75
 """From this score on an AU counts as interpretable; see `evaluate dfecs` for how often chance and FACS itself pass."""
-
-
-def interpretable(units: Sequence[ArrayLike], signed: bool) -> int:
-    """How many AUs pass. signed: their direction has a meaning."""
-    readings = [read(u) if signed else read_either_way(u) for u in units]
-    return sum(r.score >= INTERPRETABLE_SCORE for r in readings)
 
 
 def names_of(units: Sequence[ArrayLike]) -> tuple[str, ...]:

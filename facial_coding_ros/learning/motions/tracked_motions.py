@@ -15,7 +15,6 @@ from ...neutral import NeutralKeeper, NeutralSettings
 from ...tracking import TrackingSettings, make_tracker
 from ...types import FloatArray, NeutralState
 from ..synthesis.dataset import NEUTRALS, load_set
-from .ict_motions import MeshNoise
 
 FARTHEST_TURN_DEG = 35.0
 """Frames with the head turned farther are left out."""
@@ -25,7 +24,7 @@ def recorded_motions(
     path: Path,
     topic: str = "",
     registration: RegistrationSettings | None = None,
-    on_frame: Callable[[int, int], None] = lambda done, all_frames: None,
+    on_frame: Callable[[int, int], None] = lambda done, expected: None,
     on_damage: Callable[[str], None] | None = None,
 ) -> Motions:
     """Of a video, a folder of images or a ROS 2 bag: tracker, registration and neutral as in the pipeline.
@@ -88,45 +87,6 @@ def rendered_motions(folder: Path, registration: RegistrationSettings | None = N
     rows = np.concatenate(kpm)
     source = f"{len(kpm)} rendered people seen through MediaPipe (facial_coding synthesize)"
     return Motions(rows, np.array(person), np.full(len(rows), np.nan, np.float32), source)
-
-
-def rendered_error(folder: Path, modes: int = 60) -> MeshNoise:
-    """The tracker's error from one picture of a resting face to another: light, camera, size and small turns differ.
-
-    From the resting pictures of each person; the strongest `modes` directions, scaled to carry the whole.
-    """
-    found = load_set(folder)
-    tracked = found["tracked"]
-    number, people = found["number"][tracked], found["person"][tracked]
-    rest = np.flatnonzero(number < NEUTRALS)
-    registered = Registration(RegistrationSettings()).register(found["mesh"][tracked][rest])
-    dense = np.stack([r.dense for r in registered])
-    spread = []
-    for one in np.unique(people[rest]):
-        own = dense[people[rest] == one]
-        if len(own) > 1:
-            spread.append((own - own.mean(0)) * np.sqrt(len(own) / (len(own) - 1)))
-    flat = np.concatenate(spread).reshape(-1, dense[0].size).astype(np.float64)
-    _, s, vt = np.linalg.svd(flat, full_matrices=False)
-    kept = s[:modes] * np.sqrt((s**2).sum() / (s[:modes] ** 2).sum()) / np.sqrt(len(flat))
-    return MeshNoise((kept[:, None] * vt[:modes]).reshape(-1, *dense.shape[1:]).astype(np.float32))
-
-
-def still_error(path: Path, seconds: float = 1.5) -> float:
-    """Root mean square wander of a point in the first `seconds` of a recording that starts at rest, eye distances."""
-    registering = Registration(RegistrationSettings())
-    seen = []
-    with contextlib.closing(make_tracker(TrackingSettings())) as tracker:
-        start = None
-        for frame in open_source(path).frames():
-            start = frame.stamp_ns if start is None else start
-            if frame.stamp_ns - start > seconds * 1e9:
-                break
-            seen += [r.dense for f in tracker.track(frame) for r in registering.register([f.mesh])][:1]
-    if len(seen) < 5:
-        raise MotionError(f"{path}: {len(seen)} frames with a face in the first {seconds:g} s; 5 or more are needed")
-    points = np.stack(seen)
-    return float(np.sqrt(((points - points.mean(0)) ** 2).sum(2).mean() * len(seen) / (len(seen) - 1)))
 
 
 def rendered_intensities(folder: Path) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from ...keypoints import Registration
 from ...neutral.bins import AHEAD, Aside
 from ...neutral.vectors import DENSE_SIZE, SIZE, to_vector
 from ...types import FloatArray
-from ..studies.plain_heads import SMILE, SeenFaces
+from .seen_faces import SMILE, SeenFaces
 
 FPS = 15
 SCENES = ("mixed", "smiler", "talker", "listener")
@@ -244,8 +244,3 @@ def sizes(vector: FloatArray) -> tuple[float, float]:
     dense = np.sqrt((vector[..., :DENSE_SIZE] ** 2).sum(-1) / (DENSE_SIZE / 3))
     sparse = np.sqrt((vector[..., DENSE_SIZE:] ** 2).sum(-1) / ((SIZE - DENSE_SIZE) / 2))
     return dense, sparse
-
-
-def plays(world: World, scene: str, seconds: float, people: int, seed: int) -> Iterator[Play]:
-    for number in range(people):
-        yield play(world, scene, seconds, np.random.default_rng((seed, SCENES.index(scene), number)))

@@ -14,9 +14,9 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
-from ...coding.perceptual.settings import TrainingSettings
 from ...datasets.expression_set import ExpressionSet, Split
 from ..motions.posed import PosedSettings, posed_set
+from .settings import TrainingSettings
 from .training import Training, TrainingData, encode
 from .triplets import Triplets, artificial_triplets, satisfied
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ...coding.perceptual.settings import TrainingSettings
 from .networks import PerceptualVae, sample
+from .settings import TrainingSettings
 
 
 class Faces(NamedTuple):

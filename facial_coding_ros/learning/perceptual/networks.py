@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ...coding.perceptual.settings import TrainingSettings, widths
+from .settings import TrainingSettings, widths
 
 
 def _layers(sizes: list[int], drop: float) -> nn.Sequential:

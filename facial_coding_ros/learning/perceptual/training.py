@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...coding.perceptual.settings import TrainingSettings
 from ...datasets.expression_set import ExpressionSet
 from ...npz import open_npz
 from .losses import Faces, TripletFaces, batch_loss, elbo
 from .networks import PerceptualVae
+from .settings import TrainingSettings
 from .triplets import Triplets
 
 

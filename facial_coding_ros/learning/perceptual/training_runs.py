@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ...coding.perceptual.settings import TrainingSettings
 from ...npz import open_npz
 from .networks import PerceptualVae
+from .settings import TrainingSettings
 from .training import Training
 
 CHECKPOINT, MODEL, HISTORY = "checkpoint.npz", "model.npz", "history.csv"
@@ -63,10 +62,3 @@ def load_run(folder: Path) -> Run:
         model.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays.files if name != "about"})
     model.eval()
     return Run(model, settings, about["data"], about["keypoints"], about["validation_elbo"])
-
-
-def read_history(folder: Path) -> dict[str, Sequence[float]]:
-    """Columns of history.csv."""
-    with (folder / HISTORY).open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in rows[0]}

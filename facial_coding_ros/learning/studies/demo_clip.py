@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from ..synthesis.portrait import AnimatedPortrait, Turn, similarity
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[3]
 FPS = 25
 SECONDS = 18.0
 WIDTH, HEIGHT = 480, 540  # of each person's half

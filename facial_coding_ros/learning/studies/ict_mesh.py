@@ -7,9 +7,10 @@ person's left, y up, z out of the face.
 """
 
 import sys
-from pathlib import Path
 
 import numpy as np
+
+from ...models import share_folder
 
 RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)
 
@@ -22,7 +23,7 @@ def main() -> None:
     unit = np.linalg.norm(eyes[1] - eyes[0])
     names = [str(name) for name in source["expression_names"]]
     keep = [i for i, name in enumerate(names) if not name.startswith("PupilDilate")]
-    target = Path(__file__).parents[1] / "models" / "ict_mesh.npz"
+    target = share_folder("models") / "ict_mesh.npz"
     np.savez_compressed(
         target,
         neutral=((neutral - (eyes[0] + eyes[1]) / 2) / unit).astype(np.float32),

@@ -22,8 +22,9 @@ from ...neutral.keeper import UsualPose
 from ...neutral.prior import FacePrior, fit_prior
 from ...types import FloatArray
 from ..neutral import baselines as rivals
+from ..neutral.seen_faces import SeenFaces
 from ..neutral.simulated_people import FPS, SCENES, KnownRest, Play, World, play, sizes, vectors
-from .plain_heads import PlainHead, PlainHeadTracker, Plan, SeenFaces, see, see_turning
+from .plain_heads import PlainHead, PlainHeadTracker, Plan, see, see_turning
 
 _TIMES_S = (0.2, 1, 2, 5, 10, 20, 30, 60)
 # Shapes that are corrections of others, or that people rarely make: as explanations they would only hide differences

@@ -1,6 +1,9 @@
 """Plainly rendered ICT heads, seen through MediaPipe: what the tracker makes of a known face in a known pose.
 
-For studies only. Flat skin, painted brows and lips, discs for eyes; enough for MediaPipe to track.
+Flat skin, painted brows and lips, discs for eyes; enough for MediaPipe to track. The shipped models/registration and
+models/neutral_prior and the figures in docs/results/registration and docs/results/neutral were made with these heads,
+so they are kept as they are beside the richer renderer of learning/synthesis, which renders the sets that action units
+are learnt from.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import numpy as np
 
 from ...errors import UserError
 from ...types import FloatArray, ImageArray
+from ..neutral.seen_faces import SeenFaces
 
 _FACE_VERTICES = 9409
 _EYEBALLS = (slice(21451, 23021), slice(23021, 24591))  # left, right
@@ -220,36 +224,7 @@ class PlainHeadTracker:
         self._mesh.close()
 
 
-SMILE = {"mouthSmile_L": 1.0, "mouthSmile_R": 1.0, "cheekSquint_L": 0.6, "cheekSquint_R": 0.6}
-"""A full smile: AU12 and AU6."""
-
 Pose = tuple[float, float, float]
-
-
-@dataclass(frozen=True, eq=False)
-class SeenFaces:
-    """Rendered faces and what MediaPipe saw; n images in which it found the face.
-
-    person: (n,) number. pose: (n, 3) yaw, pitch, roll in degrees. shapes: (n, 55) weights by shape_names. eye_px: (n,).
-    mesh: (n, 478, 3) MediaPipe's answer, pixels; true: (n, 468, 3).
-    """
-
-    person: np.ndarray
-    pose: FloatArray
-    shapes: FloatArray
-    eye_px: FloatArray
-    mesh: FloatArray
-    true: FloatArray
-    shape_names: tuple[str, ...]
-
-    def save(self, path: Path) -> None:
-        np.savez(path, **{f: np.asarray(getattr(self, f)) for f in self.__dataclass_fields__})
-
-    @classmethod
-    def load(cls, path: Path) -> SeenFaces:
-        with np.load(path) as arrays:
-            names = tuple(str(n) for n in arrays["shape_names"])
-            return cls(**{f: arrays[f] for f in cls.__dataclass_fields__ if f != "shape_names"}, shape_names=names)
 
 
 Plan = list[tuple[dict[str, float], Pose]]

@@ -17,7 +17,8 @@ from ...keypoints import MESH, SPARSE, Registration, RegistrationSettings
 from ...keypoints.registration import PoseCorrection, Rotation, at_eyes, normalised
 from ...models import share_folder
 from ...types import SURFACE_POINTS, FloatArray, Registered
-from .plain_heads import SMILE, PlainHead, Plan, Pose, SeenFaces, see
+from ..neutral.seen_faces import SMILE, SeenFaces
+from .plain_heads import PlainHead, Plan, Pose, see
 
 _RIDGE = 1e-3
 

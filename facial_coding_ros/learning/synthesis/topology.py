@@ -17,7 +17,6 @@ RIGHT_UPPER_LID = (33, 246, 161, 160, 159, 158, 157, 173, 133)
 RIGHT_LOWER_LID = (33, 7, 163, 144, 145, 153, 154, 155, 133)
 LEFT_UPPER_LID = (362, 398, 384, 385, 386, 387, 388, 466, 263)
 LEFT_LOWER_LID = (362, 382, 381, 380, 374, 373, 390, 249, 263)
-RIGHT_IRIS, LEFT_IRIS = 468, 473
 CHIN = 152
 
 # Round the face, clockwise in the image from the middle of the forehead.

@@ -15,8 +15,7 @@ from facial_coding_ros.datasets.records import DatasetError
 from facial_coding_ros.learning.au_networks.folds import split
 from facial_coding_ros.learning.au_networks.prepared import CARD, PreparedFaces, TrackerLandmarker, prepare
 from facial_coding_ros.learning.au_networks.samples import FaceSamples, jittered, mirrored
-
-from .drawn_faces import prepared_faces
+from facial_coding_ros.learning.studies.drawn_faces import prepared_faces
 
 
 @pytest.fixture(scope="module")

@@ -24,9 +24,9 @@ from facial_coding_ros.learning.au_networks.prepared import PreparedFaces
 from facial_coding_ros.learning.au_networks.recipes import Recipe, RecipeError, read_recipe, recipe_names
 from facial_coding_ros.learning.au_networks.samples import FaceSamples, collate
 from facial_coding_ros.learning.au_networks.training import HISTORY, LAST, AuTrainingSettings, ComputePlace, Trainer
+from facial_coding_ros.learning.studies.drawn_faces import prepared_faces
 
 from ...conftest import REPOSITORY
-from .drawn_faces import prepared_faces
 
 AUS = (12, 26)
 CPU = ComputePlace(torch.device("cpu"))

@@ -9,7 +9,6 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the losses are torch's; the robot does not need them")
 
-from facial_coding_ros.coding.perceptual.settings import TrainingSettings, widths  # noqa: E402
 from facial_coding_ros.learning.perceptual.losses import (  # noqa: E402
     Faces,
     TripletFaces,
@@ -22,6 +21,7 @@ from facial_coding_ros.learning.perceptual.losses import (  # noqa: E402
     triplet_term,
 )
 from facial_coding_ros.learning.perceptual.networks import PerceptualVae, sample  # noqa: E402
+from facial_coding_ros.learning.perceptual.settings import TrainingSettings, widths  # noqa: E402
 
 SMALL = {"latent": 2, "encoder": "6", "decoder": "5", "dropout": 1.0, "samples": 1, "triplet_samples": 2}
 

@@ -17,13 +17,13 @@ from facial_coding_ros.coding.expression import EXPRESSION_LABELS, ExpressionSet
 from facial_coding_ros.coding.perceptual.card import write_card  # noqa: E402
 from facial_coding_ros.coding.perceptual.classifier import calibrated, fit_classifier, reliability, softmax  # noqa: E402
 from facial_coding_ros.coding.perceptual.coder import CLASSIFIER, ENCODER, PerceptualCoder, lead  # noqa: E402
-from facial_coding_ros.coding.perceptual.settings import TrainingSettings  # noqa: E402
 from facial_coding_ros.face_model.ict import IctFaces  # noqa: E402
 from facial_coding_ros.inference import ModelFile  # noqa: E402
 from facial_coding_ros.keypoints import RegistrationSettings  # noqa: E402
 from facial_coding_ros.learning.motions.posed import PosedSettings, posed_set  # noqa: E402
 from facial_coding_ros.learning.perceptual.evaluation import baselines, linear_svm, markdown, summary, table  # noqa: E402
 from facial_coding_ros.learning.perceptual.live_models import fit_live_classifier, write_live_models  # noqa: E402
+from facial_coding_ros.learning.perceptual.settings import TrainingSettings  # noqa: E402
 from facial_coding_ros.learning.perceptual.training import Training, TrainingData, encode  # noqa: E402
 from facial_coding_ros.learning.perceptual.training_runs import load_run, save_run  # noqa: E402
 from facial_coding_ros.learning.perceptual.triplets import artificial_triplets, satisfied  # noqa: E402

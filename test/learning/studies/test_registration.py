@@ -18,7 +18,8 @@ def seen():
     if not (ICT / "ict_all_raw.npz").is_file():
         pytest.skip(f"{ICT} is not there")
     pytest.importorskip("mediapipe")
-    from facial_coding_ros.learning.studies.plain_heads import SMILE, PlainHead, see
+    from facial_coding_ros.learning.neutral.seen_faces import SMILE
+    from facial_coding_ros.learning.studies.plain_heads import PlainHead, see
 
     poses = [(30.0, 0.0, 0.0), (-30.0, 5.0, 0.0), (0.0, 18.0, 0.0), (0.0, -18.0, 5.0), (25.0, -12.0, 0.0)]
     plan = [({}, (0.0, 0.0, 0.0))] * 2 + [(SMILE, (0.0, 0.0, 0.0))] + [({}, pose) for pose in poses]

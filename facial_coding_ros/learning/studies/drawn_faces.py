@@ -1,16 +1,23 @@
-"""Simple drawn faces with known action units, from the ICT model: skin, brows, eyes and mouth as shaded polygons."""
+"""Simple drawn faces with known action units, from the ICT model: skin, brows, eyes and mouth as shaded polygons.
+
+    standalone/env python -m facial_coding_ros.learning.studies.drawn_faces FOLDER
+
+makes the 36 people with AU 12 and AU 26 of docs/results/au_networks/drawn_faces; tests learn from smaller sets.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.spatial import Delaunay
 
-from facial_coding_ros.face_model.ict import IctFaces, turned
-from facial_coding_ros.keypoints.schemes import SPARSE
-from facial_coding_ros.learning.au_networks.prepared import CARD, FACES, INDEX, PreparedFaces
+from ...face_model.ict import IctFaces, turned
+from ...keypoints.schemes import SPARSE
+from ..au_networks.prepared import CARD, FACES, INDEX, PreparedFaces
 
 SIDE = 200
 EYE_DISTANCE_PX = 46.0
@@ -56,7 +63,7 @@ class FaceDrawer:
         return np.clip(noisy, 0, 255).astype(np.uint8), SPARSE.from_mesh(points.astype(np.float32))[:, :2]
 
     @staticmethod
-    def _fill(picture: np.ndarray, points: np.ndarray, ring: tuple[int, ...], colour) -> None:
+    def _fill(picture: np.ndarray, points: np.ndarray, ring: tuple[int, ...], colour: Iterable[float]) -> None:
         polygon = np.round(points[list(ring), :2]).astype(np.int32)
         cv2.fillPoly(picture, [polygon], tuple(float(v) for v in colour), cv2.LINE_AA)
 
@@ -95,3 +102,9 @@ def prepared_faces(root: Path, people: int, pictures: int, aus: tuple[int, ...],
         landmarks=np.array([row[4] for row in rows], np.float32),
     )
     return PreparedFaces.load(root)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    prepared_faces(Path(sys.argv[1]), people=36, pictures=5, aus=(12, 26))
