@@ -7,8 +7,8 @@ import json
 import os
 import weakref
 import zipfile
-from itertools import islice, permutations
 from functools import partial
+from itertools import islice, permutations
 from pathlib import Path
 
 import cv2
@@ -19,8 +19,8 @@ from scipy.linalg import subspace_angles
 from facial_coding_ros.command_line import run_command
 from facial_coding_ros.face_model.ict import IctFaces, turned
 from facial_coding_ros.image.sources import open_source
+from facial_coding_ros.learning.studies import shape as shape_study
 from facial_coding_ros.learning.tracking.shape_learning import ShapeViews, distances, fit_shape
-from facial_coding_ros.learning.studies import shape
 from facial_coding_ros.tracking import TrackingSettings, make_tracker
 from facial_coding_ros.tracking.mediapipe_graph import MediaPipeGraph
 from facial_coding_ros.tracking.pose import FRONTAL_PITCH_DEG, PoseEstimator
@@ -272,7 +272,7 @@ def test_nothing_is_reported_where_nobody_is(shared: Path) -> None:
 
 def test_study_of_shape_on_a_rendered_set(tmp_path: Path, faces: IctFaces, capsys: pytest.CaptureFixture[str]) -> None:
     """24 people in six views each, in a set's form; the shapes are ICT's own, so they are easily told apart."""
-    study = partial(run_command, "shape", "", shape.add_arguments, shape.run)
+    study = partial(run_command, "shape", "", shape_study.add_arguments, shape_study.run)
     assert study([str(tmp_path)]) == 1
     assert "facial_coding synthesize" in capsys.readouterr().err
     rng = np.random.default_rng(0)
