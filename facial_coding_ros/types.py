@@ -96,6 +96,7 @@ class Face:
     face_id: the track, short-lived; letters, digits and _ only. person_id: lasting; empty when not known.
     mesh: (478, 3), pixels. smoothed: False when the mesh is the tracker's raw answer.
     blendshapes: (52,) 0..1 in MediaPipe's order, only from the Tasks backend.
+    features: (d,) of the landmark network's pass over the picture, only where the converted network computes it.
     """
 
     face_id: str
@@ -105,6 +106,7 @@ class Face:
     visibility: Visibility
     person_id: str = ""
     blendshapes: FloatArray | None = None
+    features: FloatArray | None = None
 
     @property
     def owner(self) -> str:

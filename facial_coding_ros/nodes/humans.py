@@ -57,12 +57,12 @@ class FaceTopics:
         }
 
     def publish(self, frame: Frame, code: FaceCode, label: str) -> None:
-        """Builds and sends only what somebody listens to."""
+        """Builds and sends only what somebody listens to; no expression while the label is empty."""
         header = messages.header_of(frame.stamp_ns, frame.frame_id)
         height, width = frame.image.shape[:2]
         face = code.face
         for name, publisher in self._publishers.items():
-            if publisher.get_subscription_count() == 0:
+            if publisher.get_subscription_count() == 0 or (name == "expression" and not label):
                 continue
             message: Any
             if name == "roi":

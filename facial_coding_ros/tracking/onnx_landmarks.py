@@ -51,13 +51,13 @@ class OnnxLandmarks:
         detecting = self._helpers.submit(self._detector.process, image, [], detect, parts) if detect or parts else None
         if used:
             rows = np.array([(s.x, s.y, s.side, s.angle) for s in (squares[i] for i in used)], np.float32)
-            meshes, logits = self._locate(image, rows)
-            several = Landmarks.several(meshes, [presence(logit) for logit in logits.tolist()])
+            meshes, logits, features = self._locate(image, rows)
+            several = Landmarks.several(meshes, [presence(logit) for logit in logits.tolist()], features)
             for i, landmarks in zip(used, several, strict=True):
                 found[i] = landmarks
         return found, detecting.result()[1] if detecting else []
 
-    def _locate(self, image: ImageArray, squares: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _locate(self, image: ImageArray, squares: FloatArray) -> tuple[FloatArray, ...]:
         """Each network its share of the faces, the first one here."""
         shares = np.array_split(squares, min(len(self._networks), len(squares)))
         further = [
@@ -67,8 +67,7 @@ class OnnxLandmarks:
         first = self._networks[0].locate(image, shares[0])
         if not further:
             return first
-        meshes, logits = zip(first, *(job.result() for job in further), strict=True)
-        return np.concatenate(meshes), np.concatenate(logits)
+        return tuple(map(np.concatenate, zip(first, *(job.result() for job in further), strict=True)))
 
     def close(self) -> None:
         """Frees the networks and ends the detector; the object is of no use afterwards."""

@@ -61,18 +61,25 @@ class Detection:
 class Landmarks:
     """Answer of a landmark network for one face.
 
-    mesh: (478, 3), pixels. presence: probability that there is a face. blendshapes: (52,) or None.
+    mesh: (478, 3), pixels. presence: probability that there is a face. blendshapes: (52,) or None. features: (d,), what
+    the converted network made of the picture on its way (landmark_network.converter.FEATURE_PARTS), or None.
     """
 
     mesh: FloatArray
     presence: float
     blendshapes: FloatArray | None = None
+    features: FloatArray | None = None
 
     @classmethod
-    def several(cls, meshes: FloatArray, presences: Sequence[float]) -> list[Landmarks]:
+    def several(
+        cls, meshes: FloatArray, presences: Sequence[float], features: FloatArray | None = None
+    ) -> list[Landmarks]:
         """Of meshes (n, 478, 3); what is asked of each face later is worked out for all of them at once."""
         columns = np.ascontiguousarray(meshes.transpose(0, 2, 1))
-        found = [cls(mesh, presence) for mesh, presence in zip(meshes, presences, strict=True)]
+        rows = [None] * len(meshes) if features is None else features
+        found = [
+            cls(mesh, presence, features=row) for mesh, presence, row in zip(meshes, presences, rows, strict=True)
+        ]
         for one, box, centre in zip(found, mesh_boxes(columns), mesh_centres(columns), strict=True):
             vars(one).update(box=box, centre=centre)  # as cached_property keeps them
         return found

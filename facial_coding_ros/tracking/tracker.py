@@ -308,6 +308,7 @@ class FaceTracker:
                 seen,
                 person_id=one.person_id,
                 blendshapes=one.landmarks.blendshapes,
+                features=one.landmarks.features,
             )
             for one, mesh, region, pose, seen in zip(
                 sightings,

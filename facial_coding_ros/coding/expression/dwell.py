@@ -14,6 +14,9 @@ LISTED = ("neutral", "happy", "sad", "angry", "surprised", "disgusted", "scared"
 OWNERS = 64
 """Faces remembered; the one not seen for longest is forgotten first."""
 
+SILENT_NS = 333_000_000
+"""So long nothing is said of a face that was not seen before."""
+
 LONGEST_STEP_NS = 500_000_000
 """A gap between two frames that is longer counts for nothing."""
 
@@ -21,13 +24,14 @@ LONGEST_STEP_NS = 500_000_000
 @dataclass
 class _Held:
     stamp_ns: int
-    published: str = "neutral"
-    candidate: str = "neutral"
+    since_ns: int
+    published: str = ""
+    candidate: str = ""
     held_ns: int = 0
 
 
 class ExpressionDwell:
-    """Takes a new label only after it has held for `dwell_s`.
+    """Takes a new label only after it has held for `dwell_s`; before the first one there is none.
 
     A face that is unsure, or shows something REP-155 has no word for, keeps its last label: such frames neither help
     nor hinder the candidate. Any other listed label starts its time anew.
@@ -38,10 +42,13 @@ class ExpressionDwell:
         self._owners: OrderedDict[str, _Held] = OrderedDict()
 
     def update(self, owner: str, expression: Expression, stamp_ns: int) -> str:
-        """The listed label to publish for this face now. A stamp before the last one starts the face anew."""
+        """The listed label to publish for this face now, empty while nothing is to be said.
+
+        A stamp before the last one starts the face anew.
+        """
         held = self._owners.get(owner)
         if held is None or stamp_ns < held.stamp_ns:
-            held = self._owners[owner] = _Held(stamp_ns)
+            held = self._owners[owner] = _Held(stamp_ns, stamp_ns)
         self._owners.move_to_end(owner)
         while len(self._owners) > OWNERS:
             self._owners.popitem(last=False)
@@ -53,7 +60,7 @@ class ExpressionDwell:
                 held.candidate, held.held_ns = label, 0
             elif step_ns <= LONGEST_STEP_NS:
                 held.held_ns += step_ns
-            if held.held_ns >= self.settings.dwell_s * 1e9:
+            if held.held_ns >= self.settings.dwell_s * 1e9 and stamp_ns - held.since_ns >= SILENT_NS:
                 held.published = label
         return held.published
 

@@ -36,8 +36,10 @@ _VALENCE, _AROUSAL = CIRCUMPLEX.T.tolist()
 @dataclass(frozen=True)
 class ExpressionSettings(Settings):
     source: str = option(
-        "latent",
-        "what expressions are told from: the perceptual latent, or the action units (EMFACS rules)",
+        "fused",
+        "what expressions are told from: fused: all of the following; appearance: one image, learnt from real faces; "
+        "latent: the perceptual latent against the neutral; aus: the action units (EMFACS rules); the last two are "
+        "learnt from made faces only",
         choices=EXPRESSION_SOURCES.names,
     )
     unsure_below: float = option(

@@ -10,6 +10,8 @@ import numpy as np
 from ...options import Settings, option
 from ...types import FloatArray, ImageArray
 
+FRAME_SHARE, FRAME_PX = 1.35, 260
+"""Side of what is disturbed around a region of interest, over the region's, and at most in pixels."""
 _BORDERS = (cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101, cv2.BORDER_CONSTANT)
 
 
@@ -46,7 +48,7 @@ class Disturbances:
         Returns a picture of another size and its square.
         """
         rng, s = self._rng, self.settings
-        image, square = widened(image, square, 0.6, int(rng.choice(_BORDERS)), int(rng.integers(0, 256)))
+        image, square = framed(image, square, int(rng.choice(_BORDERS)), int(rng.integers(0, 256)))
         if mirror:
             image, square = mirrored(image, square)
         if rng.random() < s.turned:
@@ -143,14 +145,20 @@ class Disturbances:
         return cv2.filter2D(image, -1, kernel / kernel.sum())
 
 
-def widened(
-    image: ImageArray, square: FloatArray, share: float, border: int = cv2.BORDER_REPLICATE, value: int = 0
+def framed(
+    image: ImageArray, square: FloatArray, border: int = cv2.BORDER_REPLICATE, value: int = 0
 ) -> tuple[ImageArray, FloatArray]:
-    """With a border of this share of the square's side; border: OpenCV's kind, value: grey of a plain one."""
-    wide = int(share * float(square[2])) + 1
-    edge = min(wide, min(image.shape[:2]) - 1) if border == cv2.BORDER_REFLECT_101 else wide
-    out = cv2.copyMakeBorder(image, edge, edge, edge, edge, border, value=(value, value, value))
-    return out, np.asarray(square, np.float32) + np.array((edge, edge, 0, 0), np.float32)
+    """The surroundings of a square, upright and no larger than FRAME_PX, and the square in them.
+
+    border: OpenCV's kind of what lies outside of the picture; value: grey of a plain one.
+    """
+    x, y, side, angle = (float(number) for number in square)
+    scale = min(1.0, FRAME_PX / (FRAME_SHARE * side))
+    size = max(int(round(FRAME_SHARE * side * scale)), 8)
+    matrix = np.array(((1 / scale, 0, x - size / 2 / scale), (0, 1 / scale, y - size / 2 / scale)))
+    flags = (cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
+    out = cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=border, borderValue=(value,) * 3)
+    return out, np.array((size / 2, size / 2, side * scale, angle), np.float32)
 
 
 def mirrored(image: ImageArray, square: FloatArray) -> tuple[ImageArray, FloatArray]:

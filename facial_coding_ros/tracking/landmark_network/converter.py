@@ -7,6 +7,7 @@ side by side, as groups of channels of one: a third of the nodes, and with them 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,12 @@ from .refined_regions import RefinedRegion, Regions
 from .tflite import TfliteError, TfliteModel, TfliteOperation, read_tflite
 
 SIDE = 192
-INPUT, MESH, PRESENCE = "faces", "mesh", "presence"
+INPUT, MESH, PRESENCE, FEATURES = "faces", "mesh", "presence", "features"
+FEATURE_PARTS = {"regions": (384, 4, 4), "surface": (128, 6, 6)}
+"""What FEATURES holds, in this order, each flattened: both eyes' and the lips' regions where they were looked at again,
+after their last common stage, a third of the channels each; and the surface at 12 x 12, means over 2 x 2.
+"""
+FEATURE_COUNT = sum(math.prod(shape) for shape in FEATURE_PARTS.values())
 PARTS = ("mesh", "lips", "left_eye", "right_eye", "left_iris", "right_iris", "presence")
 """Outputs of the network, in its order."""
 
@@ -28,8 +34,9 @@ Siblings = Sequence[TfliteOperation]
 
 
 def convert_landmark_network(source: bytes, maps: list[NDArray[Any]], iris_depth: list[NDArray[Any]]) -> bytes:
-    """The network as an ONNX graph: faces (n, 3, 192, 192) RGB 0..255 -> mesh (n, 478, 3) in pixels of the input, and
-    presence (n, 1), the logit of a face.
+    """The network as an ONNX graph: faces (n, 3, 192, 192) RGB 0..255 -> mesh (n, 478, 3) in pixels of the input,
+    presence (n, 1), the logit of a face, and features (n, FEATURE_COUNT), what the network makes of the picture on its
+    way (FEATURE_PARTS), for heads that tell more than points.
 
     maps: which mesh points lips, eyes and irises replace; iris_depth: the surface points whose mean depth the irises
     take. Raises TfliteError when the file is damaged or not this network.
@@ -62,8 +69,11 @@ class _Converter:
         surface, presence, seen = self._source(outputs[0]), self._source(outputs[-1]), samples[0].inputs[0]
 
         self._names[self._model.inputs] = INPUT
+        wide = ""
         for operation in self._steps((surface, presence, seen), self._model.inputs):
             self._step([operation])
+            if operation.name == "ADD" and self._shape(operation.outputs[0])[1:] == (12, 12, 128):
+                wide = self._names[operation.outputs]
 
         flat = graph.reshape(self._names[surface,], -1, 3 * SURFACE_POINTS)
         boxes = [_region(look, sample) for look, sample in zip(looks, samples, strict=True)]
@@ -73,8 +83,13 @@ class _Converter:
         self._names[sampled] = self._blocked(features, channels * len(looks))
         heads = tuple(move.inputs[0] for move in moves)
         ends = tuple(self._source(head) for head in heads)
+        shared: tuple[int, ...] = ()
         for siblings in zip(*(self._steps((end,), sampled) for end in ends), strict=True):
-            self._step(list(dict.fromkeys(siblings)))
+            once = list(dict.fromkeys(siblings))
+            self._step(once)
+            if len(once) == len(looks):
+                shared = tuple(operation.outputs[0] for operation in once)
+        self._features(shared, wide)
 
         most = max(self._shape(head)[1] for head in heads)
         points = graph.reshape(self._names[ends], -1, len(heads), most, 2)
@@ -82,6 +97,17 @@ class _Converter:
         moved = regions.move(points, [looks.index(matrix) for matrix in matrices], scale)
         moved = graph.reshape(moved, -1, len(heads) * most * 2)
         return self._finish(flat, moved, most, self._names[presence,], maps, iris_depth)
+
+    def _features(self, regions: tuple[int, ...], surface: str) -> None:
+        """Writes FEATURES. regions: the regions' last tensors before their parts differ; surface: at 12 x 12."""
+        rows, columns, channels = self._shape(regions[0])[1:] if regions else (0, 0, 0)
+        if (len(regions) * channels, rows, columns) != FEATURE_PARTS["regions"] or not surface:
+            raise TfliteError("it lacks the features that heads are made for; not the landmark network")
+        graph = self._graph
+        pooled = graph.add("AveragePool", [surface], kernel_shape=[2, 2], strides=[2, 2])
+        parts = {"regions": self._names[regions], "surface": pooled}
+        flat = [graph.reshape(parts[name], -1, math.prod(shape)) for name, shape in FEATURE_PARTS.items()]
+        graph.add("Concat", flat, FEATURES, axis=1)
 
     def _finish(
         self,
@@ -105,7 +131,7 @@ class _Converter:
             picked[iris, 2] = 3 * SURFACE_POINTS + 2 * most * len(maps) + number
         graph.gather(values, picked, MESH)
         graph.add("Reshape", [presence, graph.constant(np.array([0, 1]))], PRESENCE)
-        inputs, outputs = {INPUT: (3, SIDE, SIDE)}, {MESH: (MESH_POINTS, 3), PRESENCE: (1,)}
+        inputs, outputs = {INPUT: (3, SIDE, SIDE)}, {MESH: (MESH_POINTS, 3), PRESENCE: (1,), FEATURES: (FEATURE_COUNT,)}
         return graph.finish("face landmarks", "faces_n", inputs, outputs)
 
     # -- the file's graph

@@ -18,7 +18,7 @@ from ...inference.onnx_runtime import OnnxRuntimeSession
 from ...models import share_folder
 from ...types import MESH_POINTS, FloatArray, ImageArray
 from . import converter, graph_builder, refined_regions, tflite
-from .converter import INPUT, MESH, PRESENCE, SIDE, convert_landmark_network
+from .converter import FEATURE_COUNT, FEATURES, INPUT, MESH, PRESENCE, SIDE, convert_landmark_network
 from .network import LandmarkNetwork, crop
 from .tflite import TfliteError
 
@@ -133,6 +133,7 @@ def _card(graph: bytes, made_from: dict[str, str]) -> dict[str, Any]:
         "outputs": {
             MESH: f"(n, {MESH_POINTS}, 3) float32, pixels of the input",
             PRESENCE: "(n, 1) float32, logit of a face",
+            FEATURES: f"(n, {FEATURE_COUNT}) float32, for heads; see converter.FEATURE_PARTS",
         },
         # In proportion to the input: half a pixel of 192 at the worst point.
         "tolerance": 2.5e-3,

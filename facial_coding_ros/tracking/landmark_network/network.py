@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...inference.session import Session, expect
 from ...types import MESH_POINTS, FloatArray, ImageArray
-from .converter import INPUT, MESH, PRESENCE, SIDE
+from .converter import FEATURE_COUNT, FEATURES, INPUT, MESH, PRESENCE, SIDE
 
 
 class LandmarkNetwork:
@@ -22,7 +22,7 @@ class LandmarkNetwork:
 
     def __init__(self, session: Session, max_faces: int = 8) -> None:
         """Raises ModelError when the session is of another model."""
-        expect(session, {INPUT: (3, SIDE, SIDE)}, {MESH: (MESH_POINTS, 3), PRESENCE: (1,)})
+        expect(session, {INPUT: (3, SIDE, SIDE)}, {MESH: (MESH_POINTS, 3), PRESENCE: (1,), FEATURES: (FEATURE_COUNT,)})
         self.session = session
         self._max_faces = max_faces
         self._crop = np.empty((SIDE, SIDE, 3), np.uint8)
@@ -34,8 +34,8 @@ class LandmarkNetwork:
         """What computes it and why."""
         return self.session.backend
 
-    def locate(self, image: ImageArray, squares: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Meshes (n, 478, 3) in pixels of the image and presence (n,), the network's logit.
+    def locate(self, image: ImageArray, squares: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Meshes (n, 478, 3) in pixels of the image, presence (n,), the network's logit, and features (n, d).
 
         image: (height, width, 3) uint8, RGB. squares: (n, 4): x and y of the centre, side, all in pixels, and angle in
         radians, clockwise as seen. Presence beyond 0 is MediaPipe's own bound. Of arrays, only the answers are new; the
@@ -43,6 +43,7 @@ class LandmarkNetwork:
         """
         columns = np.empty((len(squares), 3, MESH_POINTS), np.float32)
         presence = np.empty(len(squares), np.float32)
+        features = np.empty((len(squares), FEATURE_COUNT), np.float32)
         for start in range(0, len(squares), self._max_faces):
             part = squares[start : start + self._max_faces]
             binding = self.session.bind(len(part))
@@ -53,7 +54,8 @@ class LandmarkNetwork:
             for index, square in enumerate(part):
                 to_image(binding.outputs[MESH][index], square, columns[start + index])
             presence[start : start + len(part)] = binding.outputs[PRESENCE][:, 0]
-        return columns.transpose(0, 2, 1), presence
+            features[start : start + len(part)] = binding.outputs[FEATURES]
+        return columns.transpose(0, 2, 1), presence, features
 
     def close(self) -> None:
         """Frees the network; a second call does nothing."""

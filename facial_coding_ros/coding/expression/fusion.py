@@ -1,0 +1,127 @@
+"""One expression of a face from three witnesses: appearance, latent against the neutral, action units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...keypoints.learnt import load_arrays
+from ...types import Expression, FloatArray, Neutral, NeutralState, Visibility
+from .labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
+
+MODEL = "expression_fusion"
+LABELS = len(EXPRESSION_LABELS)
+SHAPES: dict[str, tuple[int, ...]] = {
+    "stranger_weight": (LABELS, LABELS),
+    "stranger_bias": (LABELS,),
+    "known_weight": (3 * LABELS + 1, LABELS),
+    "known_bias": (LABELS,),
+    "resting": (LABELS,),
+    "doubt": (4,),
+}
+LEAST = 0.01
+"""Shares of latent and action units count as at least this."""
+FULL_SIZE_PX = 64.0
+REST_HALF_S = 0.5
+"""Seconds of rest after which half of a person's own resting appearance is taken off."""
+_TRUST = [0.0] * len(NeutralState)
+_TRUST[NeutralState.LEARNING] = 0.7
+_TRUST[NeutralState.READY] = 1.0
+_TRUST[NeutralState.STALE] = 0.9
+_NEUTRAL_ERROR = 0.06
+"""Standard error of a neutral, eye distances, at which it is trusted to the half."""
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """What is told of the faces of one frame, each in its order.
+
+    appearance: (n, 8) log-probabilities. rest, rest_s: (n, 8) and (n,), each person's own at rest, log-probabilities
+    too, and the seconds they are learnt from. latent: (n, 8) probabilities; any number without a neutral. aus: (n, 9)
+    shares of the labels and of unsure. neutrals, visible: of each face; size_px: (n,), of the face in the image.
+    """
+
+    appearance: FloatArray
+    rest: FloatArray
+    rest_s: FloatArray
+    latent: FloatArray
+    aus: FloatArray
+    neutrals: Sequence[Neutral]
+    visible: Sequence[Visibility]
+    size_px: FloatArray
+
+
+@dataclass(frozen=True)
+class ExpressionFusion:
+    """Learnt weights; see models/expression_fusion.yaml.
+
+    A stranger is told from appearance: softmax(a W + b). Somebody whose neutral is known from all three: appearance
+    with their own resting appearance taken off, latent and action units, all as logarithms. Between the two by how
+    far the neutral is trusted. What is small or hidden makes the answer softer.
+
+    resting: (8,), log-probabilities of a usual neutral face. doubt: (4,), how much softer (factors of the logits'
+    temperature) with the share of brows, eyes and lower face that is hidden, and with smallness.
+    """
+
+    stranger_weight: FloatArray
+    stranger_bias: FloatArray
+    known_weight: FloatArray
+    known_bias: FloatArray
+    resting: FloatArray
+    doubt: FloatArray
+
+    @classmethod
+    def load(cls) -> ExpressionFusion:
+        """The shipped one. Raises FileNotFoundError or ValueError when it cannot be used."""
+        return cls(**load_arrays(MODEL, SHAPES))
+
+    def probability(self, told: Witnesses) -> FloatArray:
+        """(n, 8), rows add up to 1."""
+        trust = np.array([trust_of(neutral) for neutral in told.neutrals], np.float32)[:, None]
+        logits = told.appearance @ self.stranger_weight + self.stranger_bias
+        if trust.any():
+            known = self.known_inputs(told) @ self.known_weight + self.known_bias
+            logits = logits + trust * np.where(trust > 0, known - logits, 0)
+        return softmax(logits / self.temperature(told.visible, told.size_px)[:, None])
+
+    def known_inputs(self, told: Witnesses) -> FloatArray:
+        """(n, 25): appearance without the person's own rest, latent, action units, as logarithms."""
+        share = (told.rest_s / (told.rest_s + REST_HALF_S))[:, None]
+        own = told.appearance - share * (told.rest - self.resting)
+        own = own - np.log(np.exp(own).sum(1, keepdims=True))
+        latent, aus = (np.log(np.maximum(np.nan_to_num(shares), LEAST)) for shares in (told.latent, told.aus))
+        return np.concatenate([own, latent, aus], 1).astype(np.float32)
+
+    def temperature(self, visible: Sequence[Visibility], size_px: FloatArray) -> FloatArray:
+        """(n,), 1 for a large face of which all is seen."""
+        hidden = np.array([[1 - seen.brows, 1 - seen.eyes, 1 - seen.lower_face] for seen in visible], np.float32)
+        small = np.log(np.maximum(FULL_SIZE_PX / np.maximum(size_px, 1.0), 1.0)).astype(np.float32)
+        return np.exp(np.maximum(np.column_stack([hidden, small]) @ self.doubt, 0))
+
+
+def trust_of(neutral: Neutral) -> float:
+    """0..1: how far what is told against a neutral is believed."""
+    if neutral.state is NeutralState.NONE or neutral.registered is None:
+        return 0.0
+    return _TRUST[neutral.state] / (1.0 + (neutral.uncertainty / _NEUTRAL_ERROR) ** 2)
+
+
+def told_of(
+    probability: FloatArray, visible: Sequence[Visibility], settings: ExpressionSettings, affect: FloatArray
+) -> list[Expression]:
+    """Expressions of calibrated probabilities (n, 8); what is not visible at all is unsure. affect: (n, 2)."""
+    seen = np.array([[min(max(one.face, 0.0) / SEEN, 1.0)] for one in visible], np.float32)
+    shares = probability * seen
+    return expressions_of(shares, 1 - shares.sum(1), settings.unsure_below, affect)
+
+
+SEEN = 0.3
+"""Visibility of a face from which its probabilities are taken as they are."""
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Of the last axis."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32)
