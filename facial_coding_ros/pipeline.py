@@ -87,6 +87,13 @@ class Pipeline:
                 f"facs.source is {self.settings.facs.source!r}; that needs tracking.backend 'tasks' and "
                 "tracking.task_file"
             )
+        wanted, there = self.coding.landmark_network, self.tracker.landmark_network
+        if wanted and there and wanted != there:
+            raise ValueError(
+                f"the appearance head was made for the landmark network {wanted[:12]}..., and the installed MediaPipe "
+                f"has {there[:12]}...: train it anew (facial_coding train expression), or set expression.source to "
+                "'latent' or 'aus'"
+            )
 
     def process(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> tuple[FaceCode, ...]:
         """Face codes of one frame, sorted by face id. `regions`: faces another node tracks, by id (add-on mode)."""
@@ -168,6 +175,7 @@ class Pipeline:
         if person_id:
             self.tracker.set_person(face_id, person_id)
             self.neutral.adopt(face_id, person_id)
+            self.coding.adopt(face_id, person_id)
         else:
             self.tracker.clear_person(face_id)
 

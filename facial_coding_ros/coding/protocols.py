@@ -90,8 +90,18 @@ class ExpressionSource(Protocol):
     It registers a factory in registries.EXPRESSION_SOURCES; the parameter `expression.source` chooses it by name.
     """
 
+    @property
+    def landmark_network(self) -> str:
+        """sha256 of the landmark network's file whose features it takes where there are any; empty: it takes none."""
+
     def estimate(self, evidence: ExpressionEvidence) -> list[Expression]:
         """Expressions of all faces, in their order."""
 
+    def adopt(self, face_id: str, person_id: str) -> None:
+        """A face turns out to be a person: what was learnt of the face is the person's from now on."""
+
     def configure(self, settings: CodingSettings) -> None:
         """Applies the settings that may change while running."""
+
+    def close(self) -> None:
+        """Frees what runs outside the coding graph; a second call does nothing."""

@@ -52,6 +52,7 @@ class CodingStage:
             self.source: ExpressionSource = EXPRESSION_SOURCES.create(
                 settings.expression.source, settings, self.perceptual, inference
             )
+            undo.callback(self.source.close)
             self.coders: dict[str, Coder] = {
                 DFECS: self.dfecs,
                 LATENT: self.perceptual,
@@ -114,6 +115,15 @@ class CodingStage:
             return np.full((len(faces), width), np.nan, np.float32)
         return spread(known, faces.known, len(faces))
 
+    @property
+    def landmark_network(self) -> str:
+        """sha256 of the landmark network's file whose features expressions are told from; empty: none are needed."""
+        return self.source.landmark_network
+
+    def adopt(self, face_id: str, person_id: str) -> None:
+        """A face turns out to be a person, whose history goes on."""
+        self.source.adopt(face_id, person_id)
+
     def configure(self, settings: CodingSettings) -> None:
         """Applies the settings that may change while running."""
         self.estimator.configure(settings)
@@ -122,5 +132,6 @@ class CodingStage:
 
     def close(self) -> None:
         """Frees the models; a second call does nothing."""
+        self.source.close()
         self.estimator.close()
         self._graph.close()

@@ -26,11 +26,12 @@ class LandmarkSource(Protocol):
     """A backend: finds landmarks, keeps no identities.
 
     detects_always: detections cost it nothing. backend: what computes landmarks, in words. shape_spread: see
-    ShapeReader.
+    ShapeReader. landmark_network: sha256 of the network's file where landmarks come with its features, else empty.
     """
 
     detects_always: bool
     shape_spread: float
+    landmark_network: str
 
     @property
     def backend(self) -> str: ...
@@ -51,6 +52,10 @@ class Tracker(Protocol):
     @property
     def backend(self) -> str:
         """What computes landmarks, in words."""
+
+    @property
+    def landmark_network(self) -> str:
+        """sha256 of the landmark network's file where faces come with its features, else empty."""
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """The announced faces in sight, sorted by face_id; empty when there are none."""

@@ -109,6 +109,7 @@ class MediaPipeGraph:
     """
 
     detects_always = False
+    landmark_network = ""
     shape_spread = 1.0
     backend = "MediaPipe on the CPU"
 

@@ -29,6 +29,7 @@ class OnnxLandmarks:
         self, inference: InferenceSettings | None = None, *, detection_score: float = 0.5, lanes: int = 1
     ) -> None:
         self._networks = load_landmark_networks(inference, lanes=lanes)
+        self.landmark_network = str(self._networks[0].session.model.card["source_sha256"])
         self._detector = MediaPipeGraph(detection_score=detection_score, lanes=0)
         # One more than further networks: the detector works beside them.
         self._helpers = ThreadPoolExecutor(len(self._networks), "landmarks")

@@ -48,6 +48,11 @@ class FaceTracker:
         return self._source.backend
 
     @property
+    def landmark_network(self) -> str:
+        """sha256 of the landmark network's file where faces come with its features, else empty."""
+        return self._source.landmark_network
+
+    @property
     def statistics(self) -> TrackingStatistics:
         return TrackingStatistics(**self._counts, live_tracks=len(self._tracks))
 

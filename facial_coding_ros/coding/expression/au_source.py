@@ -15,8 +15,16 @@ from .au_rules import AuExpression
 class ActionUnitExpressions:
     """protocols.ExpressionSource by EMFACS's combinations."""
 
+    landmark_network = ""
+
     def __init__(self, settings: CodingSettings, perceptual: PerceptualCoder, inference: InferenceSettings) -> None:
         self._rules = AuExpression(settings.expression)
+
+    def adopt(self, face_id: str, person_id: str) -> None:
+        """Nothing is learnt of a face."""
+
+    def close(self) -> None:
+        """Nothing runs outside the coding graph."""
 
     def estimate(self, evidence: ExpressionEvidence) -> list[Expression]:
         """From the action units of this frame."""

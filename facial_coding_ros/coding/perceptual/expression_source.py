@@ -14,8 +14,16 @@ from .coder import PerceptualCoder
 class LatentExpressions:
     """protocols.ExpressionSource by the classifier of latents. A face without a neutral is unsure."""
 
+    landmark_network = ""
+
     def __init__(self, settings: CodingSettings, perceptual: PerceptualCoder, inference: InferenceSettings) -> None:
         self._perceptual = perceptual
+
+    def adopt(self, face_id: str, person_id: str) -> None:
+        """Nothing is learnt of a face."""
+
+    def close(self) -> None:
+        """Nothing runs outside the coding graph."""
 
     def estimate(self, evidence: ExpressionEvidence) -> list[Expression]:
         """From the latents; those that were filtered are classified anew, the others came with the graph."""

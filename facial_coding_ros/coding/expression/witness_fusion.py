@@ -80,17 +80,24 @@ class ExpressionFusion:
     def probability(self, told: Witnesses) -> FloatArray:
         """(n, 8), rows add up to 1."""
         trust = np.array([trust_of(neutral) for neutral in told.neutrals], np.float32)[:, None]
-        logits = told.appearance @ self.stranger_weight + self.stranger_bias
+        logits = self._stranger_logits(told.appearance)
         if trust.any():
             known = self.known_inputs(told) @ self.known_weight + self.known_bias
             logits = logits + trust * np.where(trust > 0, known - logits, 0)
         return softmax(logits / self.temperature(told.visible, told.size_px)[:, None])
 
+    def stranger(self, appearance: FloatArray, visible: Sequence[Visibility], size_px: FloatArray) -> FloatArray:
+        """(n, 8) from appearance (n, 8) alone, whatever is known of the neutral."""
+        return softmax(self._stranger_logits(appearance) / self.temperature(visible, size_px)[:, None])
+
+    def _stranger_logits(self, appearance: FloatArray) -> FloatArray:
+        return appearance @ self.stranger_weight + self.stranger_bias
+
     def known_inputs(self, told: Witnesses) -> FloatArray:
         """(n, 25): appearance without the person's own rest, latent, action units, as logarithms."""
         share = (told.rest_s / (told.rest_s + REST_HALF_S))[:, None]
         own = told.appearance - share * (told.rest - self.resting)
-        own = own - np.log(np.exp(own).sum(1, keepdims=True))
+        own = log_softmax(own)
         latent, aus = (np.log(np.maximum(np.nan_to_num(shares), LEAST)) for shares in (told.latent, told.aus))
         return np.concatenate([own, latent, aus], 1).astype(np.float32)
 
@@ -125,3 +132,9 @@ def softmax(logits: FloatArray) -> FloatArray:
     """Of the last axis."""
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32)
+
+
+def log_softmax(logits: FloatArray) -> FloatArray:
+    """Of the last axis."""
+    lowered = logits - logits.max(-1, keepdims=True)
+    return np.asarray(lowered - np.log(np.exp(lowered).sum(-1, keepdims=True)), np.float32)

@@ -16,7 +16,7 @@ _BORDERS = (cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101, cv2.BORDER_CONSTANT)
 
 
 @dataclass(frozen=True)
-class DisturbanceSettings(Settings):
+class PictureDisturbanceSettings(Settings):
     """How often each disturbance happens; several come together."""
 
     grey: float = option(0.5, "share of pictures turned grey", low=0.0, high=1.0)
@@ -33,11 +33,11 @@ class DisturbanceSettings(Settings):
     angle_deg: float = option(4.0, "deviation of its angle, degrees", low=0.0, high=90.0)
 
 
-class Disturbances:
+class PictureDisturbances:
     """Disturbs pictures at random, the same way for the same seed."""
 
-    def __init__(self, settings: DisturbanceSettings | None = None, seed: int = 0) -> None:
-        self.settings = settings or DisturbanceSettings()
+    def __init__(self, settings: PictureDisturbanceSettings | None = None, seed: int = 0) -> None:
+        self.settings = settings or PictureDisturbanceSettings()
         self._rng = np.random.default_rng(seed)
 
     def __call__(self, image: ImageArray, square: FloatArray, mirror: bool = False) -> tuple[ImageArray, FloatArray]:

@@ -1,0 +1,111 @@
+"""Expressions from appearance, and from all witnesses together, as the coding stage asks for them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...inference import InferenceSettings
+from ...types import Expression, FloatArray
+from ..perceptual.coder import PerceptualCoder
+from ..perceptual.latent_filter import OneEuro
+from ..protocols import ExpressionEvidence
+from ..registries import EXPRESSION_SOURCES
+from ..rows import spread
+from ..settings import CodingSettings
+from .appearance import GEOMETRY_MODEL, AppearanceHead
+from .au_rules import AuExpression, shares_of
+from .labels import EXPRESSION_LABELS
+from .resting import RestingAppearance
+from .witness_fusion import ExpressionFusion, Witnesses, log_softmax, told_of
+
+CLASSIFIER = "perceptual_expression"
+"""In the outputs of the coding graph, where latents are not filtered."""
+
+
+@EXPRESSION_SOURCES.register("appearance")
+class AppearanceExpressions:
+    """protocols.ExpressionSource by appearance alone: everybody is a stranger."""
+
+    uses_neutral = False
+
+    def __init__(self, settings: CodingSettings, perceptual: PerceptualCoder, inference: InferenceSettings) -> None:
+        self._settings = settings.expression
+        self._perceptual = perceptual
+        self._rules = AuExpression(settings.expression)
+        self._head = AppearanceHead.load(registration=settings.registration, inference=inference)
+        self._geometry = AppearanceHead.load(GEOMETRY_MODEL, settings.registration, inference)
+        for head in (self._head, self._geometry):
+            head.warm_up(*range(1, inference.max_batch + 1))
+        self._fusion = ExpressionFusion.load()
+        self._filter = OneEuro(rest_hz=1.5, gain=0.15)
+        self._resting = RestingAppearance()
+
+    @property
+    def landmark_network(self) -> str:
+        """sha256 of the landmark network whose features its head takes."""
+        return self._head.landmark_network
+
+    def estimate(self, evidence: ExpressionEvidence) -> list[Expression]:
+        """Of all faces of a frame, each with or without a neutral."""
+        given = evidence.faces
+        faces, stamp_ns = given.faces, given.frame.stamp_ns
+        head = self._geometry if any(face.features is None for face in faces) else self._head
+        logits, affect = head.tell(faces, given.registered)
+        owners = [face.owner for face in faces]
+        appearance = self._filter.update(owners, log_softmax(logits), stamp_ns)
+        visible = [face.visibility for face in faces]
+        sizes = np.array([np.ptp(face.mesh[:, :2], axis=0).mean() for face in faces], np.float32)
+        if not self.uses_neutral:
+            probability = self._fusion.stranger(appearance, visible, sizes)
+            return told_of(probability, visible, self._settings, affect)
+        motions: list[float] = [math.nan] * len(faces)
+        for i, motion in zip(given.known, given.motions, strict=True):
+            motions[i] = float(np.sqrt(np.square(motion.dense).sum(1).mean()))
+        rests = [
+            self._resting.update(owner, own, moved, neutral, seen.face, stamp_ns)
+            for owner, own, moved, neutral, seen in zip(
+                owners, appearance, motions, given.neutrals, visible, strict=True
+            )
+        ]
+        told = Witnesses(
+            appearance,
+            np.array([logits for logits, _ in rests], np.float32),
+            np.array([seconds for _, seconds in rests], np.float32),
+            self._latent_shares(evidence),
+            shares_of(self._rules.estimate(evidence.action_units)),
+            given.neutrals,
+            visible,
+            sizes,
+        )
+        return told_of(self._fusion.probability(told), visible, self._settings, affect)
+
+    def _latent_shares(self, evidence: ExpressionEvidence) -> FloatArray:
+        """(n, 8) probabilities by the latent; NaN without a neutral."""
+        given = evidence.faces
+        if not given.known:
+            return np.full((len(given), len(EXPRESSION_LABELS)), np.nan, np.float32)
+        classified = None if self._perceptual.filters else evidence.outputs.get(CLASSIFIER)
+        if classified is None:
+            classified = self._perceptual.classifier.tell(evidence.latents[list(given.known)])
+        return spread(classified["probability"], given.known, len(given))
+
+    def adopt(self, face_id: str, person_id: str) -> None:
+        """A face turns out to be a person."""
+        self._resting.adopt(face_id, person_id)
+
+    def configure(self, settings: CodingSettings) -> None:
+        self._settings = settings.expression
+        self._rules.settings = settings.expression
+
+    def close(self) -> None:
+        self._head.close()
+        self._geometry.close()
+
+
+@EXPRESSION_SOURCES.register("fused")
+class FusedExpressions(AppearanceExpressions):
+    """protocols.ExpressionSource by appearance, latent and action units; see ExpressionFusion."""
+
+    uses_neutral = True
