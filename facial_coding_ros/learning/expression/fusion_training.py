@@ -1,0 +1,86 @@
+"""Fits what makes one expression of several witnesses, on people that the head did not see."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...coding.expression.labels import EXPRESSION_LABELS
+from ...types import FloatArray
+
+LABELS = len(EXPRESSION_LABELS)
+PRIOR = np.array([0.30, 0.24, 0.11, 0.105, 0.11, 0.06, 0.04, 0.035])
+"""How common labels are taken to be where a robot is asked: our choice, between what news pictures show (neutral and
+happiness, 93 %) and all alike.
+"""
+STRANGER_PULL, KNOWN_PULL = 0.003, 0.1
+"""Weight of the squared distance to where a fit begins."""
+
+
+def prior_weights(label: NDArray[np.int64], prior: NDArray[np.float64] = PRIOR) -> NDArray[np.float64]:
+    """(n,), adding up to 1: labels as common as the prior says."""
+    counts = np.bincount(label, minlength=LABELS)
+    weight = prior[label] / counts[label]
+    return np.asarray(weight / weight.sum())
+
+
+def fit_affine(
+    inputs: FloatArray,
+    label: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    begin: FloatArray,
+    pull: float,
+) -> tuple[FloatArray, FloatArray]:
+    """weight (d, 8) and bias (8,) of softmax(inputs @ weight + bias) that make the labels likeliest.
+
+    begin: (d, 8); each of its rows may be scaled freely, other changes cost `pull` times their square. Needs torch.
+    """
+    import torch
+
+    x, y = torch.from_numpy(np.asarray(inputs, np.float32)), torch.from_numpy(label)
+    share = torch.from_numpy((weight / weight.sum()).astype(np.float32))
+    start = torch.from_numpy(np.asarray(begin, np.float32))
+    scale = torch.nn.Parameter(torch.ones(len(begin), 1))
+    change = torch.nn.Parameter(torch.zeros_like(start))
+    bias = torch.nn.Parameter(torch.zeros(LABELS))
+    optimiser = torch.optim.LBFGS([scale, change, bias], max_iter=80, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimiser.zero_grad()
+        answer = x @ (scale * start + change) + bias
+        value = (share * torch.nn.functional.cross_entropy(answer, y, reduction="none")).sum()
+        value = value + pull * change.square().sum()
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    return (scale * start + change).detach().numpy(), bias.detach().numpy()
+
+
+def stranger_start() -> FloatArray:
+    """Where the fit for strangers begins: appearance as it is."""
+    return np.eye(LABELS, dtype=np.float32)
+
+
+def known_start(stranger: FloatArray) -> FloatArray:
+    """Where the fit for known neutrals begins: as strangers, with a little of latent and action units. (25, 8)."""
+    little = 0.15 * np.eye(LABELS, dtype=np.float32)
+    return np.concatenate([stranger, little, little, np.zeros((1, LABELS), np.float32)])
+
+
+def fit_doubt(
+    logits: FloatArray, label: NDArray[np.int64], weight: NDArray[np.float64], hidden: FloatArray
+) -> FloatArray:
+    """(4,): the logarithm of the temperature is hidden @ doubt. logits: (n, 8); hidden: (n, 4), see ExpressionFusion."""
+    from scipy.optimize import minimize
+
+    share = weight / weight.sum()
+    rows = np.arange(len(label))
+
+    def loss(doubt: NDArray[np.float64]) -> float:
+        z = logits / np.exp(np.maximum(hidden @ doubt, 0))[:, None]
+        z = z - z.max(1, keepdims=True)
+        return float(-(share * (z[rows, label] - np.log(np.exp(z).sum(1)))).sum())
+
+    best = minimize(loss, np.full(4, 0.2), method="L-BFGS-B", bounds=[(0.0, 3.0)] * 4)
+    return np.asarray(best.x, np.float32)
