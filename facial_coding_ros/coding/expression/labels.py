@@ -45,6 +45,13 @@ class ExpressionSettings(Settings):
     unsure_below: float = option(
         0.4, "share under which the likeliest label is not taken and the face is unsure", low=0.0, high=1.0, live=True
     )
+    fused_unsure_below: float = option(
+        0.5,
+        "the same for sources fused and appearance, whose probabilities are calibrated on real faces",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
     unsure_margin: float = option(
         0.3,
         "lead of the likeliest label of the latent over the second from which nothing is unsure; without a lead all is",

@@ -17,6 +17,8 @@ MEMORY_S = 60.0
 LONGEST_STEP_S = 0.2
 REST_MOTION = 0.02
 """Motion against the neutral (root mean square, eye distances) at which a moment counts for rest to 0.6."""
+NEVER_AT_REST = 0.1
+"""What a moment counts that lies far from the neutral: a face that never comes to it rests where it mostly is."""
 _KNOWN = (NeutralState.READY, NeutralState.STALE)
 
 
@@ -52,7 +54,7 @@ class RestingAppearance:
         seconds = min((stamp_ns - rest.stamp_ns) / 1e9, LONGEST_STEP_S)
         rest.stamp_ns, rest.was_known = stamp_ns, known
         if neutral.state is not NeutralState.NONE and math.isfinite(motion):
-            gained = seconds * visible * math.exp(-0.5 * (motion / REST_MOTION) ** 2)
+            gained = seconds * visible * (math.exp(-0.5 * (motion / REST_MOTION) ** 2) + NEVER_AT_REST)
             if gained > 0:
                 rest.support_s = min(rest.support_s + gained, MEMORY_S)
                 rest.logits = rest.logits + np.float32(gained / rest.support_s) * (logits - rest.logits)

@@ -103,9 +103,14 @@ class ExpressionFusion:
 
     def temperature(self, visible: Sequence[Visibility], size_px: FloatArray) -> FloatArray:
         """(n,), 1 for a large face of which all is seen."""
-        hidden = np.array([[1 - seen.brows, 1 - seen.eyes, 1 - seen.lower_face] for seen in visible], np.float32)
-        small = np.log(np.maximum(FULL_SIZE_PX / np.maximum(size_px, 1.0), 1.0)).astype(np.float32)
-        return np.exp(np.maximum(np.column_stack([hidden, small]) @ self.doubt, 0))
+        return np.exp(np.maximum(hidden_and_small(visible, size_px) @ self.doubt, 0))
+
+
+def hidden_and_small(visible: Sequence[Visibility], size_px: FloatArray) -> FloatArray:
+    """(n, 4): share of brows, eyes and lower face that is hidden, logarithm of how much too small the face is."""
+    hidden = np.array([[1 - seen.brows, 1 - seen.eyes, 1 - seen.lower_face] for seen in visible], np.float32)
+    small = np.log(np.maximum(FULL_SIZE_PX / np.maximum(size_px, 1.0), 1.0)).astype(np.float32)
+    return np.column_stack([hidden.reshape(-1, 3), small])
 
 
 def trust_of(neutral: Neutral) -> float:
@@ -121,7 +126,7 @@ def told_of(
     """Expressions of calibrated probabilities (n, 8); what is not visible at all is unsure. affect: (n, 2)."""
     seen = np.array([[min(max(one.face, 0.0) / SEEN, 1.0)] for one in visible], np.float32)
     shares = probability * seen
-    return expressions_of(shares, 1 - shares.sum(1), settings.unsure_below, affect)
+    return expressions_of(shares, 1 - shares.sum(1), settings.fused_unsure_below, affect)
 
 
 SEEN = 0.3

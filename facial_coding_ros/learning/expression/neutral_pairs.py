@@ -1,0 +1,89 @@
+"""What latent and action units tell of real people whose neutral is known from other pictures, and of portraits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...coding.expression.au_rules import AuExpression, shares_of
+from ...coding.expression.witness_fusion import Witnesses
+from ...coding.facs import FacsEstimator, Views
+from ...coding.facs.confidence import doubt
+from ...coding.perceptual.coder import PerceptualCoder
+from ...inference import InferenceSettings
+from ...types import FloatArray, Neutral, NeutralState, Registered, Visibility
+from .views import RESTING, ViewSet
+
+MOST_NEUTRALS = 12
+NEUTRAL_ERROR = 0.02
+"""Standard error that is taken for a neutral made of stills, eye distances."""
+_TURN_DEG, _EYE_PX, _REST_S = 5.0, 60.0, 0.5
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class KnownNeutrals:
+    """Views of people with their neutral: row (n,) in a ViewSet; neutral (n, 468, 3), registered; resting: the rows of
+    the pictures it was made of, without the view itself.
+    """
+
+    row: NDArray[np.int64]
+    neutral: FloatArray
+    resting: tuple[NDArray[np.int64], ...]
+
+
+def known_neutrals(views: ViewSet, seed: int = 0) -> KnownNeutrals:
+    """Of undisturbed stills whose person has another neutral picture, and of all views of portraits."""
+    rng = np.random.default_rng(seed)
+    points = views.rows.points.astype(np.float32).reshape(len(views.rows), -1, 3)
+    neutral = (views.label == 0) & (views.which == 0) & np.isin(views.kind, (-1, RESTING))
+    of_person: dict[str, list[int]] = {}
+    for row in np.flatnonzero(neutral):
+        of_person.setdefault(str(views.person[row]), []).append(int(row))
+    rows, neutrals, resting = [], [], []
+    for row in np.flatnonzero((views.which == 0) | (views.kind >= 0)):
+        others = [other for other in of_person.get(str(views.person[row]), []) if other != row or views.kind[row] >= 0]
+        if others:
+            if len(others) > MOST_NEUTRALS:
+                others = rng.choice(others, MOST_NEUTRALS, replace=False).tolist()
+            rows.append(row)
+            neutrals.append(points[others].mean(0))
+            resting.append(np.array(others))
+    return KnownNeutrals(np.array(rows), np.stack(neutrals).astype(np.float32), tuple(resting))
+
+
+def witnesses(views: ViewSet, known: KnownNeutrals, appearance: FloatArray) -> Witnesses:
+    """What the three witnesses tell of those views; appearance: (views, 8) log-probabilities of all of the set."""
+    encoder = PerceptualCoder(inference=InferenceSettings(backend="onnxruntime"))
+    estimator = FacsEstimator.load(inference=InferenceSettings(backend="onnxruntime"))
+    rules = AuExpression()
+    points = views.rows.points.astype(np.float32).reshape(len(views.rows), -1, 3)
+    seen, sparse = Visibility(1.0, 1.0, 1.0, 1.0), np.zeros((68, 2), np.float32)
+    latent, aus, neutrals = [], [], []
+    for start in range(0, len(known.row), _CHUNK):
+        faces = points[known.row[start : start + _CHUNK]]
+        rests = [Registered(sparse, rest) for rest in known.neutral[start : start + _CHUNK]]
+        told = [Neutral(NeutralState.READY, rest, NEUTRAL_ERROR) for rest in rests]
+        given = encoder.given([Registered(sparse, face) for face in faces], rests)
+        latent.append(encoder.classifier.tell(encoder.session.run(given)["latent"])["probability"].copy())
+        count = len(faces)
+        doubts = doubt(np.full(count, _TURN_DEG), np.full(count, _EYE_PX))
+        motions = faces - known.neutral[start : start + _CHUNK]
+        answers = estimator.session.run({"motion": motions, "doubt": doubts[:, None]})
+        view = Views((_TURN_DEG,) * count, (_EYE_PX,) * count, (seen,) * count)
+        aus.append(shares_of(rules.estimate(estimator.units(answers, view, told))))
+        neutrals += told
+    visible = [Visibility(float(v.mean()), *map(float, v)) for v in views.rows.visible[known.row]]
+    return Witnesses(
+        appearance[known.row],
+        np.stack([appearance[rows].mean(0) for rows in known.resting]),
+        np.array([_REST_S * len(rows) for rows in known.resting], np.float32),
+        np.concatenate(latent),
+        np.concatenate(aus),
+        neutrals,
+        visible,
+        views.rows.size_px[known.row],
+    )
+
