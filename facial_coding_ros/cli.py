@@ -24,7 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate perceptual": ("evaluate_perceptual", "perceptual models compared, drawn and reported"),
     "train dfecs": ("train_dfecs", "data-driven action units from motions without labels"),
     "evaluate dfecs": ("evaluate_dfecs", "data-driven action units judged and compared, with a sheet for raters"),
-    "train expression": ("train_expression", "expressions from appearance, and their fusion, from stills of real faces"),
+    "train expression": (
+        "train_expression",
+        "expressions from appearance, and their fusion, from stills of real faces",
+    ),
     "evaluate expression": ("evaluate_expression", "expressions on labelled stills: tables, reliability, errors"),
     "prepare au": ("prepare_au", "cuts the faces out of BP4D or DISFA, for the image networks"),
     "train au": ("train_au", "EAC-Net, JAA-Net or ME-GraphAU on BP4D or DISFA"),

@@ -7,4 +7,11 @@ from .expression import au_source, fused_source
 from .facs import blendshape_estimator, keypoint_estimator, network_estimator
 from .perceptual import expression_source
 
-__all__ = ["au_source", "blendshape_estimator", "expression_source", "fused_source", "keypoint_estimator", "network_estimator"]
+__all__ = [
+    "au_source",
+    "blendshape_estimator",
+    "expression_source",
+    "fused_source",
+    "keypoint_estimator",
+    "network_estimator",
+]

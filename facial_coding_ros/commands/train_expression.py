@@ -37,7 +37,9 @@ _KINDS = {RESTING: "resting, real", SMILING: "smiling, real", POSING: "posing, a
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("stills", type=Path, help="folder of labelled stills: labels.csv, RAF-DB, AffectNet, or as FER's")
+    parser.add_argument(
+        "stills", type=Path, help="folder of labelled stills: labels.csv, RAF-DB, AffectNet, or as FER's"
+    )
     parser.add_argument("--portraits", type=Path, required=True, help="folder of NAME_neutral.jpg, NAME_smiling.jpg")
     parser.add_argument("--data", action="append", default=[], help="a line about source and licence for the cards")
     parser.add_argument("--work", type=Path, required=True, help="folder for what is read off the pictures, kept there")
@@ -70,7 +72,11 @@ def run(arguments: argparse.Namespace) -> int:
     text = [_heads_table(training, told)]
     best, geometry = (_of_all(training, told[name], name, arguments.steps) for name in (ALL, GEOMETRY))
     fusion = training.fusion(best[1], used & (training.fold < arguments.folds))
-    text += [_strangers(training, fusion, best[1]), _known(training, fusion, best[1]), _portraits(training, fusion, best[1])]
+    text += [
+        _strangers(training, fusion, best[1]),
+        _known(training, fusion, best[1]),
+        _portraits(training, fusion, best[1]),
+    ]
     card = _card(arguments, training)
     check = _check(training)
     network = reader.landmark_network
@@ -91,7 +97,11 @@ def _of_all(training: AppearanceTraining, told: FloatArray, name: str, steps: in
 
 
 def _heads_table(training: AppearanceTraining, told: dict[str, FloatArray]) -> str:
-    rows = ["## Heads, on people they did not see", "", f"| head, calibrated alike | {HEAD}".replace("---|---", "---|---|---", 1)]
+    rows = [
+        "## Heads, on people they did not see",
+        "",
+        f"| head, calibrated alike | {HEAD}".replace("---|---", "---|---|---", 1),
+    ]
     for name in HEADS:
         kept = ~np.isnan(told[name][:, 0])
         fusion = training.fusion_of_appearance(told[name], kept & (training.fold >= 0))
@@ -127,7 +137,11 @@ def _known(training: AppearanceTraining, fusion: ExpressionFusion, told: FloatAr
 
 
 def _portraits(training: AppearanceTraining, fusion: ExpressionFusion, told: FloatArray) -> str:
-    rows = ["## Portraits of people kept aside", "", "| shown | views | told from | likeliest is right | given and wrong |"]
+    rows = [
+        "## Portraits of people kept aside",
+        "",
+        "| shown | views | told from | likeliest is right | given and wrong |",
+    ]
     rows.append("|---|---|---|---|---|")
     evidence, places = training.evidence(told, (training.fold < 0) & training.made)
     label, kind = training.views.label[places], training.views.kind[places]
@@ -147,8 +161,8 @@ def _card(arguments: argparse.Namespace, training: AppearanceTraining) -> dict[s
     return {
         "what": "expression of a face from one image, on features and points of the landmark network",
         "trained_on": (
-            f"{int((training.clean & used).sum())} stills of {len(set(training.views.person[~made & used]))} real people, "
-            f"as they are and disturbed, and {int((made & used).sum())} views of "
+            f"{int((training.clean & used).sum())} stills of {len(set(training.views.person[~made & used]))} "
+            f"real people, as they are and disturbed, and {int((made & used).sum())} views of "
             f"{len(set(training.views.person[made & used]))} real portraits, most of them animated; people kept aside: "
             f"{len(set(training.views.person[~used]))}"
         ),
@@ -181,7 +195,7 @@ def _write_fusion(path: Path, fusion: ExpressionFusion, card: dict[str, Any]) ->
         "name": FUSION,
         "kind": "fusion of expression witnesses",
         **card,
-        "what": "one expression of appearance, perceptual latent and action units; see coding/expression/witness_fusion.py",
+        "what": "one expression of appearance, perceptual latent and action units: coding/expression/witness_fusion.py",
         "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
     }
     write_whole(path.with_suffix(".yaml"), yaml.safe_dump(about, sort_keys=False, width=118).encode())
@@ -196,4 +210,3 @@ def _rounded(values: dict[str, Any]) -> dict[str, Any]:
 
 def _say(line: str) -> None:
     print(line, flush=True)
-

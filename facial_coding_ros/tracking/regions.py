@@ -77,9 +77,7 @@ class Landmarks:
         """Of meshes (n, 478, 3); what is asked of each face later is worked out for all of them at once."""
         columns = np.ascontiguousarray(meshes.transpose(0, 2, 1))
         rows = [None] * len(meshes) if features is None else features
-        found = [
-            cls(mesh, presence, features=row) for mesh, presence, row in zip(meshes, presences, rows, strict=True)
-        ]
+        found = [cls(mesh, presence, features=row) for mesh, presence, row in zip(meshes, presences, rows, strict=True)]
         for one, box, centre in zip(found, mesh_boxes(columns), mesh_centres(columns), strict=True):
             vars(one).update(box=box, centre=centre)  # as cached_property keeps them
         return found

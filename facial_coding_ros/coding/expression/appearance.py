@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...inference import InferenceSettings, ModelError, ModelFile, expect, open_session
 from ...inference.session import fill_and_run
@@ -76,15 +77,23 @@ class AppearanceHead:
 
     def tell(self, faces: Sequence[Face], registered: Sequence[Registered]) -> tuple[FloatArray, FloatArray]:
         """Logits (n, 8), and valence and arousal (n, 2), of the faces of a frame; n > 0."""
-        given = {POINTS: np.array([one.dense for one in registered], np.float32)}
-        if self.landmark_network:
-            given[FEATURES] = np.array([face.features for face in faces], np.float32)
+        given = self._given([face.features for face in faces], [one.dense for one in registered])
         session = self._session
         if session.max_batch and len(faces) > session.max_batch:
             told = session.run(given)
         else:
             told = fill_and_run(session.bind(len(faces)), given)
         return told[LOGITS].copy(), told[AFFECT].copy()
+
+    def logits(self, features: FloatArray, points: FloatArray) -> FloatArray:
+        """(n, 8) of features (n, d), of which a head on the points alone takes none, and points (n, 468, 3)."""
+        return self._session.run(self._given(features, points))[LOGITS]
+
+    def _given(self, features: ArrayLike, points: ArrayLike) -> dict[str, FloatArray]:
+        given = {POINTS: np.asarray(points, np.float32)}
+        if self.landmark_network:
+            given[FEATURES] = np.asarray(features, np.float32)
+        return given
 
     def close(self) -> None:
         self._session.close()

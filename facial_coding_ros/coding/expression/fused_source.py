@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -16,9 +17,10 @@ from ..rows import spread
 from ..settings import CodingSettings
 from .appearance import GEOMETRY_MODEL, AppearanceHead
 from .au_rules import AuExpression, shares_of
-from .labels import EXPRESSION_LABELS
+from .labels import CIRCUMPLEX, EXPRESSION_LABELS
+from .published_appearance import PublishedAppearance
 from .resting import RestingAppearance
-from .witness_fusion import ExpressionFusion, Witnesses, log_softmax, told_of
+from .witness_fusion import ExpressionFusion, Witnesses, log_softmax, softmax, told_of
 
 CLASSIFIER = "perceptual_expression"
 """In the outputs of the coding graph, where latents are not filtered."""
@@ -38,6 +40,8 @@ class AppearanceExpressions:
         self._geometry = AppearanceHead.load(GEOMETRY_MODEL, settings.registration, inference)
         for head in (self._head, self._geometry):
             head.warm_up(*range(1, inference.max_batch + 1))
+        named = settings.expression.appearance_model
+        self._published = PublishedAppearance(Path(named)) if named else None
         self._fusion = ExpressionFusion.load()
         self._filter = OneEuro(rest_hz=1.5, gain=0.15)
         self._resting = RestingAppearance()
@@ -53,6 +57,9 @@ class AppearanceExpressions:
         faces, stamp_ns = given.faces, given.frame.stamp_ns
         head = self._geometry if any(face.features is None for face in faces) else self._head
         logits, affect = head.tell(faces, given.registered)
+        if self._published is not None:
+            logits = self._published.tell(given.frame.image, faces)
+            affect = softmax(logits) @ CIRCUMPLEX
         owners = [face.owner for face in faces]
         appearance = self._filter.update(owners, log_softmax(logits), stamp_ns)
         visible = [face.visibility for face in faces]
@@ -102,6 +109,8 @@ class AppearanceExpressions:
     def close(self) -> None:
         self._head.close()
         self._geometry.close()
+        if self._published is not None:
+            self._published.close()
 
 
 @EXPRESSION_SOURCES.register("fused")

@@ -173,4 +173,3 @@ class AppearanceTraining:
             tuple(one for one, kept in zip(self.known.resting, inside, strict=True) if kept),
         )
         return witnesses(self.views, some, log_softmax(told)), some.row
-

@@ -1,4 +1,4 @@
-"""What the landmark network makes of pictures: features and registered points, of pictures as they are and disturbed."""
+"""What the landmark network makes of pictures: features and registered points."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class FaceReader:
         return str(self._network.session.model.card["source_sha256"])
 
     def find(self, image: ImageArray) -> FloatArray | None:
-        """The square (4,) in which a tracker would look at the likeliest face, in pixels of the image; None: no face."""
+        """The square (4,) in which a tracker would look at the likeliest face, in pixels; None: no face."""
         for share, border in _BORDERS:
             edge = int(share * max(image.shape[:2]))
             wide = cv2.copyMakeBorder(image, edge, edge, edge, edge, border, value=(127, 127, 127))

@@ -71,7 +71,10 @@ def known_start(stranger: FloatArray) -> FloatArray:
 def fit_doubt(
     logits: FloatArray, label: NDArray[np.int64], weight: NDArray[np.float64], hidden: FloatArray
 ) -> FloatArray:
-    """(4,): the logarithm of the temperature is hidden @ doubt. logits: (n, 8); hidden: (n, 4), see ExpressionFusion."""
+    """(4,): the logarithm of the temperature is hidden @ doubt. logits: (n, 8).
+
+    hidden: (n, 4), see hidden_and_small.
+    """
     from scipy.optimize import minimize
 
     share = weight / weight.sum()

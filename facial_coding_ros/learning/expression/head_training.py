@@ -69,7 +69,7 @@ class Directions:
 
     @classmethod
     def fit(cls, features: ArrayLike, points: ArrayLike, counts: Mapping[str, int], seed: int = 0) -> Directions:
-        """Of features (n, d) and points (n, 1404). counts: directions of each part; parts that are left out have none."""
+        """Of features (n, d) and points (n, 1404). counts: directions of each part; parts left out have none."""
         from sklearn.utils.extmath import randomized_svd
 
         weight, bias = {}, {}
@@ -91,7 +91,9 @@ class Directions:
         for start in range(0, count, chunk):
             of = slice(start, start + chunk)
             rows.append(
-                np.concatenate([np.asarray(parts[n][of], np.float32) @ w + self.bias[n] for n, w in self.weight.items()], 1)
+                np.concatenate(
+                    [np.asarray(parts[n][of], np.float32) @ w + self.bias[n] for n, w in self.weight.items()], 1
+                )
             )
         return np.concatenate(rows)
 
@@ -162,9 +164,7 @@ def fit_head(rows: TrainingRows, settings: HeadTrainingSettings | None = None) -
     rng = np.random.default_rng(settings.seed)
     module = _module(rows.x.shape[1], settings)
     batches = rng.choice(len(rows.x), (settings.steps, 512), p=weights_of(rows))
-    optimiser = torch.optim.AdamW(
-        module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    optimiser = torch.optim.AdamW(module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=settings.steps)
     for batch in batches:
         answer = module(torch.from_numpy(rows.x[batch]))

@@ -86,4 +86,3 @@ def witnesses(views: ViewSet, known: KnownNeutrals, appearance: FloatArray) -> W
         visible,
         views.rows.size_px[known.row],
     )
-

@@ -26,7 +26,9 @@ class PictureDisturbanceSettings(Settings):
     light: float = option(0.5, "share of pictures with other brightness, contrast and gamma", low=0.0, high=1.0)
     noise: float = option(0.3, "share of pictures with the noise of a sensor", low=0.0, high=1.0)
     jpeg: float = option(0.4, "share of pictures compressed at quality 20 to 80", low=0.0, high=1.0)
-    hidden: float = option(0.12, "share of pictures with a part of the face behind a plain or patterned patch", low=0.0, high=1.0)
+    hidden: float = option(
+        0.12, "share of pictures with a part of the face behind a plain or patterned patch", low=0.0, high=1.0
+    )
     turned: float = option(0.3, "share of pictures seen aslant", low=0.0, high=1.0)
     shift: float = option(0.04, "deviation of the region of interest's place, in its sides", low=0.0, high=0.5)
     scale: float = option(0.07, "deviation of the logarithm of its side", low=0.0, high=1.0)
@@ -128,7 +130,10 @@ class PictureDisturbances:
         if rng.random() < 0.3:
             angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 0.6)
             height, width = image.shape[:2]
-            across, down = np.linspace(-1, 1, width)[None] * np.cos(angle), np.linspace(-1, 1, height)[:, None] * np.sin(angle)
+            across, down = (
+                np.linspace(-1, 1, width)[None] * np.cos(angle),
+                np.linspace(-1, 1, height)[:, None] * np.sin(angle),
+            )
             values *= (1 + depth * np.clip(across + down, -1, 1))[..., None].astype(np.float32)
         return _clipped(values * 255)
 
@@ -154,7 +159,7 @@ def framed(
     """
     x, y, side, angle = (float(number) for number in square)
     scale = min(1.0, FRAME_PX / (FRAME_SHARE * side))
-    size = max(int(round(FRAME_SHARE * side * scale)), 8)
+    size = max(round(FRAME_SHARE * side * scale), 8)
     matrix = np.array(((1 / scale, 0, x - size / 2 / scale), (0, 1 / scale, y - size / 2 / scale)))
     flags = (cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
     out = cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=border, borderValue=(value,) * 3)
@@ -177,7 +182,7 @@ def smaller(image: ImageArray, square: FloatArray, face_px: float) -> tuple[Imag
     share = face_px * 1.5 / float(square[2])
     if share >= 1:
         return image, square
-    width, height = (max(int(round(n * share)), 2) for n in image.shape[1::-1])
+    width, height = (max(round(n * share), 2) for n in image.shape[1::-1])
     reduced = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return reduced, np.asarray(square, np.float32) * np.array((share, share, share, 1), np.float32)
 
@@ -186,6 +191,21 @@ def compressed(image: ImageArray, quality: int) -> ImageArray:
     """Through JPEG."""
     _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+
+
+def dimmed(image: ImageArray, share: float) -> ImageArray:
+    """With this share of the light."""
+    return _clipped(image * share)
+
+
+def mouth_covered(image: ImageArray, square: FloatArray) -> ImageArray:
+    """A plain light blue patch before mouth and chin, as a surgical mask is."""
+    x, y, side, _ = (float(value) for value in square)
+    face = side / 1.5
+    out = image.copy()
+    at, axes = (int(x), int(y + 0.3 * face)), (int(0.36 * face), int(0.26 * face))
+    cv2.ellipse(out, at, axes, 0, 0, 360, (170, 200, 215), -1)
+    return out
 
 
 def _colour(image: ImageArray, x: int, y: int) -> FloatArray:

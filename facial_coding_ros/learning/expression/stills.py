@@ -65,7 +65,9 @@ def read_stills(folder: Path) -> list[Still]:
     else:
         stills = list(_by_class(folder))
     if not stills:
-        raise UserError(f"{folder} holds no labelled pictures: labels.csv, or a folder for each expression, is expected")
+        raise UserError(
+            f"{folder} holds no labelled pictures: labels.csv, or a folder for each expression, is expected"
+        )
     return stills
 
 
@@ -76,7 +78,9 @@ def _labelled(folder: Path) -> Iterator[Still]:
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
         if not {"image", "expression"} <= set(rows.fieldnames or ()):
-            raise UserError(f"{folder / 'labels.csv'} has the columns {rows.fieldnames}; image, expression are expected")
+            raise UserError(
+                f"{folder / 'labels.csv'} has the columns {rows.fieldnames}; image, expression are expected"
+            )
         for row in rows:
             name, word = row["image"], row["expression"].strip().lower()
             if word not in WORDS:

@@ -36,9 +36,9 @@ RESTING, SMILING, POSING, TALKING = range(4)
 class ViewSet:
     """Rows of features with what each view shows.
 
-    picture: (n,), a number for each picture. which: (n,), the number of the view of its picture, 0 as it is. label, person: (n,), of what is shown. kind: (n,),
-    RESTING to TALKING of portraits, -1 of stills. sides: (n, 2, units), action units of portraits, right first; of
-    stills nothing is known, (n, 0, 0).
+    picture: (n,), a number for each picture. which: (n,), the number of the view of its picture, 0 as it is. label,
+    person: (n,), of what is shown. kind: (n,), RESTING to TALKING of portraits, -1 of stills. sides: (n, 2, units),
+    action units of portraits, right first; of stills nothing is known, (n, 0, 0).
     """
 
     rows: FeatureRows
@@ -132,7 +132,7 @@ def _in_parts(
 
 
 def portrait_views(folder: Path, reader: FaceReader, cache: Path, say: Callable[[str], None], seed: int = 0) -> ViewSet:
-    """Of portraits NAME_neutral.jpg, and NAME_smiling.jpg where it is there, animated with posed expressions and speech.
+    """Of portraits NAME_neutral.jpg, and NAME_smiling.jpg where it is there, posing and talking too.
 
     Raises OSError.
     """

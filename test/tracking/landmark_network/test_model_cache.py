@@ -17,7 +17,7 @@ import yaml
 from facial_coding_ros.inference import InferenceSettings, ModelError, ModelFile, open_session
 from facial_coding_ros.models import share_folder
 from facial_coding_ros.tracking.landmark_network import model_cache
-from facial_coding_ros.tracking.landmark_network.converter import SIDE, convert_landmark_network
+from facial_coding_ros.tracking.landmark_network.converter import FEATURE_COUNT, SIDE, convert_landmark_network
 from facial_coding_ros.tracking.landmark_network.model_cache import converted_network, load_landmark_networks
 from facial_coding_ros.tracking.landmark_network.network import LandmarkNetwork, crop, square_to_image
 from facial_coding_ros.tracking.landmark_network.tflite import TfliteError, read_tflite
@@ -87,7 +87,7 @@ def test_equal_to_mediapipes_own_graph(
         monkeypatch.setattr(cv2.ipp, "setUseIPP_NotExact", lambda _leave: None)
     means, worst, depths, presences = [], [], [], []
     for image, squares in frames:
-        meshes, presence = network.locate(image, rows(squares))
+        meshes, presence, _ = network.locate(image, rows(squares))
         theirs, _ = mediapipe_graph.process(image, squares, False)
         for mesh, logit, landmarks in zip(meshes, presence, theirs, strict=True):
             assert landmarks is not None
@@ -133,17 +133,20 @@ def test_a_batch_is_as_its_faces_one_by_one(
     network: LandmarkNetwork, frames: list[tuple[ImageArray, list[Square]]]
 ) -> None:
     image, squares = frames[0]
-    together, presence = network.locate(image, rows(squares[:4]))
+    together, presence, features = network.locate(image, rows(squares[:4]))
     for index in range(4):
-        mesh, logit = network.locate(image, rows(squares[index : index + 1]))
+        mesh, logit, own = network.locate(image, rows(squares[index : index + 1]))
         np.testing.assert_allclose(together[index], mesh[0], atol=2e-3)
         np.testing.assert_allclose(presence[index], logit[0], atol=2e-3)
+        np.testing.assert_allclose(features[index], own[0], atol=2e-3)
+    assert features.shape == (4, FEATURE_COUNT)
+    assert np.abs(features[0] - features[1]).max() > 1  # of different faces
 
 
 def test_more_faces_than_a_batch_holds(network: LandmarkNetwork, frames: list[tuple[ImageArray, list[Square]]]) -> None:
     image, squares = frames[0]
     small = LandmarkNetwork(network.session, max_faces=3)
-    meshes, _ = small.locate(image, rows(squares))
+    meshes, *_ = small.locate(image, rows(squares))
     np.testing.assert_allclose(meshes, network.locate(image, rows(squares))[0], atol=2e-3)
     assert small.locate(image, np.empty((0, 4), np.float32))[0].shape == (0, 478, 3)
 
