@@ -1,7 +1,7 @@
 """Expressions told of labelled stills, of strangers: tables by condition, confusion, reliability, the surest errors.
 
-The stills: labels.csv beside pictures or a zip file, RAF-DB, AffectNet, or a folder for each expression as FER's. People
-that the shipped head was trained on are left out with --kept-aside.
+The stills: labels.csv beside pictures or a zip file, RAF-DB, AffectNet, or a folder for each expression as FER's.
+People that the shipped head was trained on are left out with --kept-aside.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     stills = read_stills(arguments.stills)
     if arguments.kept_aside:
-        stills = _kept_aside(stills, arguments)
+        stills = _kept_aside(stills, arguments.seed)
     if arguments.page:
         make_folder(arguments.page)
     try:
@@ -86,13 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _kept_aside(stills: list[Still], arguments: argparse.Namespace) -> list[Still]:
-    """As AppearanceTraining parts people: stills and portraits together."""
-    if arguments.portraits is None:
-        raise UserError("--kept-aside needs --portraits: people of both are parted together")
-    names = [path.name.removesuffix("_neutral.jpg") for path in sorted(arguments.portraits.glob("*_neutral.jpg"))]
-    fold = folds_of([still.person for still in stills] + names, FOLDS, KEPT_ASIDE, arguments.seed)
-    return [still for still, own in zip(stills, fold, strict=False) if own < 0]
+def _kept_aside(stills: list[Still], seed: int) -> list[Still]:
+    fold = folds_of([still.person for still in stills], FOLDS, KEPT_ASIDE, seed)
+    return [still for still, own in zip(stills, fold, strict=True) if own < 0]
 
 
 def _tell(head: AppearanceHead, fusion: ExpressionFusion, rows: FeatureRows) -> FloatArray:

@@ -44,8 +44,8 @@ class ExpressionSettings(Settings):
     )
     appearance_model: str = option(
         "",
-        "file of a published network that is the appearance witness instead of the shipped head: emotion-ferplus-8.onnx "
-        "or OpenCV Zoo's facial_expression_recognition_mobilefacenet; empty: the shipped head",
+        "file of a published network that is the appearance witness instead of the shipped head: "
+        "emotion-ferplus-8.onnx or OpenCV Zoo's facial_expression_recognition_mobilefacenet; empty: the shipped head",
     )
     unsure_below: float = option(
         0.4, "share under which the likeliest label is not taken and the face is unsure", low=0.0, high=1.0, live=True
