@@ -237,13 +237,11 @@ def test_worst_moments_are_in_the_charts_they_lead_to(tmp_path: Path) -> None:
 
 def test_the_walk_through_can_begin_anew(tmp_path: Path) -> None:
     """Its bags are made from the repository's root; those of the last time go."""
-    root = REPOSITORY
-    for name in ("docs", "demo", "test"):
-        (tmp_path / name).symlink_to(root / name)
+    (tmp_path / "demo").symlink_to(REPOSITORY / "demo")
     left = tmp_path / "walk" / "bags" / "left" / "left.mcap"
     left.parent.mkdir(parents=True)
     left.write_text("of the last time")
-    command = [sys.executable, "-m", "docs.results.evaluation.make_bags"]
+    command = [sys.executable, "-m", "facial_coding_ros.learning.studies.evaluation_bags"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert left.stat().st_size > 100_000 and (tmp_path / "walk" / "labels.csv").is_file()

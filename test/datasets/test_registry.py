@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 
 from facial_coding_ros.cli import main
-from facial_coding_ros.datasets.family import DISFA_AUS, check, read, recognise
+from facial_coding_ros.datasets import registry
+from facial_coding_ros.datasets.contents import check
+from facial_coding_ros.datasets.disfa import ALL_AUS as DISFA_AUS
+from facial_coding_ros.datasets.labelled import sequence
+from facial_coding_ros.datasets.motions import Motions
 from facial_coding_ros.datasets.records import UNKNOWN, DatasetError
+from facial_coding_ros.datasets.registry import read_recordings as read
+from facial_coding_ros.datasets.registry import recordings
+from facial_coding_ros.learning.motions.motion_data import open_data
 
 
 def picture(path: Path, value: int = 90) -> None:
@@ -93,7 +100,7 @@ WRITERS = {
 @pytest.mark.parametrize("kind", list(WRITERS))
 def test_recognised_checked_and_told(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     WRITERS[kind](tmp_path)
-    assert recognise(tmp_path) == kind
+    assert registry.recognise(tmp_path, recordings()) == kind
     assert main(["datasets", "check", str(tmp_path)]) == 0
     assert f": {kind}, " in capsys.readouterr().out
     for one in read(tmp_path):
@@ -145,7 +152,7 @@ def test_bp4d(tmp_path: Path) -> None:
 
 def test_openface_csv(tmp_path: Path) -> None:
     openface(tmp_path / "clip.csv")
-    assert recognise(tmp_path / "clip.csv") == "openface_csv"
+    assert registry.recognise(tmp_path / "clip.csv", recordings()) == "openface_csv"
     (one,) = read(tmp_path / "clip.csv")
     assert one.aus == (1, 12) and one.intensity[0].tolist() == pytest.approx([0.5, 3.2])
     assert one.present.tolist() == [[0, 1]] * 3 and one.seconds[2] == pytest.approx(2 / 30)
@@ -276,3 +283,52 @@ def test_what_is_wrong_is_named(spoil, words: str, tmp_path: Path, capsys: pytes
     assert main(["datasets", "check", str(tmp_path)]) == 1
     error = capsys.readouterr().err
     assert words in error and "Traceback" not in error
+
+
+@pytest.fixture
+def waves():
+    """A data set of somebody's own: one person who smiles and does not, in files NAME.wave."""
+
+    def read_waves(root: Path):
+        for file in sorted(root.glob("*.wave")):
+            strength = np.array([[float(line)] for line in file.read_text().split()], np.float32)
+            yield sequence("waves", file.stem, file.stem, range(len(strength)), np.arange(len(strength)) / 10, [12],
+                           (strength >= 2).astype(np.int8), strength)  # fmt: skip
+
+    def motions(root: Path) -> Motions:
+        kpm = np.zeros((8, 136), np.float32)
+        kpm[:, 48] = 5.0
+        return Motions(kpm, np.array(list("aabbccdd")), np.full(8, np.nan, np.float32), "waves")
+
+    registry.register(
+        registry.Dataset(
+            "waves", "Waves",
+            recordings=registry.DatasetReader(read_waves, "NAME.wave", lambda path: any(path.glob("*.wave"))),
+            motions=registry.DatasetReader(motions, "folder of waves"),
+        )
+    )  # fmt: skip
+    yield
+    registry.unregister("waves")
+
+
+def test_a_registered_data_set_is_found_by_the_commands(waves, tmp_path, capsys):
+    text(tmp_path / "anna.wave", "0\n3\n5\n")
+    assert main(["datasets", "check", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "waves, 1 people, 1 recordings, 3 frames" in out
+    assert "AU12  coded in       3 frames, there in      2" in out
+    assert open_data(f"waves:{tmp_path}").people == 4
+    assert open_data(f"Waves:{tmp_path}").source == "waves"
+    with pytest.raises(ValueError, match="registered already"):
+        registry.register(registry.Dataset("waves", "Other waves"))
+
+
+def test_every_kind_of_content_has_its_readers():
+    assert set(registry.au_images()) == {"bp4d", "disfa"}
+    assert set(registry.expression_sets()) == {"bp4d", "bu3dfe"}
+    assert set(registry.coded_recordings()) == {"bp4d", "csv", "disfa"}
+    assert set(registry.motion_sets()) == {"bp4d", "ck_plus", "disfa", "landmarks", "motions"}
+    for dataset in map(registry.find, registry.au_images()):
+        assert dataset is not None and dataset.aus and len(dataset.folds) == 3
+    assert registry.find("CK+") is registry.find("ck_plus") is not None
+    assert registry.find("nobody") is None
