@@ -44,9 +44,9 @@ def main() -> None:
         people = [Face(str(i), mesh, Region(0, 0, 1, 1), pose, Visibility(1, 1, 1, 1)) for i in range(count)]
         dense = rng.normal(0, 0.02, (count, 468, 3)).astype(np.float32)
         motions = [Motion(np.zeros(136, np.float32), one) for one in dense]
-        neutrals, doubt = [neutral] * count, np.ones(count, np.float32)
+        neutrals, noise_scale = [neutral] * count, np.ones(count, np.float32)
         whole = best_and_median_ms(lambda m=motions, p=people, n=neutrals: estimator.estimate(m, p, n))
-        graph = best_and_median_ms(lambda d=dense, u=doubt: estimator.infer(d, u))
+        graph = best_and_median_ms(lambda d=dense, u=noise_scale: estimator.infer(d, u))
         print(f"| {count} | {whole[0]:.3f} | {whole[1]:.3f} | {graph[0]:.3f} | {graph[1]:.3f} |")
 
 

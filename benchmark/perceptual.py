@@ -36,9 +36,9 @@ def main() -> None:
         sparse = np.zeros((68, 2), np.float32)
         faces = [Registered(sparse, face + smile) for face in people]
         neutrals = [Neutral(NeutralState.READY, Registered(sparse, face), 0.005) for face in people]
-        owners = [f"f{i}" for i in range(count)]
+        subject_keys = [f"f{i}" for i in range(count)]
         stamp = iter(range(0, 10**18, 33_000_000))
-        latent = median_ms(lambda f=faces, n=neutrals, o=owners, s=stamp: coder.estimate(f, n, o, next(s)))  # type: ignore[misc]
+        latent = median_ms(lambda f=faces, n=neutrals, o=subject_keys, s=stamp: coder.estimate(f, n, o, next(s)))  # type: ignore[misc]
         units = FacsEstimator.load().unknown(count)
         print(f"{count:5}   {latent:26.3f}   {median_ms(lambda u=units: rules.estimate(u)):27.3f}")  # type: ignore[misc]
     print(f"{len(codes)} action units; MediaPipe's mesh, one thread of ONNX Runtime")

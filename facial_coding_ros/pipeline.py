@@ -22,7 +22,7 @@ from .coding.facs import FacsSettings
 from .coding.protocols import BLENDSHAPES
 from .coding.settings import CodingSettings
 from .coding.stage import CodingStage
-from .image.prefetch import ahead
+from .image.prefetch import prefetch
 from .inference import InferenceSettings
 from .keypoints import Registration, RegistrationSettings
 from .neutral import NeutralKeeper, NeutralSettings
@@ -111,7 +111,7 @@ class Pipeline:
         interval_s = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_S)
         try:
-            with ahead(followed(), 1) as next_ones:
+            with prefetch(followed(), 1) as next_ones:
                 for frame, sightings, following_s in next_ones:
                     start = time.perf_counter()
                     faces = self.tracker.faces(frame, sightings)
@@ -131,7 +131,7 @@ class Pipeline:
                 for face in faces:
                     self._provided.give(self.neutral, face, frame.stamp_ns)
                 neutrals = [
-                    self.neutral.update(face.owner, points, face, frame.stamp_ns)
+                    self.neutral.update(face.subject_key, points, face, frame.stamp_ns)
                     for face, points in zip(faces, registered, strict=True)
                 ]
             with self.times.measure("coding"):
@@ -141,10 +141,10 @@ class Pipeline:
         return codes
 
     def give_neutrals(
-        self, by_owner: Mapping[str, Registered] | None = None, everyone: Registered | None = None
+        self, by_subject: Mapping[str, Registered] | None = None, everyone: Registered | None = None
     ) -> None:
-        """Neutrals set by hand, taken when an owner first appears: each its own, or one for everyone."""
-        self._provided = ProvidedNeutrals(by_owner, everyone)
+        """Neutrals set by hand, taken when a subject first appears: each its own, or one for everyone."""
+        self._provided = ProvidedNeutrals(by_subject, everyone)
 
     @property
     def form(self) -> CodeForm:

@@ -107,7 +107,7 @@ class Face:
     blendshapes: FloatArray | None = None
 
     @property
-    def owner(self) -> str:
+    def subject_key(self) -> str:
         """Whose neutral and history this is: the person where known, else the face."""
         return self.person_id or self.face_id
 

@@ -175,8 +175,8 @@ class _Judge:
 
     def _tracked(self) -> None:
         motions, labels = self._rendered()
-        given = self._of_face_model()
-        rows = equal_terms(motions, labels, self._plan, given)
+        fixed = self._of_face_model()
+        rows = equal_terms(motions, labels, self._plan, fixed)
         title = (
             f"As the tracker sees them: {len(motions)} motions of {motions.people} people; each half of the people "
             "judged by what was learnt from the other half"

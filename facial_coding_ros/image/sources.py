@@ -64,7 +64,7 @@ class Source:
     live: bool = False
 
     def frames(self, on_damage: Callable[[str], None] | None = None) -> Iterator[Frame]:
-        """Frames in order. A frame that cannot be used is left out: `on_damage` is told, without it SourceError."""
+        """Frames in order. A frame that cannot be used is left out: `on_damage` is called, without it SourceError."""
         return self.open(on_damage or _raise)
 
 

@@ -188,11 +188,11 @@ def test_one_recording_and_several_in_one_folder(few: Path, tmp_path: Path) -> N
 
 def test_cut_recording_json(few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(few), "--out", str(tmp_path), "--formats", "csv"]) == 0
-    told = tmp_path / "recording.json"
-    told.write_text(told.read_text()[:200])
+    content = tmp_path / "recording.json"
+    content.write_text(content.read_text()[:200])
     assert main(["evaluate", str(tmp_path)]) == 1
-    assert f"{told} is damaged" in capsys.readouterr().err
-    told.write_text("{}")
+    assert f"{content} is damaged" in capsys.readouterr().err
+    content.write_text("{}")
     with pytest.raises(RunError, match=r"recording.json is damaged"):
         read_run(tmp_path)
 

@@ -192,7 +192,7 @@ def test_a_returning_person_starts_ready_and_can_be_forgotten(tmp_path):
     run(keeper, actor, lambda t: {}, 4.0, face=a_face("stranger"))
     keeper.close()
     again = NeutralKeeper(settings)
-    assert [(row.owner, row.stored) for row in again.listing()] == [("anna", True)]
+    assert [(row.subject_key, row.stored) for row in again.listing()] == [("anna", True)]
     first = again.update("anna", actor.show(smile=1.0), face, 10**9)
     assert first.state is NeutralState.READY
     assert dense_size(first.registered, learnt.registered) < 0.01

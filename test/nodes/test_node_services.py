@@ -152,7 +152,7 @@ def test_of_several_candidates_the_most_confident_is_the_person(client: Client) 
     match("grace", 0.9)
     match("ada", 0.7)
     match("ada", 0.2)
-    assert said == [("fa", "ada"), ("fa", "grace")], "ada's doubt takes nothing from grace"
+    assert said == [("fa", "ada"), ("fa", "grace")], "ada's lower confidence takes nothing from grace"
     match("grace", 0.1)
     match("ada", 0.7)
     assert said[2:] == [("fa", ""), ("fa", "ada")]

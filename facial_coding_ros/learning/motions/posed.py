@@ -79,8 +79,8 @@ class PosedSettings(Settings):
     unit_spread: float = option(0.3, "spread of each action unit's own strength, as a share of it", low=0.0)
     person_spread: float = option(0.15, "spread of how expressive a person is, as a share", low=0.0)
     asymmetry: float = option(0.15, "spread of the difference between the sides, as a share", low=0.0)
-    strays: float = option(0.6, "mean number of action units that do not belong to the expression", low=0.0)
-    stray_strength: float = option(0.25, "strongest stray action unit", low=0.0, high=1.0)
+    unrelated_aus: float = option(0.6, "mean number of action units that do not belong to the expression", low=0.0)
+    unrelated_strength: float = option(0.25, "strongest unrelated action unit", low=0.0, high=1.0)
     neutral_error: float = option(
         0.0, "mean strength of action units that a person's neutral wrongly lacks; most people have less", low=0.0
     )
@@ -107,7 +107,7 @@ def draw_poses(settings: PosedSettings, rng: np.random.Generator) -> list[Pose]:
         expressive = max(0.5, 1 + settings.person_spread * rng.standard_normal())
         first = len(poses)
         for _ in range(settings.repeats):
-            poses.append(_strayed(Pose(person, 0, 0, {}, {}), settings, rng))
+            poses.append(_with_unrelated_aus(Pose(person, 0, 0, {}, {}), settings, rng))
             for label, emotion in enumerate(classes[1:], 1):
                 # A person shows an emotion in one way; the degrees are of that way.
                 options = COMBINATIONS[emotion]
@@ -122,7 +122,7 @@ def draw_poses(settings: PosedSettings, rng: np.random.Generator) -> list[Pose]:
                     for side in (1.0, -1.0):
                         factor = strength * min(1.0, 1 + side * lean)
                         sides.append({code: float(np.clip(factor * v, 0, 1.1)) for code, v in own.items()})
-                    poses.append(_strayed(Pose(person, label, degree, sides[0], sides[1]), settings, rng))
+                    poses.append(_with_unrelated_aus(Pose(person, label, degree, sides[0], sides[1]), settings, rng))
         if settings.neutral_error > 0:
             poses[first:] = _with_neutral_error(poses[first:], settings, rng)
     return poses
@@ -143,13 +143,13 @@ def _with_neutral_error(poses: list[Pose], settings: PosedSettings, rng: np.rand
     return shifted
 
 
-def _strayed(pose: Pose, settings: PosedSettings, rng: np.random.Generator) -> Pose:
+def _with_unrelated_aus(pose: Pose, settings: PosedSettings, rng: np.random.Generator) -> Pose:
     """With a few action units added that mean nothing."""
     right, left = dict(pose.right), dict(pose.left)
     units = [code for code in AU_SHAPES if code not in (45, 27)]
-    for _ in range(rng.poisson(settings.strays)):
+    for _ in range(rng.poisson(settings.unrelated_aus)):
         code = units[rng.integers(len(units))]
-        amount = rng.uniform(0, settings.stray_strength)
+        amount = rng.uniform(0, settings.unrelated_strength)
         for side in (right, left):
             side[code] = min(1.1, side.get(code, 0.0) + amount)
     return Pose(pose.person, pose.label, pose.degree, right, left)

@@ -131,8 +131,8 @@ class Performance:
         for action in self.actions:
             strength = action.strength(time)
             left = action.right if action.left is None else action.left
-            for side, given in zip(sides, (action.right, left), strict=True):
-                for code, intensity in given.items():
+            for side, intensities in zip(sides, (action.right, left), strict=True):
+                for code, intensity in intensities.items():
                     side[code] = max(side.get(code, 0.0), strength * intensity)
         return sides
 

@@ -1,4 +1,4 @@
-"""Numbers of a model -> types.ActionUnits."""
+"""Outputs of a model -> types.ActionUnits."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def assemble(sides: FloatArray, confidence: FloatArray, presence: FloatArray | N
     """One result for each face. sides: (n, 2, units), right first, 0..1. confidence and presence: (n, units)."""
     intensity = stronger_side(sides)
     sides = sides + _NO_SIDES
-    given = np.empty((len(sides), 0), np.float32) if presence is None else presence
+    presence_or_empty = np.empty((len(sides), 0), np.float32) if presence is None else presence
     return [
-        ActionUnits(CODES, strength, doubt, left, right, there)
-        for strength, doubt, (right, left), there in zip(intensity, confidence, sides, given, strict=True)
+        ActionUnits(CODES, strength, trust, left, right, there)
+        for strength, trust, (right, left), there in zip(intensity, confidence, sides, presence_or_empty, strict=True)
     ]
 
 
