@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rendered.add_argument("--everyone", action="store_true", help="all people: the sets were not trained on")
     rendered.add_argument("--seed", type=int, default=0, help="of the training, to find its test people; default 0")
     rendered.add_argument("--model", type=Path, help="default: the one that ships")
-    rendered.add_argument("--out", type=Path, default=Path("docs/results/facs"), help="default %(default)s")
+    rendered.add_argument("--out", type=Path, default=Path("facs_evaluation"), help="default %(default)s")
     codes = kinds.add_parser("codes", help="face codes of a labelled recording")
     codes.add_argument("codes", type=Path, help="face_codes.csv of facial_coding replay")
     codes.add_argument("labels", type=Path, help="CSV, DISFA's folder of a subject, or BP4D's occurrence CSV")

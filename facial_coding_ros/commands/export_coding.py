@@ -25,15 +25,17 @@ CHECK_EVERY = 25
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, default=None, help="folder of the single models; else the shipped ones")
-    parser.add_argument("--out", type=Path, default=None, help=f"file to write; else {MODEL} in that folder")
+    parser.add_argument("--out", type=Path, help=f"file to write; default {MODEL}, in --models where that is given")
     parser.add_argument("--check-inputs", action="store_true", help="store the models' check inputs instead")
 
 
 def run(arguments: argparse.Namespace) -> int:
     folder = arguments.models or share_folder("models")
-    out = arguments.out or folder / MODEL
+    out = arguments.out or (arguments.models or Path()) / MODEL
     if out.suffix != ".onnx":
         raise UserError(f"--out {out}: a name that ends in .onnx is expected")
+    if arguments.check_inputs and arguments.models is None:
+        raise UserError("--check-inputs writes beside the models; name their folder with --models")
     try:
         parts = coding_parts(folder)
         if arguments.check_inputs:

@@ -36,10 +36,8 @@ _LICENCE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sets", type=Path, nargs="+", help="folders of rendered sets")
-    parser.add_argument("--out", type=Path, default=Path("models/facs.onnx"), help="default %(default)s")
-    parser.add_argument(
-        "--table", type=Path, default=Path("docs/results/facs/estimators.md"), help="default %(default)s"
-    )
+    parser.add_argument("--out", type=Path, default=Path("facs_own/facs.onnx"), help="default %(default)s")
+    parser.add_argument("--table", type=Path, help="the comparison; default: estimators.md beside the model")
     parser.add_argument("--steps", type=int, default=NetworkOptions.steps, help="default %(default)s")
     parser.add_argument(
         "--simulated", type=int, default=60000, help="motions simulated beside the tracked ones; default %(default)s"
@@ -66,7 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
         for name, predict in study.others().items():
             compared[name] = figures(predict, study.test)
             print(compared[name].row(name), flush=True)
-        write_table(arguments.table, arguments, study, compared, study.styles_left_out())
+        write_table(
+            arguments.table or arguments.out.with_name("estimators.md"),
+            arguments,
+            study,
+            compared,
+            study.styles_left_out(),
+        )
     return 0
 
 

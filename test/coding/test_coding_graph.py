@@ -45,6 +45,7 @@ def test_the_shipped_graph_was_made_from_the_shipped_models() -> None:
     assert is_current(ModelFile.read(model_path("coding.onnx")), parts)
 
 
+@pytest.mark.slow
 def test_a_model_of_ones_own_runs_beside_the_others_with_the_same_outputs(tmp_path: Path) -> None:
     for suffix in (".yaml", ".npz", ".onnx"):
         shutil.copy(model_path(f"dfecs{suffix}"), tmp_path / f"mine{suffix}")

@@ -19,6 +19,8 @@ from facial_coding_ros.image.sources import open_source
 
 from ..conftest import CLIP
 
+pytestmark = pytest.mark.slow
+
 Rows = list[dict[str, str]]
 
 
@@ -249,6 +251,7 @@ def test_parameters_of_the_node(short_clip: Path, tmp_path: Path) -> None:
     assert len({row["face_id"] for row in rows_of(tmp_path)}) == 1
 
 
+@pytest.mark.ros
 def test_live_node_and_replay_agree(replayed: Path, short_clip: Path, tmp_path: Path) -> None:
     """The same images through DDS and through replay give the same codes, to the last digit."""
     pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")

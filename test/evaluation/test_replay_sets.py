@@ -23,6 +23,8 @@ from facial_coding_ros.learning.studies.recorded_bags import LATE_NS, START_NS, 
 
 from ..conftest import CLIP
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 24
 ROWS = list[dict[str, str]]
 
@@ -117,6 +119,7 @@ def test_bag_holds_the_messages_the_node_would_have_sent(replayed: Path) -> None
     assert number == len(rows)
 
 
+@pytest.mark.ros
 def test_rclpy_reads_the_bag(replayed: Path) -> None:
     serialization = pytest.importorskip("rclpy.serialization", reason="needs ROS 2; standalone/env has it")
     from facial_coding_msgs.msg import FaceCodeArray

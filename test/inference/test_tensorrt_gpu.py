@@ -18,7 +18,10 @@ from facial_coding_ros.tracking.landmark_network.model_cache import converted_ne
 from .test_session import write_model
 
 LACKING = what_tensorrt_lacks()
-pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"engines cannot run here: {LACKING}")
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(bool(LACKING), reason=f"engines cannot run here: {LACKING}"),
+]
 SHIPPED = sorted(share_folder("models").glob("*.onnx"))
 
 

@@ -69,6 +69,7 @@ def test_forgotten_numbers_leave_the_file(tmp_path):
     assert needle not in everything()
 
 
+@pytest.mark.slow
 def test_killed_200_times_while_writing_loses_no_committed_neutral(tmp_path):
     path, choice = tmp_path / "n.sqlite", random.Random(0)
     committed: dict[int, int] = {}

@@ -170,6 +170,7 @@ def test_a_network_that_fails_in_a_helper_is_no_silent_loss(frames: list[Frame])
     source.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["mediapipe", "onnx"])
 def test_no_python_object_is_freed_by_mediapipes_threads(backend: str) -> None:
     """Without Python's lock that kills the process, sooner or later; the checking allocator sees the first one."""

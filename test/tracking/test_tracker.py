@@ -86,6 +86,7 @@ def test_the_judge_sees_a_swap(tracker: Tracker) -> None:
     assert (score.switches, score.shared) == (2, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fps", "seconds", "size"), [(15, 1.5, 90), (15, 3.0, 60), (30, 1.5, 140)])
 def test_no_id_switches_when_people_cross(tracker: Tracker, fps: float, seconds: float, size: float) -> None:
     score = judge(shoot(seconds + 1, fps, crossing(seconds, size=size)), tracker.track, skip_s=0.4)
@@ -94,6 +95,7 @@ def test_no_id_switches_when_people_cross(tracker: Tracker, fps: float, seconds:
     assert score.seen["collins"] > 0.6  # she is behind for part of the way
 
 
+@pytest.mark.slow
 def test_no_id_switches_with_dropped_frames_or_when_people_meet(tracker: Tracker) -> None:
     dropped = np.random.default_rng(3).random(100) < 0.2
     score = judge(shoot(3, 15, crossing(2), keep=lambda index: not dropped[index]), tracker.track, skip_s=0.4)

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", type=Path, default=Path("/tmp/facial_coding_study"), help="folder for rendered faces"
     )
-    parser.add_argument("--out", type=Path, default=Path("docs/results/neutral"), help="folder for the results")
+    parser.add_argument("--out", type=Path, default=Path("neutral_study"), help="folder for the results")
     parser.add_argument("--write-model", action="store_true", help="make models/neutral_prior from all rendered people")
 
 

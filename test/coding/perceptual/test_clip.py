@@ -17,6 +17,7 @@ from ...conftest import REPOSITORY
 CLIP = REPOSITORY.parent / "shared" / "data" / "clips" / "smile.mov"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CLIP.is_file(), reason=f"the clip {CLIP} is not there")
 def test_smile_clip_goes_neutral_happy_neutral():
     pipeline, coder, dwell = Pipeline(), PerceptualCoder(), ExpressionDwell()
