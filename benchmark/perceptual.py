@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
 
+from benchmark._timing import best_and_median_ms
 from facial_coding_ros.coding.expression import AuExpression
 from facial_coding_ros.coding.facs import FacsEstimator
 from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
@@ -14,15 +14,8 @@ from facial_coding_ros.face_model.ict import IctFaces
 from facial_coding_ros.types import Neutral, NeutralState, Registered
 
 
-def median_ms(call: Callable[[], object], repeats: int = 400) -> float:
-    for _ in range(20):
-        call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times)) * 1e3
+def median_ms(call: Callable[[], object]) -> float:
+    return best_and_median_ms(call, 400, 20)[1]
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ blurred by a tracker's noise and registered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,16 +167,30 @@ def posed_set(settings: PosedSettings | None = None, seed: int = 0, faces: IctFa
     points = as_tracked(meshes, settings, rng)
     # The robot's neutral is a mean over time: its noise is smaller than a frame's.
     neutrals = as_tracked(people, settings, rng, noise=settings.noise / 3)
+    classes = EXPRESSION_LABELS if settings.contempt else BASIC_LABELS
+    return set_of_poses(f"posed-{seed}", settings.keypoints, points, neutrals, poses, "P", classes)
+
+
+def set_of_poses(
+    name: str,
+    keypoints: str,
+    points: FloatArray,
+    neutrals: FloatArray,
+    poses: Sequence[Pose],
+    prefix: str,
+    classes: tuple[str, ...],
+) -> ExpressionSet:
+    """Faces (n, k, 3) of these poses as a set; `prefix` begins the faces' ids."""
     return ExpressionSet(
-        name=f"posed-{seed}",
-        keypoints=settings.keypoints,
+        name=name,
+        keypoints=keypoints,
         points=points,
         neutrals=neutrals,
         person=np.array([pose.person for pose in poses]),
-        ids=tuple(f"P{p.person:04d}_{i:06d}" for i, p in enumerate(poses)),
+        ids=tuple(f"{prefix}{pose.person:04d}_{i:06d}" for i, pose in enumerate(poses)),
         label=np.array([pose.label for pose in poses]),
         degree=np.array([pose.degree for pose in poses]),
-        classes=EXPRESSION_LABELS if settings.contempt else BASIC_LABELS,
+        classes=classes,
     )
 
 
