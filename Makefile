@@ -35,6 +35,14 @@ training: ## adds torch and scikit-learn to the environment
 tensorrt: ## adds TensorRT-RTX and cuda-python to the environment, for an NVIDIA GPU (docs/gpu.md)
 	@standalone/setup tensorrt
 
+docs: ## the documentation as a site, in site/; broken links are errors
+	@standalone/setup docs
+	@NO_MKDOCS_2_WARNING=1 standalone/env mkdocs build
+
+docs-serve: ## the same while you write, at http://127.0.0.1:8000
+	@standalone/setup docs
+	@NO_MKDOCS_2_WARNING=1 standalone/env mkdocs serve
+
 lock: ## pin the requirements anew
 	@standalone/lock
 
