@@ -1,9 +1,9 @@
 # `make demo` and `make test` need nothing but a clone; everything lands in .standalone/ (git-ignored).
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock training tensorrt clean
+.PHONY: help setup demo test test-fast lint bench docs docs-serve lock training tensorrt clean
 
 help:      ## this list
-	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/ -/'
+	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/ -/'
 
 setup:     ## the environment for a machine without ROS
 	@standalone/setup
@@ -11,11 +11,15 @@ setup:     ## the environment for a machine without ROS
 demo: setup ## camera, node and a dialogue manager as three processes; [CLIP=file|folder] [CAMERA=0] [BAG=path]
 	@standalone/env facial_coding demo $(if $(CLIP),--clip "$(CLIP)") $(if $(CAMERA),--camera $(CAMERA)) $(if $(BAG),--bag "$(BAG)")
 
-test: ## linting, types, unit tests and tests over DDS; [ARGS="-k name"]
-	@standalone/setup test
+test: ## linting, types and all tests, over DDS and of training too; [ARGS="-k name"]
+	@standalone/setup test training
 	@standalone/env ruff check .
 	@standalone/env mypy
 	@standalone/env python -m pytest $(ARGS)
+
+test-fast: ## the tests that need no ROS, no training and no GPU, in less than a minute; [ARGS="-k name"]
+	@standalone/setup test
+	@standalone/env python -m pytest -m "not ros and not training and not gpu and not slow" $(ARGS)
 
 lint: ## linting and types only
 	@standalone/setup test
@@ -30,6 +34,14 @@ training: ## adds torch and scikit-learn to the environment
 
 tensorrt: ## adds TensorRT-RTX and cuda-python to the environment, for an NVIDIA GPU (docs/gpu.md)
 	@standalone/setup tensorrt
+
+docs: ## the documentation as a site, in site/; broken links are errors
+	@standalone/setup docs
+	@NO_MKDOCS_2_WARNING=1 standalone/env mkdocs build
+
+docs-serve: ## the same while you write, at http://127.0.0.1:8000
+	@standalone/setup docs
+	@NO_MKDOCS_2_WARNING=1 standalone/env mkdocs serve
 
 lock: ## pin the requirements anew
 	@standalone/lock

@@ -1,8 +1,29 @@
+"""Both packages that this folder is: of Python (`pip install .`) and of ROS 2 (package.xml, ament_python)."""
+
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 package = "facial_coding_ros"
+here = Path(__file__).resolve().parent  # `colcon build --symlink-install` runs a link to this file
+version = re.search(r'__version__ = "(.+?)"', (here / package / "__init__.py").read_text(encoding="utf-8"))[1]
+
+# Data that the Python code reads. The folders stand beside the package, and are installed inside it
+# (facial_coding_ros/models.py finds them); a linked installation uses those beside the sources.
+data = {
+    f"{package}.share.{folder.replace('/', '.')}": source
+    for folder, source in {
+        "config": "config",
+        "config/au_networks": "config/au_networks",
+        "demo": "demo",
+        "examples": "examples",
+        "models": "models",
+        "msg/facial_coding_msgs": "facial_coding_msgs/msg",
+        "msg/hri_msgs": "standalone/hri_msgs/msg",
+    }.items()
+    if Path(source).is_dir()
+}
 
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:
@@ -14,27 +35,60 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
     ]
 
 
+with_onnx = ["onnx"]
+extras = {
+    "bags": ["rosbags", "rosbags-image"],
+    "view": ["matplotlib", "pandas", "plotly", "pyarrow<26"],
+    "training": ["h5py", "matplotlib", "plotly", "pyarrow<26", "scikit-learn", "torch", *with_onnx],
+    "tensorrt": ["cuda-bindings", "tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu13-libs", *with_onnx],
+}
+
 setup(
     name=package,
-    version="0.1.0",
-    packages=find_packages(include=[package, package + ".*"]),
+    version=version,
+    python_requires=">=3.10",
+    packages=[*find_packages(include=[package, f"{package}.*"]), *data],
+    package_dir=data,
+    package_data={package: ["py.typed"]} | {name: ["*.*"] for name in data},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package}"]),
         (f"share/{package}", ["package.xml"]),
-        *(entry for folder in ("launch", "config", "models", "demo", "examples") for entry in shared(folder)),
+        # What launch files and people look for with `ros2 pkg prefix --share`.
+        *(entry for folder in ("launch", "config", "demo", "examples") for entry in shared(folder)),
     ],
-    install_requires=["setuptools"],
-    zip_safe=True,
+    # Ranges, for a robot that has other packages too; standalone/requirements.txt has the versions that are tested.
+    install_requires=[
+        "mediapipe>=0.10.14,<=0.10.21",
+        "numpy>=1.23,<2",
+        "onnxruntime>=1.16",
+        "onnx",
+        "opencv-python-headless>=4.8,<4.12",
+        "PyYAML",
+        "scipy",
+        "tqdm",
+    ],
+    extras_require=extras,
+    zip_safe=False,
+    author="facial_coding_ros maintainers",
     maintainer="facial_coding_ros maintainers",
     maintainer_email="maintainers@facial-coding-ros.example",
+    url="https://github.com/facial-coding-ros/facial_coding_ros",
     description="Facial action units and expressions for social robots: camera in, REP-155 messages out.",
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     license="Apache-2.0",
+    classifiers=[
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
     entry_points={
         "console_scripts": [
             "facial_coding = facial_coding_ros.cli:main",
-            "facial_coding_node = facial_coding_ros.nodes.facial_coding:main",
-            "annotator = facial_coding_ros.nodes.annotator:main",
-            "clip_player = facial_coding_ros.nodes.clip_player:main",
+            "facial_coding_node = facial_coding_ros.node_commands:facial_coding_node",
+            "annotator = facial_coding_ros.node_commands:annotator",
+            "clip_player = facial_coding_ros.node_commands:clip_player",
         ],
     },
 )

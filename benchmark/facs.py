@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 
+from benchmark._timing import best_and_median_ms
 from facial_coding_ros.coding.facs import FacsEstimator
 from facial_coding_ros.face_model.ict import IctFaces
 from facial_coding_ros.types import (
@@ -21,17 +19,6 @@ from facial_coding_ros.types import (
 )
 
 
-def best_and_median_ms(call: Callable[[], object], repeats: int = 1000) -> tuple[float, float]:
-    for _ in range(50):
-        call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times) * 1e3, float(np.median(times)) * 1e3
-
-
 def main() -> None:
     faces, rng = IctFaces.load(), np.random.default_rng(0)
     estimator = FacsEstimator.load()
@@ -44,9 +31,9 @@ def main() -> None:
         people = [Face(str(i), mesh, Region(0, 0, 1, 1), pose, Visibility(1, 1, 1, 1)) for i in range(count)]
         dense = rng.normal(0, 0.02, (count, 468, 3)).astype(np.float32)
         motions = [Motion(np.zeros(136, np.float32), one) for one in dense]
-        neutrals, doubt = [neutral] * count, np.ones(count, np.float32)
-        whole = best_and_median_ms(lambda m=motions, p=people, n=neutrals: estimator.estimate(m, p, n))
-        graph = best_and_median_ms(lambda d=dense, u=doubt: estimator.infer(d, u))
+        neutrals, noise_scale = [neutral] * count, np.ones(count, np.float32)
+        whole = best_and_median_ms(lambda m=motions, p=people, n=neutrals: estimator.estimate(m, p, n), 1000, 50)
+        graph = best_and_median_ms(lambda d=dense, u=noise_scale: estimator.infer(d, u), 1000, 50)
         print(f"| {count} | {whole[0]:.3f} | {whole[1]:.3f} | {graph[0]:.3f} | {graph[1]:.3f} |")
 
 

@@ -45,8 +45,8 @@ def landmarks() -> None:
     image = np.ascontiguousarray(clip.read()[1][:, :, ::-1])
     print(f"landmarks, {image.shape[1]}x{image.shape[0]}, per face: wall | processor time")
     for threads in (1, 2):
-        graph = MediaPipeGraph(lanes=threads)
-        network = OnnxLandmarks(InferenceSettings(backend="onnxruntime"), lanes=threads)
+        graph = MediaPipeGraph(workers=threads)
+        network = OnnxLandmarks(InferenceSettings(backend="onnxruntime"), workers=threads)
         found = [d.square for d in graph.process(image, [], True)[1]]
         for batch in BATCHES:
             squares = (found * batch)[:batch]
@@ -118,12 +118,12 @@ def allocations() -> None:
     print("allocated in a frame after the warm-up, first run | later runs, bytes at most")
     for faces in BATCHES:
         squares = [Square(320, 240, 200 + 10 * i, 0.1 * i) for i in range(faces)]
-        given = {
+        inputs = {
             name: {key: np.full((faces, *shape), 0.1, np.float32) for key, shape in inputs.items()}
             for name, inputs in shapes.items()
         }
         answers = faces * (478 * 3 + 1) * 4
-        coded = [peak_of(partial(graph.run, given)) for _ in range(4)]
+        coded = [peak_of(partial(graph.run, inputs)) for _ in range(4)]
         located = [peak_of(partial(source.process, image, squares, False)) for _ in range(4)]
         print(
             f"  {faces} faces: coding {coded[0]} | {max(coded[1:])}; landmarks {located[0]} | {max(located[1:])}, "

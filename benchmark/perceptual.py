@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
 
+from benchmark._timing import best_and_median_ms
 from facial_coding_ros.coding.expression import AuExpression
 from facial_coding_ros.coding.facs import FacsEstimator
 from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
@@ -14,15 +14,8 @@ from facial_coding_ros.face_model.ict import IctFaces
 from facial_coding_ros.types import Neutral, NeutralState, Registered
 
 
-def median_ms(call: Callable[[], object], repeats: int = 400) -> float:
-    for _ in range(20):
-        call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times)) * 1e3
+def median_ms(call: Callable[[], object]) -> float:
+    return best_and_median_ms(call, 400, 20)[1]
 
 
 def main() -> None:
@@ -36,9 +29,9 @@ def main() -> None:
         sparse = np.zeros((68, 2), np.float32)
         faces = [Registered(sparse, face + smile) for face in people]
         neutrals = [Neutral(NeutralState.READY, Registered(sparse, face), 0.005) for face in people]
-        owners = [f"f{i}" for i in range(count)]
+        subject_keys = [f"f{i}" for i in range(count)]
         stamp = iter(range(0, 10**18, 33_000_000))
-        latent = median_ms(lambda f=faces, n=neutrals, o=owners, s=stamp: coder.estimate(f, n, o, next(s)))  # type: ignore[misc]
+        latent = median_ms(lambda f=faces, n=neutrals, o=subject_keys, s=stamp: coder.estimate(f, n, o, next(s)))  # type: ignore[misc]
         units = FacsEstimator.load().unknown(count)
         print(f"{count:5}   {latent:26.3f}   {median_ms(lambda u=units: rules.estimate(u)):27.3f}")  # type: ignore[misc]
     print(f"{len(codes)} action units; MediaPipe's mesh, one thread of ONNX Runtime")

@@ -28,7 +28,7 @@ import numpy as np
 
 from facial_coding_ros.evaluation.replay import ReplayJob, replay_file
 from facial_coding_ros.image.conversion import fill_compressed, fill_image
-from facial_coding_ros.image.prefetch import ahead
+from facial_coding_ros.image.prefetch import prefetch
 from facial_coding_ros.image.sources import open_source
 from facial_coding_ros.pipeline import PipelineSettings
 
@@ -78,7 +78,7 @@ class _Fields:
 def reading_s(path: Path) -> float:
     """Seconds of processor time to read the recording alone."""
     before = os.times()
-    with ahead(open_source(path).frames()) as frames:
+    with prefetch(open_source(path).frames()) as frames:
         for _ in frames:
             pass
     after = os.times()
@@ -141,8 +141,8 @@ def main() -> None:
                 after = os.times()
                 assert not outcome.error and outcome.faces == 1, outcome
                 took.append(outcome.took_s)
-                told = json.loads((folder / "out" / "recording.json").read_text())
-                pipeline.append(told["timing"]["processing_ms"]["mean"])
+                metadata = json.loads((folder / "out" / "recording.json").read_text())
+                pipeline.append(metadata["timing"]["processing_ms"]["mean"])
                 used.append(after.user + after.system - before.user - before.system)
             stolen = (stolen_s() - stolen_before_s) / (time.perf_counter() - begin_s) / (os.cpu_count() or 1)
             frame_ms = 1000 / outcome.frames

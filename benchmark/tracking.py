@@ -116,7 +116,7 @@ def speed(rounds: int) -> list[dict[str, float]]:
 
 
 def scenes() -> list[dict[str, float]]:
-    """Id switches and strays when two people cross or meet, and in which of five places small faces are found."""
+    """Id switches and false faces when two people cross or meet, and in which of five places small faces are found."""
     rows: list[dict[str, float]] = []
     tracker = make_tracker(TrackingSettings(id_seed=1))
     dropped = np.random.default_rng(3).random(1000) < 0.2
@@ -138,7 +138,11 @@ def scenes() -> list[dict[str, float]]:
         tracker.reset()
         score = judge(shots, tracker.track, skip_s=0.4)
         row: dict[str, float] = {"fps": fps, "switches": score.switches, "shared_ids": score.shared}
-        row |= {"strays": score.strays, "doubles": score.doubles, **{k: round(v, 2) for k, v in score.seen.items()}}
+        row |= {
+            "false_faces": score.false_faces,
+            "duplicates": score.duplicates,
+            **{k: round(v, 2) for k, v in score.seen.items()},
+        }
         rows.append({"scene": name, **row})  # type: ignore[dict-item]
         print(rows[-1], flush=True)
     tracker.configure(TrackingSettings(confirm_hits=1))

@@ -7,7 +7,9 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from . import __version__
 from .command_line import run_command
+from .errors import missing_module
 
 # Words of the command -> module in commands/, and what it does. A module has `add_arguments(parser)` and
 # `run(arguments) -> int`, the exit code.
@@ -42,6 +44,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
+    if words == ["--version"]:
+        print(f"facial_coding {__version__}")
+        return 0
     for length in (2, 1):
         name = " ".join(words[:length])
         if name in COMMANDS:
@@ -50,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="facial_coding",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="commands:\n" + "\n".join(f"  {name:22}{about}" for name, (_, about) in COMMANDS.items()),
-        usage="facial_coding COMMAND ...",
+        usage="facial_coding [--version] COMMAND ...",
     )
     if words and words[0] not in ("-h", "--help"):
         group = [name for name in COMMANDS if name.startswith(words[0] + " ")]
@@ -61,7 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(name: str, words: list[str]) -> int:
     module_name, about = COMMANDS[name]
-    module = importlib.import_module(f"{__package__}.commands.{module_name}")
+    try:
+        module = importlib.import_module(f"{__package__}.commands.{module_name}")
+    except ModuleNotFoundError as error:
+        print(f"facial_coding {name}: {missing_module(error)}", file=sys.stderr)
+        return 1
     return run_command(f"facial_coding {name}", module.__doc__ or about, module.add_arguments, module.run, words)
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from .errors import UserError
+from .errors import UserError, missing_module
 
 
 def run_command(
@@ -18,7 +18,8 @@ def run_command(
 ) -> int:
     """Parses the words (else those of the process) and runs; the exit code.
 
-    What the user can put right (UserError, OSError) is one line on stderr and gives 1, Ctrl-C gives 130.
+    What the user can put right (UserError, OSError, a package that is not installed) is one line on stderr and gives 1,
+    Ctrl-C gives 130.
     """
     parser = argparse.ArgumentParser(prog=name, description=description)
     add_arguments(parser)
@@ -26,6 +27,9 @@ def run_command(
         return int(run(parser.parse_args(words)))
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        print(f"{name}: {missing_module(error)}", file=sys.stderr)
         return 1
     except OSError as error:  # a folder that cannot be written, a full disk
         where = f"{error.filename}: " if error.filename else ""

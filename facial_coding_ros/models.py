@@ -1,26 +1,28 @@
-"""Where the model files are."""
+"""Where the data that comes with the package is: models, config, demo clip, examples, message definitions."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+_PACKAGE = Path(__file__).resolve().parent
+
 
 def share_folder(name: str) -> Path:
-    """A folder of the package's data (models, config, demo, examples); from a ROS installation or from the sources.
+    """A folder of the package's data: models, config, demo, examples.
 
-    Raises FileNotFoundError when the package is installed without it.
+    In a checkout it stands beside the package, in an installed package inside it, in `share` (setup.py). Raises
+    FileNotFoundError when it is in neither.
     """
-    sources = Path(__file__).resolve().parents[1] / name
-    if (sources.parent / "package.xml").is_file():
-        return sources
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-
-    try:
-        return Path(get_package_share_directory("facial_coding_ros")) / name
-    except PackageNotFoundError:
-        raise FileNotFoundError(
-            f"The {name} folder of facial_coding_ros is neither beside its sources nor in a sourced ROS workspace."
-        ) from None
+    beside = _PACKAGE.parent / name
+    if (_PACKAGE.parent / "package.xml").is_file() and beside.is_dir():
+        return beside
+    inside = _PACKAGE / "share" / name
+    if inside.is_dir():
+        return inside
+    raise FileNotFoundError(
+        f"The data folder {name} of facial_coding_ros is neither in {inside.parent} nor beside {_PACKAGE}; install the "
+        "package again."
+    )
 
 
 def model_path(name: str) -> Path:

@@ -22,7 +22,7 @@ from .coding.facs import FacsSettings
 from .coding.protocols import BLENDSHAPES
 from .coding.settings import CodingSettings
 from .coding.stage import CodingStage
-from .image.prefetch import ahead
+from .image.prefetch import prefetch
 from .inference import InferenceSettings
 from .keypoints import Registration, RegistrationSettings
 from .neutral import NeutralKeeper, NeutralSettings
@@ -39,7 +39,36 @@ _SWITCH_S = 0.0001
 
 @dataclass(frozen=True)
 class PipelineSettings:
-    """Settings of every stage, in the order of the data."""
+    """Settings of every stage, in the order of the data.
+
+    Each is a frozen dataclass whose values are checked when it is made; the names, defaults and ranges are those of the
+    node's parameters (`stage.name`).
+
+    Parameters
+    ----------
+    tracking : TrackingSettings
+        How faces are found and followed.
+    registration : RegistrationSettings
+        How head pose and size are removed.
+    neutral : NeutralSettings
+        How resting faces are learnt and kept.
+    facs : FacsSettings
+        Where action units come from.
+    network : NetworkSettings
+        The image network, where action units come from one.
+    dfecs : DfecsSettings
+        The data-driven action units.
+    expression : ExpressionSettings
+        How expressions are told and filtered over time.
+    inference : InferenceSettings
+        What computes the models: ONNX Runtime or TensorRT.
+
+    Examples
+    --------
+    >>> from facial_coding_ros import PipelineSettings
+    >>> from facial_coding_ros.tracking import TrackingSettings
+    >>> settings = PipelineSettings(tracking=TrackingSettings(max_faces=2))
+    """
 
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
@@ -57,10 +86,38 @@ class PipelineSettings:
 
 
 class Pipeline:
-    """Turns frames into face codes. Not thread-safe: one thread at a time.
+    """Frames in, face codes out.
 
-    background: a slow image network runs in a thread of its own. faces: those of the last frame. Raises ValueError or
-    FileNotFoundError when a model or a setting cannot be used.
+    Not thread-safe: one thread at a time. Close it when done (``contextlib.closing``).
+
+    Parameters
+    ----------
+    settings : PipelineSettings, optional
+        Settings of all stages.
+    background : bool, default False
+        Whether a slow image network runs in a thread of its own, as on a robot; action units then are those of the
+        newest frame that it has finished.
+
+    Attributes
+    ----------
+    faces : tuple of Face
+        The faces of the last frame.
+    times : StageTimes
+        Mean seconds of each stage.
+
+    Raises
+    ------
+    ValueError
+        When settings do not fit together, or a model file is damaged or of another kind.
+    FileNotFoundError
+        When a model file is missing.
+
+    Examples
+    --------
+    >>> from facial_coding_ros import Frame, Pipeline
+    >>> pipeline = Pipeline()
+    >>> for code in pipeline.process(Frame(image, stamp_ns=0)):  # doctest: +SKIP
+    ...     print(code.face.face_id, code.expression.label, code.aus.intensity)
     """
 
     def __init__(self, settings: PipelineSettings | None = None, background: bool = False) -> None:
@@ -96,16 +153,44 @@ class Pipeline:
             )
 
     def process(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> tuple[FaceCode, ...]:
-        """Face codes of one frame, sorted by face id. `regions`: faces another node tracks, by id (add-on mode)."""
+        """Code one frame.
+
+        Parameters
+        ----------
+        frame : Frame
+            The newest image; its stamp is later than that of the frame before, or tracking starts anew.
+        regions : mapping of str to Region, optional
+            Boxes of faces that something else tracks, by face id (add-on mode); without it faces are found here.
+
+        Returns
+        -------
+        tuple of FaceCode
+            One for each face in sight, sorted by face id; a new face counts from its third frame on
+            (``tracking.confirm_hits``).
+        """
         with self.times.measure("tracking"):
             faces = self.tracker.track(frame) if regions is None else self.tracker.track_regions(frame, regions)
         return self._codes(frame, faces)
 
     def process_all(self, frames: Iterable[Frame]) -> Generator[tuple[Frame, tuple[FaceCode, ...], float], None, None]:
-        """Frames of a recording, their codes as `process` gives them, and the seconds that took.
+        """Code the frames of a recording, faster than `process` one by one.
 
         Faces are followed into the next frame while those of one are coded, which a camera's newest frame does not
-        allow: use nothing of the tracker meanwhile.
+        allow. Use nothing of the pipeline between two frames.
+
+        Parameters
+        ----------
+        frames : iterable of Frame
+            The frames in their order.
+
+        Yields
+        ------
+        frame : Frame
+            Each frame.
+        codes : tuple of FaceCode
+            Its face codes, as `process` gives them.
+        seconds : float
+            The time that took.
         """
 
         def followed() -> Iterator[tuple[Frame, tuple[Sighting, ...], float]]:
@@ -118,7 +203,7 @@ class Pipeline:
         interval_s = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_S)
         try:
-            with ahead(followed(), 1) as next_ones:
+            with prefetch(followed(), 1) as next_ones:
                 for frame, sightings, following_s in next_ones:
                     start = time.perf_counter()
                     faces = self.tracker.faces(frame, sightings)
@@ -138,7 +223,7 @@ class Pipeline:
                 for face in faces:
                     self._provided.give(self.neutral, face, frame.stamp_ns)
                 neutrals = [
-                    self.neutral.update(face.owner, points, face, frame.stamp_ns)
+                    self.neutral.update(face.subject_key, points, face, frame.stamp_ns)
                     for face, points in zip(faces, registered, strict=True)
                 ]
             with self.times.measure("coding"):
@@ -148,10 +233,18 @@ class Pipeline:
         return codes
 
     def give_neutrals(
-        self, by_owner: Mapping[str, Registered] | None = None, everyone: Registered | None = None
+        self, by_subject: Mapping[str, Registered] | None = None, everyone: Registered | None = None
     ) -> None:
-        """Neutrals set by hand, taken when an owner first appears: each its own, or one for everyone."""
-        self._provided = ProvidedNeutrals(by_owner, everyone)
+        """Provide resting faces, taken when a face or person first appears.
+
+        Parameters
+        ----------
+        by_subject : mapping of str to Registered, optional
+            A resting face for each person id or face id.
+        everyone : Registered, optional
+            One for everybody who has none.
+        """
+        self._provided = ProvidedNeutrals(by_subject, everyone)
 
     @property
     def form(self) -> CodeForm:
@@ -164,14 +257,28 @@ class Pipeline:
         return f"landmarks: {self.tracker.backend}; models: {self.coding.backend}"
 
     def apply(self, settings: PipelineSettings) -> None:
-        """Takes over settings that may change while running; the others had their effect when this was made."""
+        """Apply the settings that may change while running.
+
+        Parameters
+        ----------
+        settings : PipelineSettings
+            All settings; those that are not live had their effect when the pipeline was made.
+        """
         self.settings = settings
         self.tracker.configure(settings.tracking)
         self.neutral.settings = settings.neutral
         self.coding.configure(settings.coding)
 
     def join(self, face_id: str, person_id: str) -> None:
-        """A face turns out to be a person, who may be known already; an empty person_id takes that back."""
+        """Say which person a face is, so that the person's resting face is used and learnt.
+
+        Parameters
+        ----------
+        face_id : str
+            The face.
+        person_id : str
+            The person, who may be known already; empty takes back what was said.
+        """
         if person_id:
             self.tracker.set_person(face_id, person_id)
             self.neutral.adopt(face_id, person_id)
@@ -180,11 +287,11 @@ class Pipeline:
             self.tracker.clear_person(face_id)
 
     def reset(self) -> None:
-        """Forgets all tracks; baselines of persons stay."""
+        """Forget all tracks; resting faces of persons stay."""
         self.tracker.reset()
 
     def close(self) -> None:
-        """Frees what the stages hold."""
+        """Free what the stages hold."""
         self.coding.close()
         self.neutral.close()
         self.tracker.close()

@@ -38,9 +38,20 @@ class CameraIntrinsics:
 class Frame:
     """One image of the camera.
 
-    image: (height, width, 3) uint8, RGB. stamp_ns: the image's own time. frame_id: the camera's optical frame.
-    index: position in a recording; frames counted since the start when live. recorded_ns: when a bag's recorder got it;
-    None where nobody recorded that.
+    Parameters
+    ----------
+    image : numpy.ndarray
+        Shape (height, width, 3), uint8, RGB.
+    stamp_ns : int
+        The image's own time, in nanoseconds; it rises from frame to frame.
+    index : int, default 0
+        Number of the frame in a recording; counted since the start when live.
+    frame_id : str, optional
+        The camera's optical frame.
+    camera : CameraIntrinsics, optional
+        The camera's calibration; with it faces have a distance.
+    recorded_ns : int, optional
+        When a bag's recorder received the image, in nanoseconds; None where nobody recorded that.
     """
 
     image: ImageArray
@@ -109,7 +120,7 @@ class Face:
     features: FloatArray | None = None
 
     @property
-    def owner(self) -> str:
+    def subject_key(self) -> str:
         """Whose neutral and history this is: the person where known, else the face."""
         return self.person_id or self.face_id
 
@@ -167,10 +178,26 @@ def _empty() -> FloatArray:
 
 @dataclass(frozen=True)
 class ActionUnits:
-    """FACS action units of one face; all arrays have shape (n,), in the order of `codes`.
+    """FACS action units of one face; all arrays have shape (n,) and the order of `codes`.
 
-    intensity: 0..1, 0.2 to 1.0 for A to E. confidence: 0..1. left, right: intensity of each side, NaN where FACS scores
-    none. presence: probability that the unit is there at all (A or more); empty from a source that gives none.
+    Parameters
+    ----------
+    codes : tuple of int
+        The FACS codes, such as 12 for the lip corner puller.
+    intensity : numpy.ndarray
+        0..1; 0.2, 0.4, 0.6, 0.8 and 1.0 stand for FACS's A to E. NaN where nothing can be said.
+    confidence : numpy.ndarray
+        0..1, how far the intensity can be relied on.
+    left : numpy.ndarray
+        Intensity of the person's left side; NaN where FACS scores no sides.
+    right : numpy.ndarray
+        Intensity of the person's right side; NaN where FACS scores no sides.
+    presence : numpy.ndarray, optional
+        Probability that the unit is there at all (A or more); empty from a source that gives none.
+
+    References
+    ----------
+    P. Ekman, W. V. Friesen, J. C. Hager, *Facial Action Coding System*, 2002.
     """
 
     codes: tuple[int, ...]
@@ -193,10 +220,24 @@ UNSURE = "unsure"
 
 @dataclass(frozen=True)
 class Expression:
-    """What the face may express.
+    """What a face may express.
 
-    labels and probability (n,): a distribution together with `unsure`, the share that no label earns.
-    label: the likeliest, or "unsure". confidence: 0..1, of the label. valence, arousal: in [-1, 1].
+    Parameters
+    ----------
+    labels : tuple of str
+        The expressions that are told apart.
+    probability : numpy.ndarray
+        Shape (n,), of each label; together with `unsure` they sum to 1.
+    unsure : float
+        Probability that is given to no label.
+    label : str
+        The likeliest label, or "unsure".
+    confidence : float
+        0..1, of the label.
+    valence : float
+        Unpleasant to pleasant, -1..1.
+    arousal : float
+        Calm to excited, -1..1.
     """
 
     labels: tuple[str, ...]
@@ -212,7 +253,29 @@ class Expression:
 class FaceCode:
     """All that is said about one face in one frame.
 
-    aus_age_s: how much earlier the frame is that the action units belong to; 0 but for a slow image network.
+    Parameters
+    ----------
+    face : Face
+        Who and where: ids, landmarks, box, head pose, visibility.
+    neutral_state : NeutralState
+        How well the person's resting face is known.
+    neutral_uncertainty : float
+        Standard error of the resting face, in inter-ocular distances; NaN while none is known.
+    aus : ActionUnits
+        FACS action units, measured against the resting face.
+    expression : Expression
+        Probabilities of expressions, valence and arousal.
+    dfecs : numpy.ndarray, optional
+        Shape (n,), the activations of the data-driven action units; NaN while no resting face is known.
+    latent : numpy.ndarray, optional
+        Shape (m,), the perceptual embedding; NaN while no resting face is known.
+    aus_age_s : float, default 0.0
+        How much older the frame is that the action units belong to; above 0 only with a slow image network.
+
+    References
+    ----------
+    S. C. Tripathi, R. Garg, arXiv 2406.05434, 2024 (`dfecs`); O. Mikheeva, C. H. Ek, H. Kjellström, *Perceptual Facial
+    Expression Representation*, 2018 (`latent`).
     """
 
     face: Face

@@ -18,6 +18,7 @@ ROLES = {
     "losses",
     "network",
     "networks",
+    "registry",
     "report",
     "results",
     "settings",

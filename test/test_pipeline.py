@@ -27,7 +27,7 @@ def frames() -> list[Frame]:
 
 
 def working_ahead() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "ahead"]
+    return [thread for thread in threading.enumerate() if thread.name == "prefetch"]
 
 
 def test_the_same_codes_as_frame_by_frame(frames: list[Frame]) -> None:

@@ -19,15 +19,15 @@ _OLDEST_S = 1.0  # or two periods of the network; what is older says nothing abo
 
 
 @dataclass(frozen=True)
-class _Answers:
+class _Outputs:
     """Of one frame: action units by face id."""
 
     stamp_ns: int
     by_face: Mapping[str, ActionUnits]
 
 
-class NetworkBeside:
-    """The newest answers of an image network about the faces of a frame.
+class AsyncNetworkRunner:
+    """The newest outputs of an image network about the faces of a frame.
 
     background: in a thread of its own, as on a robot; otherwise in the caller's, so that a replay is always the same.
     inference: what computes it, with the number of threads of `settings`.
@@ -41,7 +41,7 @@ class NetworkBeside:
         threads = settings.threads or min(os.cpu_count() or 1, MOST_THREADS)
         self._network = NetworkAus(settings.model, replace(inference or InferenceSettings(), threads=threads))
         self.codes = self._network.codes
-        self._answers = _Answers(0, {})
+        self._outputs = _Outputs(0, {})
         self._asked_ns: int | None = None
         self._worker = LatestWorker(self._run, "au_network") if background else None
 
@@ -64,17 +64,17 @@ class NetworkBeside:
                 self._worker.offer((frame, tuple(faces)))
             else:
                 self._run((frame, tuple(faces)))
-        answers = self._answers  # one object, replaced whole by the other thread
-        age_ns = frame.stamp_ns - answers.stamp_ns
+        outputs = self._outputs  # one object, replaced whole by the other thread
+        age_ns = frame.stamp_ns - outputs.stamp_ns
         if not 0 <= age_ns <= max(_OLDEST_S * 1e9, 2 * period_ns):
-            answers = _Answers(frame.stamp_ns, {})
-        age_s = (frame.stamp_ns - answers.stamp_ns) / 1e9
-        return [(answers.by_face.get(face.face_id) or self._unknown(), age_s) for face in faces]
+            outputs = _Outputs(frame.stamp_ns, {})
+        age_s = (frame.stamp_ns - outputs.stamp_ns) / 1e9
+        return [(outputs.by_face.get(face.face_id) or self._unknown(), age_s) for face in faces]
 
     def _run(self, item: tuple[Frame, tuple[Face, ...]]) -> None:
         frame, faces = item
         units = self._network.estimate(frame.image, faces)
-        self._answers = _Answers(frame.stamp_ns, dict(zip((f.face_id for f in faces), units, strict=True)))
+        self._outputs = _Outputs(frame.stamp_ns, dict(zip((f.face_id for f in faces), units, strict=True)))
 
     def _unknown(self) -> ActionUnits:
         nothing = np.zeros(len(self.codes), np.float32)

@@ -17,7 +17,7 @@ from ..types import ActionUnits, Face, FloatArray, ImageArray
 from .specs import NetworkSpec
 
 FULL_POSE_DEG, NO_POSE_DEG = 20.0, 60.0
-"""Head turn up to which the answers count in full, and from which they count for nothing: training faces are mostly
+"""Head turn up to which the outputs count in full, and from which they count for nothing: training faces are mostly
 frontal.
 """
 FULL_FACE_PX, NO_FACE_PX = 90.0, 25.0
@@ -56,13 +56,13 @@ class NetworkAus:
 
     @property
     def codes(self) -> tuple[int, ...]:
-        """The action units, in the order of the answers."""
+        """The action units, in the order of the outputs."""
         return self.spec.aus
 
     def estimate(self, image: ImageArray, faces: Sequence[Face]) -> list[ActionUnits]:
         """Action units of each face, in order. image: (height, width, 3) uint8, RGB, the frame the faces lie in.
 
-        presence is the answer, the probability that the action unit is there, 0.5 being the threshold; intensity
+        presence is the output, the probability that the action unit is there, 0.5 being the threshold; intensity
         repeats it, for these networks are not trained on intensities. confidence is how far that probability is from
         undecided, lowered by head pose, small faces and poor visibility of the region. left and right are nan but for
         OpenGraphAU's sided outputs. A face that cannot be aligned has confidence 0.
@@ -75,9 +75,9 @@ class NetworkAus:
         return [self._units(*each) for each in zip(faces, probability, aligned, strict=True)]
 
     def probability(self, crops: FloatArray, landmarks: FloatArray) -> FloatArray:
-        """Raw answers (n, outputs) for aligned crops (n, 3, crop, crop), RGB, 0..255, and landmarks (n, 68, 2)."""
-        given = {"faces": crops, "landmarks": landmarks}
-        return self.session.run({tensor.name: given[tensor.name] for tensor in self.session.inputs})[self._output]
+        """Raw outputs (n, outputs) for aligned crops (n, 3, crop, crop), RGB, 0..255, and landmarks (n, 68, 2)."""
+        inputs = {"faces": crops, "landmarks": landmarks}
+        return self.session.run({tensor.name: inputs[tensor.name] for tensor in self.session.inputs})[self._output]
 
     def _inputs(self, image: ImageArray, faces: Sequence[Face]) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
         """Crops, landmarks and whether each face could be aligned; the others are grey."""
@@ -94,17 +94,17 @@ class NetworkAus:
             aligned[index] = True
         return crops, points, aligned
 
-    def _units(self, face: Face, answers: FloatArray, aligned: np.bool_) -> ActionUnits:
+    def _units(self, face: Face, outputs: FloatArray, aligned: np.bool_) -> ActionUnits:
         count = len(self.codes)
-        decided = np.abs(2 * answers[:count] - 1)
+        decided = np.abs(2 * outputs[:count] - 1)
         trust = np.array([_trust(face, code) if aligned else 0.0 for code in self.codes], np.float32)
         left = np.full(count, np.nan, np.float32)
         right = left.copy()
         for pair, code in enumerate(self.spec.sided):
             column = self.codes.index(code)
-            left[column], right[column] = answers[count + 2 * pair : count + 2 * pair + 2]
+            left[column], right[column] = outputs[count + 2 * pair : count + 2 * pair + 2]
         confidence = (decided * trust).astype(np.float32)
-        return ActionUnits(self.codes, answers[:count], confidence, left, right, presence=answers[:count])
+        return ActionUnits(self.codes, outputs[:count], confidence, left, right, presence=outputs[:count])
 
 
 def _trust(face: Face, code: int) -> float:

@@ -71,42 +71,42 @@ class CodingGraph:
         for session in self._sessions():
             session.warm_up(*batches)
 
-    def run(self, given: Mapping[str, Arrays]) -> dict[str, Arrays]:
-        """Answers by model and name of the output, for inputs by model and name of the input, (faces, ...) each.
+    def run(self, inputs: Mapping[str, Arrays]) -> dict[str, Arrays]:
+        """Outputs by model and name, for inputs by model and name of the input, (faces, ...) each.
 
-        What a model is given by an earlier one (fusion.CODING) is not among its inputs. Models that are not named are
-        left out. The answers may be overwritten by the next call. At least one face is expected.
+        What a model takes from an earlier one (fusion.CODING) is not among its inputs. Models that are not named are
+        left out. The outputs may be overwritten by the next call. At least one face is expected.
         """
-        faces = next(len(values) for inputs in given.values() for values in inputs.values())
+        faces = next(len(values) for one in inputs.values() for values in one.values())
         if faces <= self._most_at_once or not self._most_at_once:
-            return self._run_at_once(given, faces)
+            return self._run_at_once(inputs, faces)
         # More than engines were built for: max_faces was raised while running.
         parts: list[dict[str, Arrays]] = []
         for start in range(0, faces, self._most_at_once):
             end = min(start + self._most_at_once, faces)
-            part = {name: {key: v[start:end] for key, v in inputs.items()} for name, inputs in given.items()}
-            answers = self._run_at_once(part, end - start)
-            parts.append({name: {key: v.copy() for key, v in values.items()} for name, values in answers.items()})
+            part = {name: {key: v[start:end] for key, v in one.items()} for name, one in inputs.items()}
+            outputs = self._run_at_once(part, end - start)
+            parts.append({name: {key: v.copy() for key, v in values.items()} for name, values in outputs.items()})
         return {
             name: {key: np.concatenate([part[name][key] for part in parts]) for key in values}
             for name, values in parts[0].items()
         }
 
-    def _run_at_once(self, given: Mapping[str, Arrays], faces: int) -> dict[str, Arrays]:
+    def _run_at_once(self, inputs: Mapping[str, Arrays], faces: int) -> dict[str, Arrays]:
         """In the sessions' own arrays."""
         if self._fused is None:
-            told: dict[str, Arrays] = {}
-            for name, inputs in given.items():
-                passed_on = {key: _of(told, source) for key, source in CODING[name].items() if "." in source}
-                told[name] = fill_and_run(self._single[name].bind(faces), {**passed_on, **inputs})
-            return told
-        named = {CODING[name][key]: values for name, inputs in given.items() for key, values in inputs.items()}
-        answers: dict[str, dict[str, FloatArray]] = {name: {} for name in given}
+            outputs: dict[str, Arrays] = {}
+            for name, own in inputs.items():
+                passed_on = {key: _of(outputs, source) for key, source in CODING[name].items() if "." in source}
+                outputs[name] = fill_and_run(self._single[name].bind(faces), {**passed_on, **own})
+            return outputs
+        named = {CODING[name][key]: values for name, own in inputs.items() for key, values in own.items()}
+        by_model: dict[str, dict[str, FloatArray]] = {name: {} for name in inputs}
         for name, values in fill_and_run(self._fused.bind(faces), named).items():
             model, _, key = name.partition(".")
-            if model in answers:
-                answers[model][key] = values
-        return dict(answers)
+            if model in by_model:
+                by_model[model][key] = values
+        return dict(by_model)
 
     def close(self) -> None:
         for session in self._sessions():
@@ -117,7 +117,7 @@ class CodingGraph:
         yield from self._single.values()
 
 
-def _of(told: Mapping[str, Arrays], source: str) -> FloatArray:
-    """An answer by its name MODEL.OUTPUT."""
+def _of(outputs: Mapping[str, Arrays], source: str) -> FloatArray:
+    """An output by its name MODEL.OUTPUT."""
     model, _, output = source.partition(".")
-    return told[model][output]
+    return outputs[model][output]

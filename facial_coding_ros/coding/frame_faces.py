@@ -1,4 +1,4 @@
-"""What the coders of a frame are given: its faces, registered, with their neutrals, all in one order."""
+"""Inputs of the coders of a frame: its faces, registered, with their neutrals, all in one order."""
 
 from __future__ import annotations
 

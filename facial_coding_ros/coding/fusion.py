@@ -17,7 +17,7 @@ from ..types import FloatArray
 
 OPSET, IR_VERSION = 17, 8
 EXACTNESS = 1e-6
-"""Largest difference to the single models, in proportion to the largest answer where that is above 1."""
+"""Largest difference to the single models, in proportion to the largest output where that is above 1."""
 CHECK_BATCH = 8
 MODEL = "coding.onnx"
 
@@ -36,13 +36,12 @@ class Part:
 
 CODING: dict[str, dict[str, str]] = {
     "dfecs": {"motion": "kpm"},
-    "facs": {"motion": "dense", "doubt": "doubt"},
+    "facs": {"motion": "dense", "noise_scale": "noise_scale"},
     "perceptual_m2": {"points": "points", "neutral": "neutral"},
     "perceptual_expression": {"latent": "perceptual_m2.latent"},
 }
-"""The coding models and what feeds them. kpm: types.Motion.kpm; dense: types.Motion.dense; doubt:
-coding.facs.confidence.doubt; points and neutral:
-keypoints of the face and of its neutral.
+"""The coding models and what feeds them. kpm: types.Motion.kpm; dense: types.Motion.dense; noise_scale:
+coding.facs.confidence.noise_scale; points and neutral: keypoints of the face and of its neutral.
 """
 
 
@@ -56,8 +55,8 @@ def coding_parts(folder: Path | None = None) -> list[Part]:
 def fuse(parts: Sequence[Part], path: Path | str) -> float:
     """Writes one graph of all parts with its card; returns the largest difference to the parts run by themselves.
 
-    Raises ModelError when the parts do not fit together, or the fused graph's answers differ by more than 1e-6 of the
-    answer; then nothing is left.
+    Raises ModelError when the parts do not fit together, or the fused graph's outputs differ by more than 1e-6 of
+    theirs; then nothing is left.
     """
     import onnx
 
@@ -106,7 +105,7 @@ def fuse(parts: Sequence[Part], path: Path | str) -> float:
     joined = ModelFile(path, card, content, str(card["sha256"]))
     difference = _difference(joined, parts, sessions, values)
     if not difference <= EXACTNESS:
-        raise ModelError(f"{path} answers otherwise than its parts, by {difference:.2g}; {EXACTNESS:g} is allowed.")
+        raise ModelError(f"{path} gives other outputs than its parts, by {difference:.2g}; {EXACTNESS:g} is allowed.")
     card["largest_difference_to_parts"] = difference
     write_model(joined, values)
     return difference
@@ -144,9 +143,9 @@ def _tolerances(parts: Sequence[Part], sessions: Mapping[str, OnnxRuntimeSession
     for part in parts:
         session = sessions[part.model.name]
         sources = [part.inputs.get(tensor.name, tensor.name) for tensor in session.inputs]
-        given = max((allowed[source] for source in sources if source in allowed), default=0.0)
+        inherited = max((allowed[source] for source in sources if source in allowed), default=0.0)
         for tensor in session.outputs:
-            allowed[f"{part.model.name}.{tensor.name}"] = max(part.model.tolerance(tensor.name), given)
+            allowed[f"{part.model.name}.{tensor.name}"] = max(part.model.tolerance(tensor.name), inherited)
     return allowed
 
 
@@ -173,13 +172,13 @@ def _difference(
     largest = 0.0
     for batch in (1, CHECK_BATCH):
         values = {name: value[:batch] for name, value in inputs.items()}
-        answers = session.run(values)
+        outputs = session.run(values)
         for part in parts:
             alone = sessions[part.model.name]
-            given = {t.name: values[part.inputs.get(t.name, t.name)] for t in alone.inputs}
-            for name, expected in alone.run(given).items():
+            own = {t.name: values[part.inputs.get(t.name, t.name)] for t in alone.inputs}
+            for name, expected in alone.run(own).items():
                 size = max(1.0, float(np.abs(expected).max()))
-                found = answers[f"{part.model.name}.{name}"]
+                found = outputs[f"{part.model.name}.{name}"]
                 largest = max(largest, float(np.abs(found - expected).max()) / size)
                 values[f"{part.model.name}.{name}"] = expected
     return largest

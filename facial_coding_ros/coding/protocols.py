@@ -19,8 +19,8 @@ BLENDSHAPES = "blendshapes"
 class ActionUnitEstimates:
     """Action units of the faces of a frame, in their order.
 
-    units: what is told of each face. ages_s: how much earlier the frame is that they belong to, seconds. current: units
-    of this very frame, from which expressions may be told; the same as `units` unless those come late.
+    units: of each face. ages_s: how much earlier the frame is that they belong to, seconds. current: units
+    of this very frame, from which expressions may be read; the same as `units` unless those come late.
     """
 
     units: Sequence[ActionUnits]
@@ -41,7 +41,7 @@ class ActionUnitEstimator(Protocol):
 
     @property
     def codes(self) -> tuple[int, ...]:
-        """FACS codes of the units it tells, in their order."""
+        """FACS codes of the units it gives, in their order."""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -72,7 +72,7 @@ class ActionUnitEstimator(Protocol):
 
 @dataclass(frozen=True)
 class ExpressionEvidence:
-    """What expressions can be told from, for all faces of a frame.
+    """What expressions can be read from, for all faces of a frame.
 
     latents: (n, dimensions), NaN in the rows of faces without a neutral. action_units: of this frame, (n,). outputs: of
     the coding graph, by model, for the faces that have a neutral.

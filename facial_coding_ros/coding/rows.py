@@ -1,4 +1,4 @@
-"""Answers of models for those faces of a frame that have a neutral, at their places among all faces."""
+"""Outputs of models for those faces of a frame that have a neutral, at their places among all faces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ..types import FloatArray
 
 
-def spread(values: FloatArray, known: Sequence[int], count: int, other: float = np.nan) -> FloatArray:
+def scatter(values: FloatArray, known: Sequence[int], count: int, other: float = np.nan) -> FloatArray:
     """(count, k): a copy of values (n, k) in the rows `known`, in rising order; `other` in all other rows."""
     if len(known) == count:
         return values.copy()

@@ -16,7 +16,7 @@ from .frame_faces import FrameFaces
 from .perceptual.coder import PerceptualCoder
 from .protocols import ActionUnitEstimator, ExpressionEvidence, ExpressionSource
 from .registries import ACTION_UNIT_ESTIMATORS, EXPRESSION_SOURCES
-from .rows import spread
+from .rows import scatter
 from .settings import CodingSettings
 
 DFECS, LATENT, CLASSIFIER = "dfecs", "perceptual_m2", "perceptual_expression"
@@ -83,13 +83,15 @@ class CodingStage:
 
         What needs a neutral is NaN, unsure or of confidence 0 for a face that has none.
         """
-        given = FrameFaces(frame, faces, registered, neutrals)
-        outputs = self._graph.run(self._inputs(given)) if given.known else {}
-        units = self.estimator.estimate(given, outputs)
-        dfecs = self._of_all(given, self.dfecs.codes(outputs[DFECS]) if given.known else None, len(self.dfecs.names))
-        known_latents = self.perceptual.latents(outputs[LATENT], given) if given.known else None
-        latents = self._of_all(given, known_latents, self.perceptual.dimensions)
-        expressions = self.source.estimate(ExpressionEvidence(given, latents, units.current, outputs))
+        of_frame = FrameFaces(frame, faces, registered, neutrals)
+        outputs = self._graph.run(self._inputs(of_frame)) if of_frame.known else {}
+        units = self.estimator.estimate(of_frame, outputs)
+        dfecs = self._of_all(
+            of_frame, self.dfecs.codes(outputs[DFECS]) if of_frame.known else None, len(self.dfecs.names)
+        )
+        known_latents = self.perceptual.latents(outputs[LATENT], of_frame) if of_frame.known else None
+        latents = self._of_all(of_frame, known_latents, self.perceptual.dimensions)
+        expressions = self.source.estimate(ExpressionEvidence(of_frame, latents, units.current, outputs))
         return tuple(
             FaceCode(face, neutral.state, neutral.uncertainty, own, expression, codes, latent, age_s)
             for face, neutral, own, expression, codes, latent, age_s in zip(
@@ -100,8 +102,8 @@ class CodingStage:
     def _inputs(self, faces: FrameFaces) -> dict[str, Mapping[str, FloatArray]]:
         """Of the graph, by model."""
         inputs: dict[str, Mapping[str, FloatArray]] = {
-            DFECS: self.dfecs.given(faces.motions),
-            LATENT: self.perceptual.given(faces.known_registered, faces.resting),
+            DFECS: self.dfecs.inputs(faces.motions),
+            LATENT: self.perceptual.inputs(faces.known_registered, faces.resting),
             **self.estimator.inputs(faces),
         }
         if not self.perceptual.filters:
@@ -113,7 +115,7 @@ class CodingStage:
         """(n, width): rows of the faces that have a neutral at their places, NaN in the others."""
         if known is None:
             return np.full((len(faces), width), np.nan, np.float32)
-        return spread(known, faces.known, len(faces))
+        return scatter(known, faces.known, len(faces))
 
     @property
     def landmark_network(self) -> str:

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ..au_networks.specs import BP4D_AUS, DISFA_AUS
-from ..datasets import bp4d, disfa
-from ..datasets.records import AuSequence, DatasetError
+from ..datasets.records import DatasetError
+from ..datasets.registry import au_images, find
 from ..errors import UserError
 from ..learning.au_networks.prepared import INDEX, PreparedFaces, TrackerLandmarker, prepare
 
-Reader = Callable[[Path, tuple[int, ...]], Iterable[AuSequence]]
-READERS: dict[str, tuple[str, Reader, tuple[int, ...]]] = {
-    "bp4d": ("AUCoding", bp4d.read_sequences, BP4D_AUS),
-    "disfa": ("ActionUnit_Labels", disfa.read_sequences, DISFA_AUS),
-}
-"""Data set -> the folder by which it is known, its reader, the action units of the published comparisons."""
-
 
 def dataset_of(folder: Path) -> str:
-    """`bp4d`, `disfa` or `prepared`. Raises UserError when it is neither."""
+    """Name of a data set with images of coded faces, or `prepared`. Raises UserError when it is neither."""
     if (folder / INDEX).is_file():
         return "prepared"
-    for name, (mark, _, _) in READERS.items():
-        if (folder / mark).is_dir():
+    readers = au_images()
+    for name, reader in readers.items():
+        if reader.mark(folder):
             return name
-    raise UserError(
-        f"{folder} is no folder of BP4D (with AUCoding), of DISFA (with ActionUnit_Labels) or of prepared faces "
-        f"(with {INDEX})."
-    )
+    known = ", ".join(f"of {reader.layout}" for reader in readers.values())
+    raise UserError(f"{folder} is no folder {known} or of prepared faces (with {INDEX}).")
 
 
 def open_faces(data: Path, kept: Path | None) -> PreparedFaces:
@@ -55,10 +45,16 @@ def prepare_dataset(data: Path, kept: Path) -> dict[str, object]:
     name = dataset_of(data)
     if name == "prepared":
         raise UserError(f"{data} holds prepared faces already.")
-    _, read, aus = READERS[name]
+    dataset = find(name)
+    assert dataset is not None and dataset.au_images is not None  # as dataset_of found it
     landmarker = TrackerLandmarker()
     try:
-        return prepare(read(data, aus), kept, landmarker, source=f"{name} read by facial_coding prepare au")
+        return prepare(
+            dataset.au_images.read(data, dataset.aus),
+            kept,
+            landmarker,
+            source=f"{name} read by facial_coding prepare au",
+        )
     finally:
         landmarker.close()
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..datasets.family import READERS, check
+from ..datasets.contents import check
 from ..datasets.records import DatasetError
+from ..datasets.registry import recordings
 from ..errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", type=Path, help="the data set's folder, or a file of labels")
-    parser.add_argument("--kind", choices=sorted(READERS), default="", help="which it is; default: recognised")
+    parser.add_argument("--kind", choices=sorted(recordings()), default="", help="which it is; default: recognised")
 
 
 def run(arguments: argparse.Namespace) -> int:

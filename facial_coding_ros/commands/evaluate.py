@@ -11,18 +11,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ..datasets.family import READERS, read, recognise
 from ..datasets.labelled import LEVELS, LabelledSequence, presence
 from ..datasets.records import DatasetError
+from ..datasets.registry import Dataset, find, read_recordings, recognise
+from ..datasets.registry import recordings as recording_readers
 from ..errors import UserError
 from ..evaluation.align import TOLERANCE_S, LabelError
 from ..evaluation.evaluate import Evaluation, Options, evaluate
 from ..evaluation.report import write_report
 from ..evaluation.results import Row, write_result
 from ..evaluation.runs import RunError, RunRecording, read_run
-
-# Coders of these marked a unit as present from A on.
-_PRESENT_FROM_A = ("bp4d", "ck_plus")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +38,7 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
     labels = parser.add_argument_group("labels")
     add = labels.add_argument
     add("--labels", metavar="PATH", type=Path, help="a data set's folder, or a CSV file (see docs/evaluation.md)")
-    add("--kind", choices=sorted(READERS), default="", help="of labels; default: recognised")
+    add("--kind", choices=sorted(recording_readers()), default="", help="of labels; default: recognised")
     tolerance = "between label and frame; default %(default)s"
     add("--tolerance", type=float, default=TOLERANCE_S, metavar="S", help=tolerance)
     level = (
@@ -76,9 +74,10 @@ def evaluated(path: Path, arguments: argparse.Namespace) -> tuple[list[RunRecord
     recordings = read_run(path)
     kind = ""
     if arguments.labels:
-        kind = arguments.kind or recognise(arguments.labels)
+        kind = arguments.kind or recognise(arguments.labels, recording_readers())
     stated = arguments.present_from is not None
-    present_from = arguments.present_from if stated else 1.0 if kind in _PRESENT_FROM_A else 2.0
+    dataset = find(kind) if kind else None
+    present_from = arguments.present_from if stated else dataset.present_from if dataset else Dataset.present_from
     threshold = math.nan if arguments.threshold is None else arguments.threshold
     options = Options(arguments.tolerance, threshold, present_from)
     labels = list(_labels(arguments.labels, kind, present_from if stated else math.nan)) if kind else []
@@ -99,7 +98,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _labels(path: Path, kind: str, present_from: float) -> Iterator[LabelledSequence]:
-    for one in read(path, kind):
+    for one in read_recordings(path, kind):
         if math.isnan(present_from):
             yield one
         else:  # intensities decide anew; what was only coded as present stays

@@ -19,7 +19,7 @@ from ..datasets.records import DatasetError
 from ..errors import UserError
 from ..learning.au_networks import checkpoints
 from ..learning.au_networks.cost import Cost, measure
-from ..learning.au_networks.evaluation import answer
+from ..learning.au_networks.evaluation import predict
 from ..learning.au_networks.export import ExportError, export
 from ..learning.au_networks.folds import split
 from ..learning.au_networks.heatmaps import attention, sheet
@@ -79,7 +79,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         seen = set(values.get("about", {}).get("trained_on", trained)) & set(tested)
         if seen:
             raise UserError(f"The checkpoint tested on fold {fold} was trained on {', '.join(sorted(seen))} of it.")
-        each.append(answer(model.to(device), faces, faces.rows(tested), device))
+        each.append(predict(model.to(device), faces, faces.rows(tested), device))
         results.append(fold_result(fold, each[-1], spec.aus))
     arguments.out.mkdir(parents=True, exist_ok=True)
     model = loaded[0][0].cpu()

@@ -31,7 +31,7 @@ from ..learning.dfecs.pictures import embedded, gallery, png, reconstructions
 from ..learning.dfecs.raters import fleiss_kappa, read_ratings, write_sheet
 from ..learning.dfecs.report import Report
 from ..learning.motions.ict_motions import SETTINGS
-from ..learning.motions.motion_data import KINDS, open_data
+from ..learning.motions.motion_data import kinds, open_data
 from ..learning.motions.tracked_motions import rendered_intensities
 from ..types import FloatArray
 
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", default=DfecsSettings().model, help="model to show and judge; default: the shipped one"
     )
-    parser.add_argument("--data", action="append", default=[], metavar="KIND:PATH", help="; ".join(KINDS))
+    parser.add_argument("--data", action="append", default=[], metavar="KIND:PATH", help="; ".join(kinds()))
     parser.add_argument(
         "--renders", action="append", default=[], metavar="FOLDER",
         help="of facial_coding synthesize: motions as the tracker sees them; needed for the study `tracked`",
@@ -175,8 +175,8 @@ class _Judge:
 
     def _tracked(self) -> None:
         motions, labels = self._rendered()
-        given = self._of_face_model()
-        rows = equal_terms(motions, labels, self._plan, given)
+        fixed = self._of_face_model()
+        rows = equal_terms(motions, labels, self._plan, fixed)
         title = (
             f"As the tracker sees them: {len(motions)} motions of {motions.people} people; each half of the people "
             "judged by what was learnt from the other half"

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..action_units import CODES
 from ..coding.facs import FacsEstimator
-from ..coding.facs.answers import stronger_side
+from ..coding.facs.outputs import stronger_side
 from ..errors import UserError
 from ..keypoints import Registration
 from ..learning.facs.au_labels import FacsLabelError, matched, read_labels
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rendered.add_argument("--everyone", action="store_true", help="all people: the sets were not trained on")
     rendered.add_argument("--seed", type=int, default=0, help="of the training, to find its test people; default 0")
     rendered.add_argument("--model", type=Path, help="default: the one that ships")
-    rendered.add_argument("--out", type=Path, default=Path("docs/results/facs"), help="default %(default)s")
+    rendered.add_argument("--out", type=Path, default=Path("facs_evaluation"), help="default %(default)s")
     codes = kinds.add_parser("codes", help="face codes of a labelled recording")
     codes.add_argument("codes", type=Path, help="face_codes.csv of facial_coding replay")
     codes.add_argument("labels", type=Path, help="CSV, DISFA's folder of a subject, or BP4D's occurrence CSV")
@@ -78,14 +78,14 @@ def _set(arguments: argparse.Namespace) -> int:
         everything = everything.take(FacsSplit.of(everything, arguments.seed).test)
     estimator = FacsEstimator.load(arguments.model)
     data, found = everything.take(~everything.just_found), everything.take(everything.just_found)
-    sides, presence = estimator.infer(data.motion, data.doubt)
+    sides, presence = estimator.infer(data.motion, data.noise_scale)
     truth, estimate = stronger_side(data.sides), stronger_side(sides)
     arguments.out.mkdir(parents=True, exist_ok=True)
     draw_confusion(arguments.out / "confusion.png", CODES, confusion(truth, estimate, TOGETHER))
     draw_calibration(arguments.out / "calibration.png", presence, truth, CODES)
     draw_intensity(arguments.out / "intensity.png", truth, estimate, CODES)
     lines = _page(arguments, data, truth, estimate, sides, presence)
-    just_found = stronger_side(estimator.infer(found.motion, found.doubt)[0])
+    just_found = stronger_side(estimator.infer(found.motion, found.noise_scale)[0])
     lines += _just_found(stronger_side(found.sides), just_found, found)
     (arguments.out / "rendered_people.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
@@ -176,7 +176,7 @@ def _smiles(data: MotionSet, estimate: FloatArray) -> list[str]:
         "## Smiles (AU12 of 0.3 and more on both sides, with what comes along)",
         "",
         f"AU12 first: {percent(share(rank == 0, people))}; among two: {percent(share(rank <= 1, people))}. In truth it "
-        f"is first in {100 * truly.mean():.0f} %; of these it is told first in "
+        f"is first in {100 * truly.mean():.0f} %; of these it is estimated first in "
         f"{percent(share(rank[truly] == 0, people[truly]))}, among two in "
         f"{percent(share(rank[truly] <= 1, people[truly]))}. Invented above 0.3: "
         + ", ".join(f"AU{CODES[false[k]]} {100 * wrong[:, k].mean():.0f} %" for k in order)

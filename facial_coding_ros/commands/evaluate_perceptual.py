@@ -104,7 +104,7 @@ def _runs(arguments: argparse.Namespace) -> None:
 def _live(arguments: argparse.Namespace) -> None:
     from ..learning.motions.rendered import live_parts
     from ..learning.perceptual.live_models import classifier_measures, fit_live_classifier
-    from ..learning.perceptual.live_study import calibration_study, opinions_study, steadiness_study
+    from ..learning.perceptual.live_study import calibration_study, filter_study, opinions_study
     from ..learning.perceptual.training_runs import load_run
     from ..learning.perceptual.traversals import draw_dimensions
 
@@ -122,7 +122,7 @@ def _live(arguments: argparse.Namespace) -> None:
             "posed, residuals of test people": classifier_measures(finished, classifier, parts.posed_test),
         },
         "opinions": opinions_study(finished, classifier, parts.split, arguments.root, arguments.out),
-        "steadiness": steadiness_study(finished, classifier, parts.test_response, arguments.out),
+        "filters": filter_study(finished, classifier, parts.test_response, arguments.out),
     }
     draw_dimensions(finished, parts.split, arguments.out / "traversals_live.png")
     (arguments.out / "live.json").write_text(json.dumps(results, indent=1))

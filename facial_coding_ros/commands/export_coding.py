@@ -25,15 +25,17 @@ CHECK_EVERY = 25
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, default=None, help="folder of the single models; else the shipped ones")
-    parser.add_argument("--out", type=Path, default=None, help=f"file to write; else {MODEL} in that folder")
+    parser.add_argument("--out", type=Path, help=f"file to write; default {MODEL}, in --models where that is given")
     parser.add_argument("--check-inputs", action="store_true", help="store the models' check inputs instead")
 
 
 def run(arguments: argparse.Namespace) -> int:
     folder = arguments.models or share_folder("models")
-    out = arguments.out or folder / MODEL
+    out = arguments.out or (arguments.models or Path()) / MODEL
     if out.suffix != ".onnx":
         raise UserError(f"--out {out}: a name that ends in .onnx is expected")
+    if arguments.check_inputs and arguments.models is None:
+        raise UserError("--check-inputs writes beside the models; name their folder with --models")
     try:
         parts = coding_parts(folder)
         if arguments.check_inputs:
@@ -53,17 +55,17 @@ def _store_check_inputs(folder: Path) -> int:
     values = demo_inputs()
     for part in coding_parts(folder):
         session = open_session(part.model.path, InferenceSettings(backend="onnxruntime"))
-        given = {tensor.name: values[part.inputs[tensor.name]] for tensor in session.inputs}
-        given = {tensor.name: given[tensor.name].reshape(-1, *tensor.shape) for tensor in session.inputs}
-        path = write_check_inputs(part.model.path, given)
-        values.update({f"{part.model.name}.{name}": answer for name, answer in session.run(given).items()})
-        print(f"{path}: {', '.join(f'{name} {array.shape}' for name, array in given.items())}")
+        inputs = {tensor.name: values[part.inputs[tensor.name]] for tensor in session.inputs}
+        inputs = {tensor.name: inputs[tensor.name].reshape(-1, *tensor.shape) for tensor in session.inputs}
+        path = write_check_inputs(part.model.path, inputs)
+        values.update({f"{part.model.name}.{name}": output for name, output in session.run(inputs).items()})
+        print(f"{path}: {', '.join(f'{name} {array.shape}' for name, array in inputs.items())}")
     return 0
 
 
 def demo_inputs() -> dict[str, FloatArray]:
     """What fusion.CODING names, of faces of the demo clip; each one's first frame stands for its neutral."""
-    from ..coding.facs.confidence import Views, doubt
+    from ..coding.facs.confidence import Views, noise_scale
     from ..image.sources import open_source
     from ..keypoints import SCHEMES, Registration, motion
     from ..tracking import TrackingSettings, make_tracker
@@ -72,20 +74,20 @@ def demo_inputs() -> dict[str, FloatArray]:
     tracker, registration = make_tracker(TrackingSettings()), Registration()
     weights = SCHEMES["68"].mesh_weights
     neutrals: dict[str, Registered] = {}
-    taken: dict[str, list[FloatArray]] = {"kpm": [], "dense": [], "doubt": [], "points": [], "neutral": []}
+    taken: dict[str, list[FloatArray]] = {"kpm": [], "dense": [], "noise_scale": [], "points": [], "neutral": []}
     for index, frame in enumerate(islice(open_source(share_folder("demo") / "two_people.mp4").frames(), 500)):
         faces = tracker.track(frame)
         if not faces or len(taken["kpm"]) >= CHECK_FACES:
             continue
         for face, registered in zip(faces, registration.register([face.mesh for face in faces]), strict=True):
-            neutral = neutrals.setdefault(face.owner, registered)
+            neutral = neutrals.setdefault(face.subject_key, registered)
             if index % CHECK_EVERY or neutral is registered:
                 continue
             moved = motion(registered, neutral)
             taken["kpm"].append(moved.kpm)
             taken["dense"].append(moved.dense)
             views = Views.of([face])
-            taken["doubt"].append(doubt(views.turn_deg, views.eye_distance_px))
+            taken["noise_scale"].append(noise_scale(views.turn_deg, views.eye_distance_px))
             for name, source in (("points", registered), ("neutral", neutral)):
                 taken[name].append((weights[:, : len(source.dense)] @ source.dense).astype(np.float32))
     tracker.close()

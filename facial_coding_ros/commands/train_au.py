@@ -15,7 +15,7 @@ from ..datasets.records import DatasetError
 from ..errors import UserError, make_folder
 from ..learning.au_networks.checkpoints import CheckpointError
 from ..learning.au_networks.folds import split
-from ..learning.au_networks.initialization import begin
+from ..learning.au_networks.initialization import initialize
 from ..learning.au_networks.prepared import INDEX
 from ..learning.au_networks.recipes import Recipe, RecipeError, read_recipe, recipe_names
 from ..learning.au_networks.training import LAST, Trainer, this_place
@@ -70,7 +70,7 @@ def _train(arguments: argparse.Namespace) -> int:
             raise UserError("With torchrun, prepare the faces before: facial_coding prepare au.")
         faces = open_faces(arguments.data, arguments.faces)
         trained, tested = split(faces, arguments.fold)
-        model = begin(recipe, faces, faces.rows(trained), arguments.imagenet, arguments.start, arguments.caffe)
+        model = initialize(recipe, faces, faces.rows(trained), arguments.imagenet, arguments.start, arguments.caffe)
         people = {"trained_on": list(trained), "tested_on": list(tested)}
         index = hashlib.sha256((faces.root / INDEX).read_bytes()).hexdigest()
         about = {"dataset": faces.dataset, "fold": arguments.fold, **people, "index_sha256": index}

@@ -27,7 +27,7 @@ from ..learning.dfecs.muscles import INTERPRETABLE_SCORE, names_of, read
 from ..learning.dfecs.pictures import gallery, inline
 from ..learning.dfecs.report import Report
 from ..learning.motions.ict_motions import SETTINGS
-from ..learning.motions.motion_data import KINDS, open_data, split
+from ..learning.motions.motion_data import kinds, open_data, split
 from ..models import model_path
 
 ICT_LICENCE = (
@@ -37,8 +37,8 @@ ICT_LICENCE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    kinds = "; ".join(f"{name}: {about}" for name, about in KINDS.items())
-    parser.add_argument("--data", action="append", default=[], metavar="KIND[:PATH]", help=kinds.replace("%", "%%"))
+    listed = "; ".join(f"{name}: {about}" for name, about in kinds().items())
+    parser.add_argument("--data", action="append", default=[], metavar="KIND[:PATH]", help=listed.replace("%", "%%"))
     parser.add_argument("--bag", action="append", default=[], metavar="PATH", help="same as --data recording:PATH")
     parser.add_argument("--topic", default="", help="image topic of bags that have several")
     parser.add_argument("--out", default="dfecs_own", metavar="PATH", help="model to write; default %(default)s")

@@ -36,13 +36,11 @@ _LICENCE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sets", type=Path, nargs="+", help="folders of rendered sets")
-    parser.add_argument("--out", type=Path, default=Path("models/facs.onnx"), help="default %(default)s")
-    parser.add_argument(
-        "--table", type=Path, default=Path("docs/results/facs/estimators.md"), help="default %(default)s"
-    )
+    parser.add_argument("--out", type=Path, default=Path("facs_own/facs.onnx"), help="default %(default)s")
+    parser.add_argument("--table", type=Path, help="the comparison; default: estimators.md beside the model")
     parser.add_argument("--steps", type=int, default=NetworkOptions.steps, help="default %(default)s")
     parser.add_argument(
-        "--drawn", type=int, default=60000, help="motions drawn beside the tracked ones; default %(default)s"
+        "--simulated", type=int, default=60000, help="motions simulated beside the tracked ones; default %(default)s"
     )
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
     parser.add_argument("--only-network", action="store_true", help="without the other estimators and styles left out")
@@ -53,10 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
     options = NetworkOptions(steps=arguments.steps, seed=arguments.seed)
     response = LinearTrackerResponse.fit(training, arguments.sets)
     rng = np.random.default_rng(arguments.seed)
-    ideal, sides = IdealMotions().draw(arguments.drawn, rng)
-    drawn = response.seen(ideal, rng), sides
+    ideal, sides = IdealMotions().draw(arguments.simulated, rng)
+    simulated = response.seen(ideal, rng), sides
     disturbances = Disturbances(response.residual, response.missed(ideal[:20000]), neutral_errors(4000, rng))
-    study = Study(training, calibration, test, drawn, disturbances, options)
+    study = Study(training, calibration, test, simulated, disturbances, options)
     network = study.network()
     compared = {"network": figures(network.sides, study.test)}
     print(TABLE_HEAD)
@@ -66,7 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
         for name, predict in study.others().items():
             compared[name] = figures(predict, study.test)
             print(compared[name].row(name), flush=True)
-        write_table(arguments.table, arguments, study, compared, study.styles_left_out())
+        write_table(
+            arguments.table or arguments.out.with_name("estimators.md"),
+            arguments,
+            study,
+            compared,
+            study.styles_left_out(),
+        )
     return 0
 
 
@@ -91,18 +95,18 @@ class Study:
         training: MotionSet,
         calibration: MotionSet,
         test: MotionSet,
-        drawn: tuple[FloatArray, FloatArray],
+        simulated: tuple[FloatArray, FloatArray],
         disturbances: Disturbances,
         options: NetworkOptions,
     ) -> None:
-        """drawn: see training.train. disturbances: noise without that of resting people, which is the training's."""
+        """simulated: see training.train. disturbances: noise without resting people's, which is the training's."""
         self.training, self.calibration, self.test, self.options = training, calibration, test, options
-        self.drawn, self.disturbances = drawn, disturbances
+        self.simulated, self.disturbances = simulated, disturbances
 
     def network(self) -> FacsNetwork:
         quiet = self.training.motion[self.training.resting | self.training.turned]
         disturbances = replace(self.disturbances, noise=np.concatenate([quiet, self.disturbances.noise]))
-        network = train(self.training, disturbances, self.options, self.drawn, lambda line: print(line, flush=True))
+        network = train(self.training, disturbances, self.options, self.simulated, lambda line: print(line, flush=True))
         calibrate(network, self.calibration)
         return network
 
@@ -121,7 +125,7 @@ class Study:
     def styles_left_out(self) -> dict[str, Figures]:
         """Network trained without one style of rendering, on the test people of that style.
 
-        The tracker's response, and what is drawn from it, still knows all styles.
+        The tracker's response, and what is simulated with it, still knows all styles.
         """
         from ..learning.synthesis.render_look import STYLES
 
@@ -134,7 +138,7 @@ class Study:
                 self.training.take(self.training.style != number),
                 self.calibration.take(self.calibration.style != number),
                 test,
-                self.drawn,
+                self.simulated,
                 self.disturbances,
                 replace(self.options, steps=self.options.steps // 6),
             )
@@ -144,16 +148,17 @@ class Study:
 
 def _command(arguments: argparse.Namespace) -> str:
     sets = " ".join(folder.name for folder in arguments.sets)
-    options = f"--steps {arguments.steps} --drawn {arguments.drawn} --seed {arguments.seed}"
+    options = f"--steps {arguments.steps} --simulated {arguments.simulated} --seed {arguments.seed}"
     return f"facial_coding train facs {sets} {options}"
 
 
 def _made(folder: Path) -> str:
     """How a set was made."""
-    told = json.loads((folder / "manifest.json").read_text())
+    metadata = json.loads((folder / "manifest.json").read_text())
     return (
-        f"{folder.name}: facial_coding synthesize ICT-FaceKit {folder.name} --people {told['people']} "
-        f"--pictures {told['pictures']} --seed {told['seed']}" + ("" if told["complete"] else ", not finished")
+        f"{folder.name}: facial_coding synthesize ICT-FaceKit {folder.name} --people {metadata['people']} "
+        f"--pictures {metadata['pictures']} --seed {metadata['seed']}"
+        + ("" if metadata["complete"] else ", not finished")
     )
 
 
@@ -170,16 +175,16 @@ def write_model(
         "name": arguments.out.stem,
         "what": "FACS action units from keypoint motion: a small perceptron on whitened directions of motion",
         "trained_on": f"{people[0]} rendered people of ICT-FaceKit ({len(study.training.motion) // 2} pictures) seen "
-        f"through MediaPipe's face mesh as the node runs it, and {arguments.drawn} motions drawn through the linear "
-        f"response learnt from them (explains {100 * explained:.0f} % of tracked motion); calibrated on {people[1]} "
-        "others; no picture of anybody",
+        f"through MediaPipe's face mesh as the node runs it, and {arguments.simulated} motions simulated through the "
+        f"linear response learnt from them (explains {100 * explained:.0f} % of tracked motion); calibrated on "
+        f"{people[1]} others; no picture of anybody",
         "command": _command(arguments),
         "data": [_made(folder) for folder in arguments.sets],
         "not_for": "diagnosis, detection of lies or intentions, judging people; see docs/facs.md",
         "licence": _LICENCE,
         "inputs": {
             "motion": "(faces, 468, 3) float32: types.Motion.dense, in eye distances",
-            "doubt": "(faces, 1) float32: from 1, see coding/facs/confidence.doubt",
+            "noise_scale": "(faces, 1) float32: from 1, see coding/facs/confidence.noise_scale",
         },
         "outputs": {
             "sides": "(faces, 2, units) 0..1: intensity, the person's right side first; 0.2 to 1.0 for A to E",
@@ -222,7 +227,7 @@ def write_table(
         ),
         "",
         "Network trained without one style of rendering, with a sixth of the steps, on the test people of that style "
-        "(motions drawn through the tracker's response still know it):",
+        "(motions simulated through the tracker's response still know it):",
         "",
         TABLE_HEAD,
         *(found.row(f"without {style}") for style, found in left_out.items()),

@@ -11,10 +11,12 @@ import dataclasses
 import shlex
 from pathlib import Path
 
+from ..datasets.registry import expression_sets, find
 from ..errors import UserError, make_folder
 from ..learning.perceptual.settings import TrainingSettings
 
-DATA = ("posed", "live", "bu3dfe", "bp4d")
+MADE = ("posed", "live")
+"""Sets that are made here; those of people are in datasets.registry."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +32,10 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """What to train on; read by `load_data`."""
     parser.add_argument(
         "--data",
-        choices=DATA,
+        choices=(*MADE, *expression_sets()),
         default="posed",
         help="posed: made from ICT-FaceKit; live: the same as the tracker sees it, with --root a rendered set "
-        "(facial_coding synthesize); bu3dfe, bp4d: with --root; default %(default)s",
+        f"(facial_coding synthesize); {', '.join(expression_sets())}: with --root; default %(default)s",
     )
     parser.add_argument("--root", type=Path, help="folder of the data")
     parser.add_argument("--people", type=int, help="people of the posed set; default 100, for live 300")
@@ -70,8 +72,6 @@ def settings_of(arguments: argparse.Namespace) -> TrainingSettings:
 
 def load_data(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  # Split, without importing it for --help
     """The three parts. Raises UserError."""
-    from ..datasets.bp4d_3d import load_bp4d_3d
-    from ..datasets.bu3dfe import load_bu3dfe
     from ..learning.motions.posed import PosedSettings, posed_set
     from ..learning.motions.rendered import live_parts
 
@@ -84,9 +84,10 @@ def load_data(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  #
             return posed_set(settings, seed).split(seed)
         if arguments.data == "live":
             return live_parts(arguments.root, arguments.keypoints, arguments.people or 300, seed).split
-        if arguments.data == "bu3dfe":
-            return load_bu3dfe(arguments.root).split(seed)
-        return load_bp4d_3d(arguments.root).split(seed, (25, 8, 8))
+        dataset = find(arguments.data)
+        if dataset is None or dataset.expressions is None:
+            raise UserError(f"no set of expressions {arguments.data!r}; there are {', '.join(expression_sets())}")
+        return dataset.expressions.read(arguments.root).split(seed, dataset.shares)
     except (ValueError, FileNotFoundError) as error:
         raise UserError(str(error)) from error
 

@@ -14,10 +14,13 @@ import cv2
 import numpy as np
 
 from ..types import ImageArray
+from .labelled import LabelledSequence, rows_of_numbers, sequence
 from .records import UNKNOWN, AuSequence, DatasetError, Labels, text_of
 
 FPS = 25.0
+INTENSITY_AUS = (6, 10, 12, 14, 17)
 CODES = {"0": 0, "1": 1, "9": UNKNOWN}
+UNCODED = 9
 
 FOLDS: tuple[tuple[str, ...], ...] = tuple(
     tuple(line.split())
@@ -41,6 +44,23 @@ def read_sequences(root: Path | str, aus: Sequence[int]) -> Iterator[AuSequence]
         frames, present = read_occurrence(path, aus)
         images = _image_folder(root, subject, task)
         yield AuSequence("bp4d", subject, f"{subject}_{task}", frames, tuple(aus), present, FPS, images)
+
+
+def read_recordings(root: Path) -> Iterator[LabelledSequence]:
+    """The recordings with the presence of all coded units, and intensities where there are. Raises DatasetError."""
+    aus = coded_units(root)
+    for units in read_sequences(root, aus):
+        intensity = np.full(units.present.shape, np.nan, np.float32)
+        for au in set(INTENSITY_AUS) & set(aus):
+            path = root / "AUCoding" / "AU_INT" / f"AU{au:02d}" / f"{units.name}_AU{au:02d}.csv"
+            if path.is_file():
+                table = {int(f): v for f, v in rows_of_numbers(path, 2, "frame,intensity")}
+                values = np.array([table.get(int(frame), np.nan) for frame in units.frames])
+                intensity[:, aus.index(au)] = np.where(values == UNCODED, np.nan, values)
+        yield sequence(
+            "bp4d", units.subject, units.name, units.frames, (units.frames - 1) / FPS, aus, units.present,
+            intensity, images=units.images,
+        )  # fmt: skip
 
 
 def coded_units(root: Path) -> tuple[int, ...]:

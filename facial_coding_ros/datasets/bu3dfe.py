@@ -7,6 +7,7 @@ Layout: anywhere under the root, files such as F0001_AN01WH_F3D.bnd: person, exp
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..face_model.ict import IctFaces
 from ..keypoints import BU3DFE83, Scheme
 from ..types import FloatArray
 from .expression_set import ExpressionSet, centred_and_scaled, laid_on, lower_lids
+from .labelled import LabelledSequence, sequence
 from .records import text_of
 
 POINTS = 83
@@ -100,3 +102,15 @@ def load_bu3dfe(root: Path) -> ExpressionSet:
         degree=np.array([int(degree) for (_, _, degree), _ in found]),
         classes=BASIC_LABELS,
     )
+
+
+def read_recordings(root: Path) -> Iterator[LabelledSequence]:
+    """Each face as a recording of one frame. Raises ValueError."""
+    faces = load_bu3dfe(root)
+    for number, name in enumerate(faces.ids):
+        label = faces.classes[faces.label[number]]
+        rest = int(label == "neutral")
+        points = faces.points[number][None]
+        yield sequence(
+            "bu3dfe", name.split("_")[0], name, [0], [0.0], expression=[label], neutral=[rest], points=points
+        )

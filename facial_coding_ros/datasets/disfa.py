@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..types import ImageArray
+from .labelled import LabelledSequence, sequence
 from .records import AuSequence, DatasetError, text_of
 
 FPS = 20.0
 PRESENT_FROM = 2
+ALL_AUS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 
 FOLDS: tuple[tuple[str, ...], ...] = tuple(
     tuple(line.split())
@@ -47,6 +49,16 @@ def read_sequences(root: Path | str, aus: Sequence[int]) -> Iterator[AuSequence]
         present = (intensity >= PRESENT_FROM).astype(np.int8)
         video = root / "Videos_LeftCamera" / f"LeftVideo{subject}_comp.avi"
         yield AuSequence("disfa", subject, subject, frames, tuple(aus), present, FPS, _Video(video))
+
+
+def read_recordings(root: Path) -> Iterator[LabelledSequence]:
+    """The recordings with the intensities of all coded action units. Raises DatasetError."""
+    for units in read_sequences(root, ALL_AUS):
+        _, intensity = read_intensities(root / "ActionUnit_Labels" / units.subject, ALL_AUS)
+        yield sequence(
+            "disfa", units.subject, units.name, units.frames, (units.frames - 1) / FPS, units.aus,
+            units.present, intensity.astype(np.float32), images=units.images,
+        )  # fmt: skip
 
 
 def read_intensities(folder: Path, aus: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int8]]:

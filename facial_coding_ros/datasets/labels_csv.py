@@ -71,6 +71,28 @@ def read(path: Path, fps: float = math.nan, present_from: float = PRESENT_FROM) 
         yield _one(path, key, header, chosen, time, units, fps, present_from)
 
 
+def read_files(path: Path) -> Iterator[LabelledSequence]:
+    """Of one file, or of all CSV files in a folder. Raises DatasetError."""
+    files = [path] if path.is_file() else sorted(path.glob("*.csv"))
+    for file in files:
+        yield from read(file)
+
+
+def read_openface(path: Path) -> Iterator[LabelledSequence]:
+    """OpenFace's output; of one file or all in a folder. Raises DatasetError."""
+    for labels in read_files(path):
+        yield LabelledSequence(**{**vars(labels), "dataset": "openface_csv"})
+
+
+def is_openface(path: Path) -> bool:
+    """Whether the header is that of OpenFace's output."""
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return False
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        names = {name.strip() for name in file.readline().split(",")}
+    return bool({"x_0", "X_0"} & names) or {"confidence", "success", "AU01_r"} <= names
+
+
 def _check_header(where: str, header: Sequence[str]) -> None:
     """Raises DatasetError for a column that is there twice, under whichever spelling, and for a unit FACS has not."""
     seen: dict[str, str] = {}

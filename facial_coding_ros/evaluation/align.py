@@ -100,7 +100,7 @@ def places(labels: LabelledSequence, recording: RunRecording, tolerance_s: float
     else:
         times = recording.stamp_ns / 1e9 if labels.absolute else recording.seconds
         # Seconds count from the recording's own beginning, also when only a part of it was replayed.
-        begin = float((recording.told.get("range_s") or [0.0])[0] or 0.0)
+        begin = float((recording.metadata.get("range_s") or [0.0])[0] or 0.0)
         times = times if labels.absolute else times + begin
         found = nearest(times, labels.seconds, tolerance_s)
         span, what = (labels.seconds.min(), labels.seconds.max()), "{:.2f} to {:.2f} s"

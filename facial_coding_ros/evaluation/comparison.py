@@ -154,19 +154,19 @@ def read_thresholds(path: Path) -> dict[str, dict[str, Any]]:
     when it is more than chance.
     """
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ComparisonError(f"{path} is no YAML: {error}") from None
-    if not isinstance(told, dict) or not told:
+    if not isinstance(content, dict) or not content:
         raise ComparisonError(f"{path}: lines such as 'au/mean/f1: {{min: 0.4, max_loss: 0.02}}' are expected")
-    for pattern, rules in told.items():
+    for pattern, rules in content.items():
         if not isinstance(rules, dict) or not rules or set(rules) - _RULES:
             raise ComparisonError(f"{path}, {pattern}: {rules!r}; {', '.join(sorted(_RULES))} are known")
         for rule, value in rules.items():
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not (isinstance(value, bool) if rule == "only_sure" else number):
                 raise ComparisonError(f"{path}, {pattern}, {rule}: {value!r} is not what it takes")
-    return told
+    return content
 
 
 def broken(

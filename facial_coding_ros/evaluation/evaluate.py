@@ -135,10 +135,10 @@ def _action_units(
             for one in aligned
             if au in one.labels.aus and au in one.recording.aus
         ]
-        owners = [
+        units_of = [
             int(u[0]) for one, u in zip(aligned, of, strict=True) if au in one.labels.aus and au in one.recording.aus
         ]
-        figures |= _onsets(au, delays, owners, units)
+        figures |= _onsets(au, delays, units_of, units)
     return figures
 
 
@@ -155,11 +155,15 @@ def _au_part(one: Aligned, unit: NDArray[np.intp], au: int) -> tuple[NDArray[Any
     return one.labels.present[seen, column], one.labels.intensity[seen, column], said, chance, unit[seen], answered
 
 
-def _onsets(au: int, delays: Sequence[NDArray[np.float64]], owners: Sequence[int], units: int) -> dict[str, Statistic]:
+def _onsets(
+    au: int, delays: Sequence[NDArray[np.float64]], units_of: Sequence[int], units: int
+) -> dict[str, Statistic]:
     if not any(len(found) for found in delays):
         return {}
     every = np.concatenate(delays)
-    unit = np.concatenate([np.full(len(found), owner) for found, owner in zip(delays, owners, strict=True)]).astype(int)
+    unit = np.concatenate(
+        [np.full(len(found), unit_of) for found, unit_of in zip(delays, units_of, strict=True)]
+    ).astype(int)
     seen = np.isfinite(every)
     figures = {f"au/{au}/onsets_missed": ratio(~seen, np.ones(len(every)), unit, units)}
     if seen.any():
@@ -271,11 +275,13 @@ def _facts(run: Sequence[RunRecording], aligned: Sequence[Aligned]) -> dict[str,
         "frames_lost": lost,
         "faces": float(sum(len(np.unique(recording.words("face_id"))) for recording in run)),
         "frames_without_face": float(sum(len(r.frame) - len(np.unique(r.at)) for r in run)),
-        "parts_left_out": float(sum(r.told.get("problems", {}).get("count", 0) for r in run)),
+        "parts_left_out": float(sum(r.metadata.get("problems", {}).get("count", 0) for r in run)),
     }
     for name, value in summary_ms(np.concatenate([recording.latency_s for recording in run])).items():
         facts[f"latency_{name}_ms"] = value
-    processing = [r.told["timing"]["processing_ms"] for r in run if r.told.get("timing", {}).get("processing_ms")]
+    processing = [
+        r.metadata["timing"]["processing_ms"] for r in run if r.metadata.get("timing", {}).get("processing_ms")
+    ]
     for name in ("mean", "p95", "max"):
         if processing:
             facts[f"processing_{name}_ms"] = max(entry[name] for entry in processing)

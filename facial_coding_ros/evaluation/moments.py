@@ -107,12 +107,12 @@ def thumbnails(moments: Sequence[Moment]) -> dict[tuple[str, int], str]:
     pictures: dict[tuple[str, int], str] = {}
     for recording in {id(m.recording): m.recording for m in moments}.values():
         wanted = {m.frame: m.row for m in moments if m.recording is recording}
-        source = str(recording.told.get("input", ""))
+        source = str(recording.metadata.get("input", ""))
         if not source or not Path(source).exists():
             continue
         boxes = region_of(recording)
         try:
-            for frame in open_source(source, str(recording.told.get("topic", ""))).frames(lambda _: None):
+            for frame in open_source(source, str(recording.metadata.get("topic", ""))).frames(lambda _: None):
                 if frame.index in wanted:
                     row = wanted.pop(frame.index)
                     pictures[recording.name, row] = _picture(frame.image, boxes[row])

@@ -37,9 +37,9 @@ def people_of(run: Sequence[RunRecording], aligned: Sequence[Aligned] = ()) -> l
     found: list[Person] = []
     for number, recording in enumerate(run):
         ids, persons = recording.words("face_id"), recording.words("person_id")
-        owner = np.where(persons != "", persons, ids)
-        for name in dict.fromkeys(owner.tolist()):
-            rows = np.flatnonzero(owner == name)
+        subject_key = np.where(persons != "", persons, ids)
+        for name in dict.fromkeys(subject_key.tolist()):
+            rows = np.flatnonzero(subject_key == name)
             own = set(rows.tolist())
             labels = tuple(one for one in aligned if one.recording is recording and _about(one, own))
             found.append(Person(recording, str(name), rows, f"r{number}-{len(found)}", labels))

@@ -33,7 +33,7 @@ from ..face_codes.parquet import ParquetWriter
 from ..face_codes.rep155_landmarks import landmarks_70
 from ..face_codes.table import TableWriter
 from ..image.bags import BAG_SUFFIXES
-from ..image.prefetch import ahead
+from ..image.prefetch import prefetch
 from ..image.sources import DEFAULT_FPS, IMAGE_SUFFIXES, WHOLE, Source, SourceError, Span, open_source
 from ..models import share_folder
 from ..neutral import fit_neutral, read_neutral
@@ -157,12 +157,12 @@ def _alone(folder: Path) -> Iterator[None]:
 def finished(job: ReplayJob) -> Outcome | None:
     """The outcome of this very job where its folder holds it: same input, settings, models and code."""
     try:
-        told = json.loads((Path(job.folder) / RECORDING).read_text(encoding="utf-8"))
-        there = all((Path(job.folder) / name).exists() for name in told["files"])
-        if not there or told["fingerprint"] != _fingerprint(job):
+        metadata = json.loads((Path(job.folder) / RECORDING).read_text(encoding="utf-8"))
+        there = all((Path(job.folder) / name).exists() for name in metadata["files"])
+        if not there or metadata["fingerprint"] != _fingerprint(job):
             return None
-        problems = told["problems"]
-        counts = {name: told[name] for name in ("frames", "faces", "rows", "seconds")}
+        problems = metadata["problems"]
+        counts = {name: metadata[name] for name in ("frames", "faces", "rows", "seconds")}
         left_out = {"problems": tuple(problems["first"]), "problem_count": problems["count"]}
         return Outcome(job.name, job.folder, **counts, **left_out, kept=True)
     except (OSError, ValueError, KeyError, TypeError):
@@ -187,7 +187,7 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
             bag = files.enter_context(BagWriter(folder / BAG))
         if job.overlay:
             video = files.enter_context(VideoWriter(folder / OVERLAY, source.fps))
-        read = files.enter_context(ahead(source.frames(problems)))
+        read = files.enter_context(prefetch(source.frames(problems)))
         # Progress counts frames as they are read, at most six before their codes.
         frames_read = _with_progress(source, read, progress, "replay")
         coded = files.enter_context(contextlib.closing(pipeline.process_all(frames_read)))
@@ -230,7 +230,7 @@ def _write_recording(
     path: Path, job: ReplayJob, outcome: Outcome, stamps: tuple[int, int], timing: dict[str, Any], backend: str
 ) -> None:
     end_s = None if math.isinf(job.span.end_s) else job.span.end_s
-    told = {
+    metadata = {
         "fingerprint": _fingerprint(job),
         "input": str(Path(job.input).absolute()),
         "topic": job.topic,
@@ -249,7 +249,7 @@ def _write_recording(
         "backend": backend,
         "timing": timing,
     }
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(metadata, indent=1) + "\n", encoding="utf-8")
 
 
 def model_cards() -> dict[str, Any]:
@@ -264,13 +264,13 @@ def model_cards() -> dict[str, Any]:
 
 def _fingerprint(job: ReplayJob) -> str:
     """Of all that decides the result: the job, the input's files, the code and the models."""
-    given = dataclasses.asdict(job)
-    del given["folder"]
+    fields = dataclasses.asdict(job)
+    del fields["folder"]
     path = Path(job.input)
     read = IMAGE_SUFFIXES | BAG_SUFFIXES | {".yaml"}  # the results may lie in the same folder
     files = sorted(f for f in path.iterdir() if f.suffix.lower() in read) if path.is_dir() else [path]
-    given["files"] = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    digest = hashlib.sha256(json.dumps(given, sort_keys=True, default=str).encode())
+    fields["files"] = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    digest = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode())
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(file.read_bytes())
     for file in sorted(share_folder("models").iterdir()):

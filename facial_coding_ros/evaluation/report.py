@@ -72,8 +72,8 @@ def _as_labelled(people: Sequence[Person], moments: Sequence[Moment]) -> list[Pe
         own = [m.labels for m in moments if m.recording is person.recording and m.row in rows]
         labels = tuple({id(one): one for one in (*person.labels, *own)}.values())
         names = dict.fromkeys(one.labels.subject for one in labels)
-        told = person.name if not names or person.name in names else f"{', '.join(names)} ({person.name})"
-        named.append(replace(person, name=told, labels=labels))
+        title = person.name if not names or person.name in names else f"{', '.join(names)} ({person.name})"
+        named.append(replace(person, name=title, labels=labels))
     return named
 
 
@@ -207,10 +207,10 @@ def _list(rows: Mapping[str, Row], prefix: str) -> str:
 def _moments(moments: Sequence[Moment], people: Sequence[Person], pictures: Mapping[tuple[str, int], str]) -> str:
     if not moments:
         return ""
-    owner = {(id(person.recording), int(row)): person for person in people for row in person.rows}
+    person_of = {(id(person.recording), int(row)): person for person in people for row in person.rows}
     lines = []
     for moment in moments:
-        person = owner[id(moment.recording), moment.row]
+        person = person_of[id(moment.recording), moment.row]
         picture = pictures.get((moment.recording.name, moment.row))
         face = f"<img class=face alt='' src='{picture}'>" if picture else ""
         link = f"<a href='#{person.anchor}' data-at='{moment.seconds:.3f}'>{moment.seconds:.2f} s</a>"
@@ -235,15 +235,17 @@ def _made_by(run: Sequence[RunRecording], found: Evaluation) -> str:
     parts = ["<h2>What made it</h2>", _details("evaluation", vars(found.options))]
     seen: dict[str, list[str]] = {}
     for recording in run:
-        told = {name: recording.told[name] for name in ("settings", "models", "neutral") if name in recording.told}
-        if told:
-            seen.setdefault(json.dumps(told, sort_keys=True), []).append(recording.name)
+        metadata = {
+            name: recording.metadata[name] for name in ("settings", "models", "neutral") if name in recording.metadata
+        }
+        if metadata:
+            seen.setdefault(json.dumps(metadata, sort_keys=True), []).append(recording.name)
     for text, names in seen.items():
-        told = json.loads(text)
+        metadata = json.loads(text)
         who = "" if len(seen) == 1 else f" of {', '.join(names[:5])}"
-        parts.append(_details(f"settings{who}", told.get("settings", {})))
-        parts += [_details(f"model {name}{who}", card) for name, card in told.get("models", {}).items()]
-    left_out = [problem for recording in run for problem in recording.told.get("problems", {}).get("first", [])]
+        parts.append(_details(f"settings{who}", metadata.get("settings", {})))
+        parts += [_details(f"model {name}{who}", card) for name, card in metadata.get("models", {}).items()]
+    left_out = [problem for recording in run for problem in recording.metadata.get("problems", {}).get("first", [])]
     if left_out:
         parts.append(_details("left out of the recordings", left_out[:50]))
     return "".join(parts)

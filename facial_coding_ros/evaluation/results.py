@@ -76,7 +76,7 @@ def result_of(found: Evaluation) -> Result:
 def write_result(folder: Path, found: Evaluation, labels: str, run: Path) -> Result:
     """Writes evaluation.json of a run into the folder. Raises OSError."""
     result = result_of(found)
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "format": FORMAT,
         # From here, so that both may be moved together.
         "run": os.path.relpath(run.resolve(), folder.resolve()),
@@ -94,7 +94,7 @@ def write_result(folder: Path, found: Evaluation, labels: str, run: Path) -> Res
     }
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{FILE}.part"
-    part.write_text(json.dumps(_nulls(told), allow_nan=False) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(_nulls(content), allow_nan=False) + "\n", encoding="utf-8")
     part.replace(folder / FILE)
     return result
 
@@ -107,23 +107,23 @@ def read_result(path: Path) -> Result:
     if file is None:
         raise ResultError(f"{path} holds no {FILE}; run `facial_coding evaluate {path} --labels ...` first")
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-        if told["format"] != FORMAT:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
             raise ResultError(
-                f"{file} has format {told['format']!r}; {FORMAT!r} is expected: run `facial_coding evaluate` again"
+                f"{file} has format {content['format']!r}; {FORMAT!r} is expected: run `facial_coding evaluate` again"
             )
-        run = Path(os.path.normpath(file.parent / told["run"]))
+        run = Path(os.path.normpath(file.parent / content["run"]))
         # Where the run is no more, its evaluation still stands for it.
-        if run.exists() and _content(run) != told["run_content"]:
-            labels = f" --labels {told['labels']}" if told["labels"] else ""
+        if run.exists() and _content(run) != content["run_content"]:
+            labels = f" --labels {content['labels']}" if content["labels"] else ""
             raise ResultError(
                 f"{file} is of another replay than {run} holds now; run `facial_coding evaluate {run}{labels}` again"
             )
-        figures = {name: Statistic.from_json(entry) for name, entry in told["figures"].items()}
-        rows = tuple(Row(**_known(row)) for row in told["table"])
-        facts, options = _known(told["facts"]), Options(**_known(told["options"]))
-        units, notes = tuple(told["units"]), tuple(told["notes"])
-        return Result(figures, told["unit"], units, facts, rows, options, told["labels_content"], notes)
+        figures = {name: Statistic.from_json(entry) for name, entry in content["figures"].items()}
+        rows = tuple(Row(**_known(row)) for row in content["table"])
+        facts, options = _known(content["facts"]), Options(**_known(content["options"]))
+        units, notes = tuple(content["units"]), tuple(content["notes"])
+        return Result(figures, content["unit"], units, facts, rows, options, content["labels_content"], notes)
     except (KeyError, TypeError, ValueError) as error:
         raise error if isinstance(error, ResultError) else ResultError(f"{file} is no evaluation: {error!r}") from None
 
@@ -137,8 +137,8 @@ def _nulls(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _known(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: math.nan if value is None else value for name, value in told.items()}
+def _known(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: math.nan if value is None else value for name, value in content.items()}
 
 
 def _content(run: Path) -> str:
@@ -163,7 +163,7 @@ def _digest(labels: list[LabelledSequence]) -> str:
         return ""
     parts = []
     for one in labels:
-        told = (one.subject, one.name, one.aus, one.absolute, one.expression.tolist())
+        content = (one.subject, one.name, one.aus, one.absolute, one.expression.tolist())
         arrays = (one.frames, one.seconds, one.present, one.intensity, one.neutral, one.region)
-        parts.append(hashlib.sha256(repr(told).encode() + b"".join(array.tobytes() for array in arrays)).digest())
+        parts.append(hashlib.sha256(repr(content).encode() + b"".join(array.tobytes() for array in arrays)).digest())
     return hashlib.sha256(b"".join(sorted(parts))).hexdigest()

@@ -33,7 +33,7 @@ class RunRecording:
     """One recording of a run: F frames, R rows (a face in a frame).
 
     frame, stamp_ns: (F,) of all frames, also those without a face. at: (R,) the row's frame, as place in `frame`.
-    columns: name -> (R,), float32 or text, as in face_codes.csv. latency_s: (F,), NaN where not known. told: what
+    columns: name -> (R,), float32 or text, as in face_codes.csv. latency_s: (F,), NaN where not known. metadata: what
     recording.json says.
     """
 
@@ -44,7 +44,7 @@ class RunRecording:
     columns: Mapping[str, NDArray[Any]]
     latency_s: NDArray[np.float64]
     events: tuple[Event, ...] = ()
-    told: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def seconds(self) -> NDArray[np.float64]:
@@ -103,25 +103,25 @@ def _of_folder(folder: Path) -> RunRecording:
     recording = read_table(folder / CODES)
     if not (folder / RECORDING).is_file() or not (folder / FRAMES).is_file():
         return recording
-    told = _told(folder / RECORDING)
+    metadata = _metadata(folder / RECORDING)
     listing = _table(folder / FRAMES)
     frame, stamp_ns = listing["frame"].astype(np.int64), listing["stamp_ns"].astype(np.int64)
     at = np.searchsorted(frame, recording.frame[recording.at])
     if len(frame) == 0 or (at >= len(frame)).any() or not np.array_equal(frame[at], recording.frame[recording.at]):
         raise RunError(f"{folder}/{CODES} and {FRAMES} are not of the same replay")
     # A bag that recording.json does not name is another one.
-    told_events = BAG in told.get("files", ()) and (folder / BAG).is_dir()
-    events = _events(folder / BAG) if told_events else _events_of_table(stamp_ns, at, recording.columns)
+    has_events = BAG in metadata.get("files", ()) and (folder / BAG).is_dir()
+    events = _events(folder / BAG) if has_events else _events_of_table(stamp_ns, at, recording.columns)
     latency = np.full(len(frame), np.nan)
-    return RunRecording(Path(told["input"]).name, frame, stamp_ns, at, recording.columns, latency, events, told)
+    return RunRecording(Path(metadata["input"]).name, frame, stamp_ns, at, recording.columns, latency, events, metadata)
 
 
-def _told(path: Path) -> dict[str, Any]:
+def _metadata(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if not (isinstance(told, dict) and isinstance(told.get("input"), str)):
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+        if not (isinstance(metadata, dict) and isinstance(metadata.get("input"), str)):
             raise ValueError("it names no input")
-        return told
+        return metadata
     except ValueError as error:
         raise RunError(f"{path} is damaged ({error}); replay the recording again") from None
 

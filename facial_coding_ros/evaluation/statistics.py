@@ -50,8 +50,8 @@ class Statistic:
         return {"kind": self.kind, "sums": {name: array.tolist() for name, array in self.sums.items()}}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Statistic:
-        return cls(told["kind"], {name: np.asarray(array, np.float64) for name, array in told["sums"].items()})
+    def from_json(cls, content: Mapping[str, Any]) -> Statistic:
+        return cls(content["kind"], {name: np.asarray(array, np.float64) for name, array in content["sums"].items()})
 
 
 def _ratio(w: Array, s: Mapping[str, Array]) -> Array:

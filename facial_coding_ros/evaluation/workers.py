@@ -30,10 +30,10 @@ def on_this_machine(jobs: Sequence[ReplayJob], processes: int) -> Iterator[Outco
 def _pool(jobs: Sequence[ReplayJob], processes: int) -> Iterator[tuple[ReplayJob, Future[Outcome]]]:
     # A forked copy of a process with threads may hang.
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        given = {pool.submit(replay_file, job): job for job in jobs}
+        job_of = {pool.submit(replay_file, job): job for job in jobs}
         try:
-            for future in as_completed(given):
-                yield given[future], future
+            for future in as_completed(job_of):
+                yield job_of[future], future
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -59,9 +59,9 @@ def on_cluster(jobs: Sequence[ReplayJob], scheduler: str) -> Iterator[Outcome]:
 
     where = {"scheduler_file": scheduler} if scheduler.endswith(".json") else {"address": scheduler}
     with distributed.Client(**where, set_as_default=False) as client:
-        given = dict(zip(_submitted(client, jobs), jobs, strict=True))
-        for future in distributed.as_completed(list(given), loop=client.loop):
-            yield _outcome(given[future], future)
+        job_of = dict(zip(_submitted(client, jobs), jobs, strict=True))
+        for future in distributed.as_completed(list(job_of), loop=client.loop):
+            yield _outcome(job_of[future], future)
 
 
 def _submitted(client: Any, jobs: Sequence[ReplayJob]) -> list[Any]:

@@ -21,12 +21,12 @@ class NeutralReady:
         return (self.KIND,)
 
     def update(self, codes: Sequence[FaceCode], stamp_ns: int) -> list[Event]:
-        ready = {code.face.owner: code.face for code in codes if code.neutral_state is NeutralState.READY}
+        ready = {code.face.subject_key: code.face for code in codes if code.neutral_state is NeutralState.READY}
         new = [face for key, face in ready.items() if key not in self._ready]
         self._ready = set(ready)
         return [
             Event(
-                self.KIND, face.face_id, face.person_id, stamp_ns, f"{face.owner}-{self.KIND}-{stamp_ns}",
+                self.KIND, face.face_id, face.person_id, stamp_ns, f"{face.subject_key}-{self.KIND}-{stamp_ns}",
                 Phase.MOMENT, start_ns=stamp_ns, apex_ns=stamp_ns, end_ns=stamp_ns,
             )
             for face in new

@@ -9,25 +9,20 @@ if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore
 
 _SOURCES = {"facial_coding_msgs": "facial_coding_msgs/msg", "hri_msgs": "standalone/hri_msgs/msg"}
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def definitions_folder(package: str) -> Path:
-    """Folder of a package's .msg files: beside the sources, else in the ROS installation.
+    """Folder of a package's .msg files: beside the sources, else in the installed package.
 
     Raises FileNotFoundError when it is in neither.
     """
-    root = Path(__file__).resolve().parents[2]
-    folder = root / _SOURCES[package]
-    if (root / "package.xml").is_file() and folder.is_dir():
-        return folder
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-
-    try:
-        return Path(get_package_share_directory(package)) / "msg"
-    except PackageNotFoundError:
-        raise FileNotFoundError(
-            f"The definitions of {package} are neither beside the sources nor in a sourced ROS workspace."
-        ) from None
+    beside = _PACKAGE.parent / _SOURCES[package]
+    inside = _PACKAGE / "share" / "msg" / package
+    for folder in (beside, inside):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"The message definitions of {package} are neither in {beside} nor in {inside}.")
 
 
 def typestore() -> Typestore:

@@ -48,10 +48,10 @@ class ParquetWriter:
             self._flush()
 
     def _flush(self) -> None:
-        told = dict(zip(WORDS, zip(*self._words, strict=True), strict=True))
+        words = dict(zip(WORDS, zip(*self._words, strict=True), strict=True))
         floats = iter(np.ascontiguousarray(np.stack(self._numbers).T))
         arrays = [
-            self._pyarrow.array(told[field.name] if field.name in told else next(floats), field.type)
+            self._pyarrow.array(words[field.name] if field.name in words else next(floats), field.type)
             for field in self._schema
         ]
         self._file.write_batch(self._pyarrow.record_batch(arrays, schema=self._schema))

@@ -1,4 +1,4 @@
-"""Working ahead: the next items of an iterator are made in a thread while the last one is worked on."""
+"""Prefetching: the next items of an iterator are made in a thread while the last one is worked on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DEPTH = 4
 
 
 @contextmanager
-def ahead(items: Iterator[Item], depth: int = _DEPTH) -> Iterator[Iterator[Item]]:
+def prefetch(items: Iterator[Item], depth: int = _DEPTH) -> Iterator[Iterator[Item]]:
     """The same items in the same order, made by a thread that is at most `depth` of them ahead and ends with the block.
     What the making raises is raised where the item would have come."""
     waiting: queue.Queue[Item | BaseException | None] = queue.Queue(depth)
@@ -44,7 +44,7 @@ def ahead(items: Iterator[Item], depth: int = _DEPTH) -> Iterator[Iterator[Item]
                 raise item
             yield item
 
-    thread = threading.Thread(target=make, name="ahead", daemon=True)
+    thread = threading.Thread(target=make, name="prefetch", daemon=True)
     thread.start()
     try:
         yield taken()

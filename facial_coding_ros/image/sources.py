@@ -64,7 +64,7 @@ class Source:
     live: bool = False
 
     def frames(self, on_damage: Callable[[str], None] | None = None) -> Iterator[Frame]:
-        """Frames in order. A frame that cannot be used is left out: `on_damage` is told, without it SourceError."""
+        """Frames in order. A frame that cannot be used is left out: `on_damage` is called, without it SourceError."""
         return self.open(on_damage or _raise)
 
 
@@ -73,10 +73,30 @@ def _raise(problem: str) -> None:
 
 
 def open_source(path: Path | str, topic: str = "", fps: float = DEFAULT_FPS, span: Span = WHOLE) -> Source:
-    """A video file, a folder of images (`fps` gives their rate) or a ROS 2 bag (`topic` chooses the images).
+    """Open a video, a folder of images or a ROS 2 bag, to be read from its start again and again.
 
-    Frames keep the number they have in the whole recording, whatever part `span` leaves of it. Raises SourceError when
-    there is nothing to read.
+    Frames keep the number they have in the whole recording, whatever part `span` leaves of it.
+
+    Parameters
+    ----------
+    path : pathlib.Path or str
+        A video file, a folder of images (read in the natural order of their names), or a bag.
+    topic : str, optional
+        The image topic of a bag that has several.
+    fps : float, optional
+        Images per second of a folder of images.
+    span : Span, optional
+        The part to read, in seconds since the first frame.
+
+    Returns
+    -------
+    Source
+        ``frames()`` yields `Frame` after `Frame`.
+
+    Raises
+    ------
+    SourceError
+        When there is nothing to read: the text says what was found and what was expected.
     """
     path = Path(path)
     if not path.exists():

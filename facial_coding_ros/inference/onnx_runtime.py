@@ -83,8 +83,8 @@ class OnnxRuntimeSession:
             return tuple(_tensor(node, self.model) for node in nodes)
         # Some exporters leave sizes open that the operations fix.
         zeros = {t.name: np.zeros((t.batch or 1, *t.shape), np.float32) for t in self.inputs}
-        answers = session.run(None, zeros)
-        return tuple(Tensor(node.name, answer.shape[1:]) for node, answer in zip(nodes, answers, strict=True))
+        outputs = session.run(None, zeros)
+        return tuple(Tensor(node.name, output.shape[1:]) for node, output in zip(nodes, outputs, strict=True))
 
 
 class _CpuBinding:

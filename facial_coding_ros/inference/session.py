@@ -74,7 +74,7 @@ class Session(Protocol):
         """The arrays for this size of batch, made at the first call. Raises ValueError for a size it cannot take."""
 
     def run(self, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-        """Answers (n, ...) by name, in arrays of their own; n may be 0, or more than max_batch."""
+        """Outputs (n, ...) by name, in arrays of their own; n may be 0, or more than max_batch."""
 
     def warm_up(self, *batches: int) -> None:
         """Makes everything ready for these sizes of batch, so that the first frame is as fast as the others.
@@ -87,7 +87,7 @@ class Session(Protocol):
 
 
 def fill_and_run(binding: Binding, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    """Answers by name, in the binding's own arrays: the next run overwrites them."""
+    """Outputs by name, in the binding's own arrays: the next run overwrites them."""
     for name, values in inputs.items():
         binding.inputs[name][...] = values
     binding.run()
@@ -97,14 +97,14 @@ def fill_and_run(binding: Binding, inputs: Mapping[str, FloatArray]) -> dict[str
 def run_bound(session: Session, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """`Session.run` by way of `Session.bind`. Raises ValueError when names, shapes or sizes do not fit."""
     batch = _size_of_batch(session, inputs)
-    answers = {tensor.name: np.empty((batch, *tensor.shape), np.float32) for tensor in session.outputs}
+    outputs = {tensor.name: np.empty((batch, *tensor.shape), np.float32) for tensor in session.outputs}
     most = session.max_batch or batch
     for start in range(0, batch, most or 1):
         end = min(start + most, batch)
         part = {name: array[start:end] for name, array in inputs.items()}
         for name, array in fill_and_run(session.bind(end - start), part).items():
-            answers[name][start:end] = array
-    return answers
+            outputs[name][start:end] = array
+    return outputs
 
 
 def _size_of_batch(session: Session, inputs: Mapping[str, FloatArray]) -> int:
@@ -113,9 +113,9 @@ def _size_of_batch(session: Session, inputs: Mapping[str, FloatArray]) -> int:
             f"{session.model.name} takes {_words(session.inputs)}; given: {', '.join(inputs) or 'nothing'}."
         )
     for tensor in session.inputs:
-        given = inputs[tensor.name]
-        if given.shape[1:] != tensor.shape:
-            raise ValueError(f"{session.model.name} takes {tensor}; given: {given.shape}.")
+        array = inputs[tensor.name]
+        if array.shape[1:] != tensor.shape:
+            raise ValueError(f"{session.model.name} takes {tensor}; given: {array.shape}.")
     sizes = {len(array) for array in inputs.values()}
     if len(sizes) != 1:
         raise ValueError(f"{session.model.name}: the inputs have different sizes of batch, {sorted(sizes)}.")

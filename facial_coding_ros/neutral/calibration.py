@@ -29,7 +29,7 @@ class CalibrationState(Enum):
 class Calibration:
     """How a calibration stands. message: for a person; the reason when refused. progress: 0..1."""
 
-    owner: str
+    subject_key: str
     state: CalibrationState
     message: str
     progress: float
@@ -38,10 +38,12 @@ class Calibration:
 class CalibrationRun:
     """Collects the frames of one calibration; keeps at most 64 of them, evenly spread."""
 
-    def __init__(self, owner: str, duration_s: float, stamp_ns: int, max_angle_deg: float, max_motion: float) -> None:
+    def __init__(
+        self, subject_key: str, duration_s: float, stamp_ns: int, max_angle_deg: float, max_motion: float
+    ) -> None:
         if not 0.2 <= duration_s <= MAX_DURATION_S:
             raise ValueError(f"duration_s is {duration_s!r}; allowed: 0.2 to {MAX_DURATION_S:g}")
-        self.owner = owner
+        self.subject_key = subject_key
         self.outcome: Calibration | None = None
         self._start = stamp_ns
         self._duration = duration_s
@@ -54,7 +56,7 @@ class CalibrationRun:
         if self.outcome is not None:
             return self.outcome
         done = min((self._last - self._start) / 1e9 / self._duration, 1.0)
-        return Calibration(self.owner, CalibrationState.RUNNING, f"{self._seen} frames so far", done)
+        return Calibration(self.subject_key, CalibrationState.RUNNING, f"{self._seen} frames so far", done)
 
     def check(self, stamp_ns: int) -> None:
         """Refuses when the face has not been seen for a while, or time has gone back."""
@@ -107,10 +109,10 @@ class CalibrationRun:
             )
             return None
         self.outcome = Calibration(
-            self.owner, CalibrationState.SUCCEEDED, f"taken from {self._seen} frames in {self._duration:g} s", 1.0
+            self.subject_key, CalibrationState.SUCCEEDED, f"taken from {self._seen} frames in {self._duration:g} s", 1.0
         )
         return middle.astype(np.float32)
 
     def _refuse(self, reason: str, stamp_ns: int) -> None:
         done = min(max((stamp_ns - self._start) / 1e9 / self._duration, 0.0), 1.0)
-        self.outcome = Calibration(self.owner, CalibrationState.REFUSED, reason, done)
+        self.outcome = Calibration(self.subject_key, CalibrationState.REFUSED, reason, done)

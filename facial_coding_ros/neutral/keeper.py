@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..types import Face, FloatArray, Neutral, NeutralState, Registered
-from .bins import AHEAD, Aside
+from .bins import FRONTAL, HeadTurn
 from .calibration import Calibration, CalibrationRun
 from .estimator import Estimator, PriorEstimator
 from .settings import NeutralSettings
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 class Listed:
     """One line of the keeper's list. stored: kept on disk."""
 
-    owner: str
+    subject_key: str
     state: NeutralState
     uncertainty: float
     stored: bool
@@ -42,17 +42,18 @@ class Listed:
 class UsualPose:
     """Where a head usually points, as a running mean of yaw and pitch, and how far a frame can be trusted for it.
 
-    A neutral is worth most in the pose in which its owner is mostly seen, be it because the camera hangs high, and less
-    on the side away from straight ahead. The mean is of the last 20 s, of fewer in the beginning; later, a look aside
-    moves it no more than one of 6 degrees. A usual pose within a few degrees of straight ahead is taken for that.
+    A neutral is worth most in the pose in which the person is mostly seen, be it because the camera hangs high, and
+    less on the side away from straight ahead. The mean is of the last 20 s, of fewer in the beginning; later, a glance
+    to the side moves it no more than one of 6 degrees. A usual pose within a few degrees of straight ahead is
+    taken for that.
 
-    aside: of the last frame, from the pose the neutral is for.
+    head_turn: of the last frame, from the pose the neutral is for.
     """
 
     yaw_deg: float = math.nan
     pitch_deg: float = math.nan
     seen_s: float = 0.0
-    aside: Aside = AHEAD
+    head_turn: HeadTurn = FRONTAL
 
     def weight(self, yaw_deg: float, pitch_deg: float, seconds: float) -> float:
         """Takes one frame in; 0..1. A head that stays turned is learnt too, slowly."""
@@ -69,17 +70,17 @@ class UsualPose:
         # Straight ahead is best, also for a head that is usually a few degrees off.
         believed = 1 - math.exp(-((usually / _STRAIGHT_DEG) ** 4))
         usually *= believed
-        yaw_aside, pitch_aside = yaw_deg - believed * self.yaw_deg, pitch_deg - believed * self.pitch_deg
-        self.aside = math.sin(math.radians(yaw_aside)), math.sin(math.radians(pitch_aside))
-        away = math.hypot(yaw_aside, pitch_aside) / _AWAY_DEG
+        yaw_off, pitch_off = yaw_deg - believed * self.yaw_deg, pitch_deg - believed * self.pitch_deg
+        self.head_turn = math.sin(math.radians(yaw_off)), math.sin(math.radians(pitch_off))
+        away = math.hypot(yaw_off, pitch_off) / _AWAY_DEG
         further = max(yaw_deg**2 + pitch_deg**2 - usually**2, 0.0) / width
-        doubt = away**2 + further + (usually / _USUALLY_TURNED_DEG) ** 2
-        return min(math.exp(-0.5 * doubt) + _LEAST_WEIGHT, 1.0)
+        exponent = away**2 + further + (usually / _USUALLY_TURNED_DEG) ** 2
+        return min(math.exp(-0.5 * exponent) + _LEAST_WEIGHT, 1.0)
 
 
 @dataclass
 class _Entry:
-    """What is held about one owner. saved_ns: time of the last write; None before the first."""
+    """What is held about one subject. saved_ns: time of the last write; None before the first."""
 
     estimator: Estimator
     last_ns: int
@@ -110,33 +111,33 @@ class NeutralKeeper:
     @property
     def notices(self) -> tuple[str, ...]:
         """What a person should know of the store: files and rows set aside, and why it does not write now."""
-        aside = tuple(self._store.notices) if self._store else ()
-        return (*aside, self._problem) if self._problem else aside
+        notices = tuple(self._store.notices) if self._store else ()
+        return (*notices, self._problem) if self._problem else notices
 
-    def update(self, owner: str, registered: Registered, face: Face, stamp_ns: int) -> Neutral:
+    def update(self, subject_key: str, registered: Registered, face: Face, stamp_ns: int) -> Neutral:
         """Learns from one face of one frame and returns its neutral as known now."""
         vector = to_vector(registered)
-        entry = self._entry(owner, stamp_ns, bool(face.person_id))
+        entry = self._entry(subject_key, stamp_ns, bool(face.person_id))
         entry.person = bool(face.person_id)
         seconds = min(max(stamp_ns - entry.last_ns, 0) / 1e9, _LONGEST_STEP_S)
         entry.last_ns = stamp_ns
         weight = entry.usual_pose.weight(face.pose.yaw_deg, face.pose.pitch_deg, seconds) * face.visibility.face
         if weight > 0:
-            entry.estimator.observe(vector, weight, seconds, entry.usual_pose.aside)
+            entry.estimator.observe(vector, weight, seconds, entry.usual_pose.head_turn)
             entry.usable_ns = stamp_ns
-        run = self._runs.get(owner)
+        run = self._runs.get(subject_key)
         if run is not None:
-            given = run.add(vector, face, stamp_ns)
-            if given is not None:
-                self._give(entry, given)
+            calibrated = run.add(vector, face, stamp_ns)
+            if calibrated is not None:
+                self._give(entry, calibrated)
         known = self._neutral(entry, stamp_ns)
         if self._store is not None and entry.person:
-            self._save_when_due(owner, entry, known, stamp_ns)
+            self._save_when_due(subject_key, entry, known, stamp_ns)
         return known
 
-    def neutral(self, owner: str, stamp_ns: int) -> Neutral:
-        """The neutral of an owner; state NONE when nothing is known."""
-        entry = self._entries.get(owner)
+    def neutral(self, subject_key: str, stamp_ns: int) -> Neutral:
+        """The neutral of a subject; state NONE when nothing is known."""
+        entry = self._entries.get(subject_key)
         return Neutral(NeutralState.NONE, None, math.nan) if entry is None else self._neutral(entry, stamp_ns)
 
     def _neutral(self, entry: _Entry, stamp_ns: int) -> Neutral:
@@ -152,50 +153,51 @@ class NeutralKeeper:
         if entry.was_ready and stamp_ns - entry.usable_ns > self.settings.stale_after_s * 1e9:
             return NeutralState.STALE
         enough = entry.known or entry.estimator.support_s >= self.settings.ready_after_s
-        # Once ready, a little more doubt does not take it back: states that flicker help nobody.
+        # Once ready, a little more uncertainty does not take it back: states that flicker help nobody.
         slack = _READY_SLACK if entry.was_ready else 1.0
         if enough and uncertainty <= slack * self.settings.ready_uncertainty:
             entry.was_ready = True
             return NeutralState.READY
         return NeutralState.LEARNING
 
-    def calibrate(self, owner: str, duration_s: float, stamp_ns: int) -> None:
-        """Takes the coming `duration_s` of image time as the owner's neutral; see `calibration` for the outcome.
+    def calibrate(self, subject_key: str, duration_s: float, stamp_ns: int) -> None:
+        """Takes the coming `duration_s` of image time as the subject's neutral; see `calibration` for the outcome.
 
-        A calibration of the same owner that still runs is replaced. Raises ValueError when the duration is not allowed.
+        A calibration of the same subject that still runs is replaced. Raises ValueError when the duration is not
+        allowed.
         """
-        self._runs[owner] = CalibrationRun(
-            owner,
+        self._runs[subject_key] = CalibrationRun(
+            subject_key,
             duration_s,
             stamp_ns,
             self.settings.calibration_yaw_pitch_deg,
             self.settings.calibration_motion,
         )
-        while len(self._runs) > self.settings.max_owners:
+        while len(self._runs) > self.settings.max_subjects:
             self._runs.pop(next(iter(self._runs)))
 
-    def calibration(self, owner: str, stamp_ns: int | None = None) -> Calibration | None:
-        """How the owner's last calibration stands; None when there was none. `stamp_ns`: the newest image's time."""
-        run = self._runs.get(owner)
+    def calibration(self, subject_key: str, stamp_ns: int | None = None) -> Calibration | None:
+        """How the subject's last calibration stands; None when there was none. `stamp_ns`: the newest image's time."""
+        run = self._runs.get(subject_key)
         if run is None:
             return None
         if stamp_ns is not None:
             run.check(stamp_ns)
         return run.state()
 
-    def set_neutral(self, owner: str, registered: Registered, stamp_ns: int = 0, person: bool = False) -> None:
-        """A neutral from frames or a file; ready at once. person: the owner is a person_id."""
-        self._give(self._entry(owner, stamp_ns, person), to_vector(registered))
+    def set_neutral(self, subject_key: str, registered: Registered, stamp_ns: int = 0, person: bool = False) -> None:
+        """A neutral from frames or a file; ready at once. person: subject_key is a person_id."""
+        self._give(self._entry(subject_key, stamp_ns, person), to_vector(registered))
 
-    def reset(self, owner: str) -> bool:
-        """Forgets the neutral of an owner in memory, on disk too, and learns it again; False when it is not in memory.
+    def reset(self, subject_key: str) -> bool:
+        """Forgets the neutral of a subject in memory, on disk too, and learns it again; False when it is not in memory.
 
         Persons who are only on disk stay there; `forget` deletes them.
         """
-        self._runs.pop(owner, None)
-        if self._entries.pop(owner, None) is None:
+        self._runs.pop(subject_key, None)
+        if self._entries.pop(subject_key, None) is None:
             return False
-        self._delete(owner)
+        self._delete(subject_key)
         return True
 
     def forget(self, person_id: str) -> bool:
@@ -212,7 +214,7 @@ class NeutralKeeper:
         """A face turns out to be a person. A neutral that the person already has stays; else the face's becomes it."""
         entry, run = self._entries.pop(face_id, None), self._runs.pop(face_id, None)
         if run is not None:
-            run.owner = person_id
+            run.subject_key = person_id
             self._runs[person_id] = run
         if entry is None:
             return
@@ -225,42 +227,44 @@ class NeutralKeeper:
             self._give(own, entry.estimator.estimate())
 
     def listing(self, stamp_ns: int | None = None) -> tuple[Listed, ...]:
-        """All owners with a neutral in memory or on disk, sorted. `stamp_ns`: now; else each owner's last frame."""
+        """All subjects with a neutral in memory or on disk, sorted. `stamp_ns`: now; else each subject's last frame."""
         stored: dict[str, float] = {}
         if self._store is not None:
             try:
                 stored = self._store.persons()
             except StoreError as error:
                 self._report(error)
-        rows = {owner: Listed(owner, NeutralState.READY, value, True) for owner, value in stored.items()}
-        for owner, entry in self._entries.items():
+        rows = {
+            subject_key: Listed(subject_key, NeutralState.READY, value, True) for subject_key, value in stored.items()
+        }
+        for subject_key, entry in self._entries.items():
             known = self._neutral(entry, entry.last_ns if stamp_ns is None else stamp_ns)
-            rows[owner] = Listed(owner, known.state, known.uncertainty, owner in stored)
-        return tuple(rows[owner] for owner in sorted(rows))
+            rows[subject_key] = Listed(subject_key, known.state, known.uncertainty, subject_key in stored)
+        return tuple(rows[subject_key] for subject_key in sorted(rows))
 
     def close(self) -> None:
         """Writes what the store lacks and closes it."""
         if self._store is not None:
-            for owner, entry in self._entries.items():
+            for subject_key, entry in self._entries.items():
                 if entry.person and entry.was_ready:
-                    self._save(owner, entry, entry.last_ns)
+                    self._save(subject_key, entry, entry.last_ns)
             self._store.close()
             self._store = None
 
-    def _entry(self, owner: str, stamp_ns: int, person: bool) -> _Entry:
-        entry = self._entries.get(owner)
+    def _entry(self, subject_key: str, stamp_ns: int, person: bool) -> _Entry:
+        entry = self._entries.get(subject_key)
         if entry is None:
             entry = _Entry(PriorEstimator(memory_s=self.settings.memory_s), stamp_ns, stamp_ns, person)
-            stored = self._load(owner) if person else None
+            stored = self._load(subject_key) if person else None
             if stored is not None:
                 entry.estimator.set(stored.vector, _BY_HAND_S if stored.by_hand else _STORED_S)
                 entry.known, entry.by_hand, entry.saved_ns = True, stored.by_hand, stamp_ns
-            self._entries[owner] = entry
-            while len(self._entries) > self.settings.max_owners:
+            self._entries[subject_key] = entry
+            while len(self._entries) > self.settings.max_subjects:
                 gone, old = self._entries.popitem(last=False)
                 if old.person and old.was_ready:
                     self._save(gone, old, old.last_ns)
-        self._entries.move_to_end(owner)
+        self._entries.move_to_end(subject_key)
         return entry
 
     def _give(self, entry: _Entry, vector: FloatArray) -> None:
@@ -268,13 +272,13 @@ class NeutralKeeper:
         entry.known = entry.by_hand = True
         entry.saved_ns = None
 
-    def _save_when_due(self, owner: str, entry: _Entry, known: Neutral, stamp_ns: int) -> None:
+    def _save_when_due(self, subject_key: str, entry: _Entry, known: Neutral, stamp_ns: int) -> None:
         if known.state is NeutralState.READY and (
             entry.saved_ns is None or abs(stamp_ns - entry.saved_ns) >= self.settings.save_every_s * 1e9
         ):
-            self._save(owner, entry, stamp_ns)
+            self._save(subject_key, entry, stamp_ns)
 
-    def _save(self, owner: str, entry: _Entry, stamp_ns: int) -> None:
+    def _save(self, subject_key: str, entry: _Entry, stamp_ns: int) -> None:
         if self._store is None:
             return
         estimator = entry.estimator
@@ -283,7 +287,7 @@ class NeutralKeeper:
         )
         entry.saved_ns = stamp_ns  # a failed write is tried again when the next one is due
         try:
-            self._store.save(owner, row)
+            self._store.save(subject_key, row)
             self._problem = ""
         except StoreError as error:
             self._report(error)
@@ -297,10 +301,10 @@ class NeutralKeeper:
             self._report(error)
             return None
 
-    def _delete(self, owner: str) -> None:
+    def _delete(self, subject_key: str) -> None:
         if self._store is not None:
             try:
-                self._store.forget(owner)
+                self._store.forget(subject_key)
             except StoreError as error:
                 self._report(error)
 

@@ -39,7 +39,7 @@ class FacePrior:
         return np.asarray((self.faces[:, :DENSE_SIZE] ** 2).sum(1))
 
     @cached_property
-    def telling(self) -> FloatArray:
+    def expression_axes(self) -> FloatArray:
         """(r, 1540), for the part of x that expressions change, in as many coordinates as differ between them."""
         basis, _ = np.linalg.qr(self.expressions.T)
         return np.ascontiguousarray((self.coordinates @ basis).T)

@@ -12,7 +12,7 @@ class NeutralSettings(Settings):
     store: str = option(
         "", "SQLite file for the neutrals of persons, e.g. ~/.local/state/facial_coding/neutrals.sqlite; empty: none"
     )
-    max_owners: int = option(64, "faces and persons whose neutral is held in memory; the longest unseen goes", low=1)
+    max_subjects: int = option(64, "faces and persons whose neutral is held in memory; the longest unseen goes", low=1)
     ready_uncertainty: float = option(
         0.035, "standard error, in eye distances, below which a neutral is ready", low=1e-3, high=0.2, live=True
     )
@@ -23,7 +23,10 @@ class NeutralSettings(Settings):
         600.0, "seconds without a usable frame after which a neutral is stale", low=1.0, live=True
     )
     memory_s: float = option(
-        300.0, "seconds of one look of the face that count; more of the same adds nothing", low=5.0, live=True
+        300.0,
+        "seconds after which frames that nothing similar followed have lost 63 % of their weight",
+        low=5.0,
+        live=True,
     )
     calibration_yaw_pitch_deg: float = option(
         15.0, "a calibration is refused when the head turns further", low=1.0, high=45.0, live=True

@@ -180,9 +180,9 @@ class NeutralStore:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        owner = connection.execute("PRAGMA application_id").fetchone()[0]
+        application_id = connection.execute("PRAGMA application_id").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and owner != _APPLICATION_ID:
+        if tables and application_id != _APPLICATION_ID:
             raise StoreError(
                 f"{self.path} is a database of another program; name another file as the store of neutrals."
             )

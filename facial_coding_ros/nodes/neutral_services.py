@@ -20,7 +20,7 @@ INACTIVE = "the node is not active"
 class _Waiting:
     """A calibration under way and who waits for it. In image time: the face's own frames move it on."""
 
-    owner: str
+    subject_key: str
     outcome: Future[Calibration]
 
 
@@ -50,7 +50,7 @@ class NeutralServices:
         """Whoever waits for a calibration is told."""
         self._active = None
         for waiting in list(self._waiting):
-            self._end(waiting, Calibration(waiting.owner, CalibrationState.REFUSED, INACTIVE, 0.0))
+            self._end(waiting, Calibration(waiting.subject_key, CalibrationState.REFUSED, INACTIVE, 0.0))
 
     @property
     def _pipeline(self) -> Pipeline:
@@ -62,16 +62,16 @@ class NeutralServices:
     def joined(self, face_id: str, person_id: str) -> None:
         """A calibration goes on for the person that a face turns out to be; called under the lock."""
         for waiting in self._waiting:
-            if waiting.owner == face_id and person_id:
-                waiting.owner = person_id
+            if waiting.subject_key == face_id and person_id:
+                waiting.subject_key = person_id
 
     def frame_done(self, stamp_ns: int) -> None:
         """Ends the calibrations that the frame has decided."""
         self._stamp_ns = stamp_ns
         for waiting in list(self._waiting):
-            now = self._pipeline.neutral.calibration(waiting.owner, stamp_ns)
+            now = self._pipeline.neutral.calibration(waiting.subject_key, stamp_ns)
             if now is None:
-                now = Calibration(waiting.owner, CalibrationState.REFUSED, "the face is gone", 0.0)
+                now = Calibration(waiting.subject_key, CalibrationState.REFUSED, "the face is gone", 0.0)
             if now.state is not CalibrationState.RUNNING:
                 self._end(waiting, now)
 
@@ -79,15 +79,17 @@ class NeutralServices:
         """Without images there is no image time, so nothing else would end a calibration."""
         self._stamp_ns = None
         for waiting in list(self._waiting):
-            self._end(waiting, Calibration(waiting.owner, CalibrationState.REFUSED, "the camera sends no images", 0.0))
+            self._end(
+                waiting, Calibration(waiting.subject_key, CalibrationState.REFUSED, "the camera sends no images", 0.0)
+            )
 
     def _end(self, waiting: _Waiting, outcome: Calibration) -> None:
         self._waiting.remove(waiting)
         waiting.outcome.set_result(outcome)
 
-    def _owner(self, face_id: str, person_id: str) -> str:
+    def _subject_key(self, face_id: str, person_id: str) -> str:
         """Whom a request means. Raises ValueError with the reason when that is not clear."""
-        faces = {face.face_id: face.owner for face in self._pipeline.faces}
+        faces = {face.face_id: face.subject_key for face in self._pipeline.faces}
         if person_id:
             if person_id not in faces.values():
                 there = ", ".join(faces.values()) or "nobody"
@@ -109,11 +111,11 @@ class NeutralServices:
                 pipeline = self._pipeline
                 if self._stamp_ns is None:
                     raise ValueError("the camera sends no images")
-                owner = self._owner(request.face_id, request.person_id)
-                if any(waiting.owner == owner for waiting in self._waiting):
-                    raise ValueError(f"a calibration of {owner} is under way")
-                pipeline.neutral.calibrate(owner, request.duration_s, self._stamp_ns)
-                waiting = _Waiting(owner, Future())
+                subject_key = self._subject_key(request.face_id, request.person_id)
+                if any(waiting.subject_key == subject_key for waiting in self._waiting):
+                    raise ValueError(f"a calibration of {subject_key} is under way")
+                pipeline.neutral.calibrate(subject_key, request.duration_s, self._stamp_ns)
+                waiting = _Waiting(subject_key, Future())
                 self._waiting.append(waiting)
         except ValueError as error:
             response.success, response.message = False, str(error)
@@ -121,7 +123,7 @@ class NeutralServices:
         outcome = await waiting.outcome
         assert outcome is not None
         response.success = outcome.state is CalibrationState.SUCCEEDED
-        response.message = f"{outcome.owner}: {outcome.message}"
+        response.message = f"{outcome.subject_key}: {outcome.message}"
         return response
 
     def _on_reset(self, request: ResetNeutral.Request, response: ResetNeutral.Response) -> ResetNeutral.Response:
@@ -130,16 +132,16 @@ class NeutralServices:
             return response
         with self._lock:
             if request.person_id:
-                owners = [request.person_id]
+                subject_keys = [request.person_id]
             elif request.face_id:
-                faces = {face.face_id: face.owner for face in self._pipeline.faces}
-                owners = [faces.get(request.face_id, request.face_id)]
+                faces = {face.face_id: face.subject_key for face in self._pipeline.faces}
+                subject_keys = [faces.get(request.face_id, request.face_id)]
             else:
-                owners = [entry.owner for entry in self._pipeline.neutral.listing()]
-            done = [owner for owner in owners if self._pipeline.neutral.reset(owner)]
+                subject_keys = [entry.subject_key for entry in self._pipeline.neutral.listing()]
+            done = [subject_key for subject_key in subject_keys if self._pipeline.neutral.reset(subject_key)]
         response.success = bool(done) or not (request.person_id or request.face_id)
         response.message = f"reset: {', '.join(done) or 'none'}" + (
-            "" if response.success else f"; nothing is known about {owners[0]}"
+            "" if response.success else f"; nothing is known about {subject_keys[0]}"
         )
         return response
 
@@ -162,7 +164,7 @@ class NeutralServices:
             return response
         with self._lock:
             listing = self._active.neutral.listing(self._stamp_ns)
-        response.id = [entry.owner for entry in listing]
+        response.id = [entry.subject_key for entry in listing]
         response.state = [int(entry.state) for entry in listing]
         response.uncertainty = [entry.uncertainty for entry in listing]
         response.stored = [entry.stored for entry in listing]

@@ -41,9 +41,9 @@ def build(values: Mapping[str, Any]) -> NodeSettings:
     sections |= {f.name + ".": type(getattr(PipelineSettings(), f.name)) for f in dataclasses.fields(PipelineSettings)}
     for prefix, kind in sections.items():
         names = [entry.name for entry in dataclasses.fields(kind)]
-        given = {name: values[prefix + name] for name in names if prefix + name in values}
+        found = {name: values[prefix + name] for name in names if prefix + name in values}
         try:
-            stages[prefix] = kind(**given)
+            stages[prefix] = kind(**found)
         except (TypeError, ValueError) as error:
             raise ValueError(f"parameter {prefix}{error}") from None
     ros = stages.pop("")

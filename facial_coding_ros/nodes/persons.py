@@ -65,14 +65,14 @@ class Persons:
         if known is not None and known.face_id == face_id:
             known.confidence = confidence
             return
-        rival = next((p for p, match in self._matches.items() if match.face_id == face_id), None)
-        if rival is not None and self._matches[rival].confidence > confidence:
+        other = next((p for p, match in self._matches.items() if match.face_id == face_id), None)
+        if other is not None and self._matches[other].confidence > confidence:
             return
         if known is not None:
             del self._matches[person_id]
             self._joined(known.face_id, "")
-        if rival is not None:
-            del self._matches[rival]
+        if other is not None:
+            del self._matches[other]
         if face_id:
             self._matches[person_id] = _Match(face_id, confidence)
             self._joined(face_id, person_id)

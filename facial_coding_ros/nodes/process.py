@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -35,10 +38,31 @@ def check_hri_msgs() -> None:
         )
 
 
+def _give_logs_a_folder() -> None:
+    """ROS writes logs into the user's home and does not start without: then they go to the temporary files."""
+    if os.environ.get("ROS_LOG_DIR") or os.environ.get("ROS_HOME"):
+        return
+    home = os.environ.get("HOME", "")
+    folder = Path(home, ".ros", "log")
+    try:
+        if not home:
+            raise FileNotFoundError("HOME is not set")
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        os.environ["ROS_LOG_DIR"] = place = str(Path(tempfile.gettempdir()) / f"ros-log-{os.getuid()}")
+        print(f"ROS's logs go to {place}: {error}. Name another folder with ROS_LOG_DIR.", file=sys.stderr)
+
+
 def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycle: bool = False) -> int:
     """Spins a node until it is told to stop; the exit code. lifecycle: with `autostart`, configured and activated."""
-    # rclpy's own handlers shut the context down at once, and the farewell messages would not leave.
-    rclpy.init(args=None if arguments is None else list(arguments), signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        _give_logs_a_folder()
+        # rclpy's own handlers shut the context down at once, and the farewell messages would not leave.
+        rclpy.init(args=None if arguments is None else list(arguments), signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # unknown ROS arguments, no middleware
+        print(f"{make.__name__}: ROS cannot start: {str(error).partition(', at /')[0].strip()}", file=sys.stderr)
+        return 1
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _frame: stopping.append(received))

@@ -44,7 +44,7 @@ def _mediapipe_source(settings: TrackingSettings, inference: InferenceSettings |
     from .mediapipe_graph import MediaPipeGraph
 
     inference = inference or InferenceSettings()
-    lanes = settings.lanes or min(os.cpu_count() or 1, 4, settings.max_faces)
+    workers = settings.workers or min(os.cpu_count() or 1, 4, settings.max_faces)
     backend = settings.landmark_backend
     if backend == "auto":
         # ONNX Runtime is the quicker one where that was measured; MediaPipe's own kernels are written for ARM first.
@@ -55,9 +55,9 @@ def _mediapipe_source(settings: TrackingSettings, inference: InferenceSettings |
         from .onnx_landmarks import OnnxLandmarks
 
         try:
-            return OnnxLandmarks(inference, detection_score=settings.detection_score, lanes=lanes)
+            return OnnxLandmarks(inference, detection_score=settings.detection_score, workers=workers)
         except ModelError as error:
             if backend == "onnx":
                 raise
             _log.warning("MediaPipe's own graph computes the landmarks, which takes longer: %s", error)
-    return MediaPipeGraph(detection_score=settings.detection_score, lanes=lanes)
+    return MediaPipeGraph(detection_score=settings.detection_score, workers=workers)

@@ -2,7 +2,7 @@
 
 Why not mediapipe.solutions.face_mesh: its short-range detector is blind for faces narrower than an eighth of the image
 and runs on each frame when fewer faces are present than asked for, and faces go through the network one by one. Here
-the full-range detector runs when it is called for, and faces share a few networks ("lanes") that work side by side.
+the full-range detector runs when it is called for, and faces share a few networks ("workers") that work side by side.
 
 Used of MediaPipe, 0.10.14 to 0.10.21: CalculatorGraph, packet_creator, packet_getter and the calculators of its own
 face graphs. 1.x has no Python graphs: use the backend "tasks" there.
@@ -36,28 +36,28 @@ node {{
 }}
 node {{ calculator: "TfLiteCustomOpResolverCalculator" output_side_packet: "OP_RESOLVER:operations" }}
 """
-_LANE = """
-input_stream: "image_{lane}"
-input_stream: "square_{lane}"
+_WORKER = """
+input_stream: "image_{worker}"
+input_stream: "square_{worker}"
 node {{
   calculator: "ImageToTensorCalculator"
-  input_stream: "IMAGE:image_{lane}"
-  input_stream: "NORM_RECT:square_{lane}"
-  output_stream: "TENSORS:input_{lane}"
+  input_stream: "IMAGE:image_{worker}"
+  input_stream: "NORM_RECT:square_{worker}"
+  output_stream: "TENSORS:input_{worker}"
   options {{ [mediapipe.ImageToTensorCalculatorOptions.ext] {{
     output_tensor_width: 192 output_tensor_height: 192 output_tensor_float_range {{ min: 0 max: 1 }} }} }}
 }}
 node {{
   calculator: "InferenceCalculator"
   input_side_packet: "OP_RESOLVER:operations"
-  input_stream: "TENSORS:input_{lane}"
-  output_stream: "TENSORS:output_{lane}"
+  input_stream: "TENSORS:input_{worker}"
+  output_stream: "TENSORS:output_{worker}"
   options {{ [mediapipe.InferenceCalculatorOptions.ext] {{
     model_path: "mediapipe/modules/face_landmark/face_landmark_with_attention.tflite" delegate {{ xnnpack {{ }} }} }} }}
 }}
 node {{
   calculator: "SplitTensorVectorCalculator"
-  input_stream: "output_{lane}"
+  input_stream: "output_{worker}"
   {tensors}
   options {{ [mediapipe.SplitVectorCalculatorOptions.ext] {{ {ranges} }} }}
 }}
@@ -65,13 +65,13 @@ node {{
 _FLOATS = """
 node {{
   calculator: "TensorsToFloatsCalculator"
-  input_stream: "TENSORS:tensor_{name}_{lane}"
-  output_stream: "FLOATS:{name}_{lane}"
+  input_stream: "TENSORS:tensor_{name}_{worker}"
+  output_stream: "FLOATS:{name}_{worker}"
 }}
 """
 _TOGETHER = """
-output_stream: "all_{lane}"
-node {{ calculator: "ConcatenateFloatVectorCalculator" {inputs} output_stream: "all_{lane}" }}
+output_stream: "all_{worker}"
+node {{ calculator: "ConcatenateFloatVectorCalculator" {inputs} output_stream: "all_{worker}" }}
 """
 _REFINEMENT = """
 input_stream: "image"
@@ -88,24 +88,24 @@ node {
 """
 
 
-def _graph_text(lanes: int, detection_score: float) -> str:
+def _graph_text(workers: int, detection_score: float) -> str:
     names = (*PARTS, "presence")
     text = _DETECTOR.format(score=detection_score)
-    for lane in range(lanes):
-        tensors = " ".join(f'output_stream: "tensor_{name}_{lane}"' for name in names)
+    for worker in range(workers):
+        tensors = " ".join(f'output_stream: "tensor_{name}_{worker}"' for name in names)
         ranges = " ".join(f"ranges {{ begin: {i} end: {i + 1} }}" for i in range(len(names)))
-        text += _LANE.format(lane=lane, tensors=tensors, ranges=ranges)
-        text += "".join(_FLOATS.format(name=name, lane=lane) for name in names)
+        text += _WORKER.format(worker=worker, tensors=tensors, ranges=ranges)
+        text += "".join(_FLOATS.format(name=name, worker=worker) for name in names)
         # One packet for each face: each goes to Python through a callback that waits for the interpreter.
-        text += _TOGETHER.format(lane=lane, inputs=" ".join(f'input_stream: "{name}_{lane}"' for name in names))
+        text += _TOGETHER.format(worker=worker, inputs=" ".join(f'input_stream: "{name}_{worker}"' for name in names))
     return text
 
 
 class MediaPipeGraph:
     """Detections and landmarks of one image; keeps nothing from image to image.
 
-    detection_score: least score of a detection. lanes: landmark networks side by side; with 0 only the detector works.
-    Raises ImportError when MediaPipe is missing or has no Python graphs.
+    detection_score: least score of a detection. workers: landmark networks side by side; with 0 only the detector
+    works. Raises ImportError when MediaPipe is missing or has no Python graphs.
     """
 
     detects_always = False
@@ -113,7 +113,7 @@ class MediaPipeGraph:
     shape_spread = 1.0
     backend = "MediaPipe on the CPU"
 
-    def __init__(self, *, detection_score: float = 0.5, lanes: int = 2) -> None:
+    def __init__(self, *, detection_score: float = 0.5, workers: int = 2) -> None:
         # MediaPipe's native log begins when it is loaded; 2 leaves its errors. A value of the user's stays.
         os.environ.setdefault("GLOG_minloglevel", "2")
         try:
@@ -133,10 +133,10 @@ class MediaPipeGraph:
         self._image_format = mediapipe.ImageFormat.SRGB
         resource_util.set_resource_dir(os.path.dirname(os.path.dirname(mediapipe.__file__)))
         self._order, self._irises, self._iris_depth = _order_of_mesh(*refinement_maps())
-        self._lanes = lanes
+        self._workers = workers
         self._time = 0
         self._packets: dict[str, list[Any]] = {}
-        config = text_format.Parse(_graph_text(lanes, detection_score), calculator_pb2.CalculatorGraphConfig())
+        config = text_format.Parse(_graph_text(workers, detection_score), calculator_pb2.CalculatorGraphConfig())
         self._graph = calculator_graph.CalculatorGraph(graph_config=config)
         for stream in config.output_stream:
             self._graph.observe_output_stream(stream, self._receive, False)
@@ -164,8 +164,8 @@ class MediaPipeGraph:
             views[self._detector(self._image_packet(part))] = (xmin, ymin, xmax, ymax)
         used = [i for i, square in enumerate(squares) if sensible(square, width, height)]
         for turn, index in enumerate(used):
-            lane = turn % self._lanes
-            self._time += lane == 0
+            worker = turn % self._workers
+            self._time += worker == 0
             square = squares[index]
             rect = self._rect(
                 x_center=square.x / width,
@@ -174,12 +174,12 @@ class MediaPipeGraph:
                 height=square.side / height,
                 rotation=square.angle,
             )
-            self._graph.add_packet_to_input_stream(f"image_{lane}", packet.at(self._time))
-            self._graph.add_packet_to_input_stream(f"square_{lane}", self._create.create_proto(rect).at(self._time))
+            self._graph.add_packet_to_input_stream(f"image_{worker}", packet.at(self._time))
+            self._graph.add_packet_to_input_stream(f"square_{worker}", self._create.create_proto(rect).at(self._time))
         self._graph.wait_until_idle()
         found: list[Landmarks | None] = [None] * len(squares)
         for turn, index in enumerate(used):
-            found[index] = self._landmarks(turn % self._lanes, turn // self._lanes, squares[index])
+            found[index] = self._landmarks(turn % self._workers, turn // self._workers, squares[index])
         detections = self._detections(views)
         self._packets = {}
         return found, detections
@@ -224,8 +224,8 @@ class MediaPipeGraph:
                 )
         return found
 
-    def _landmarks(self, lane: int, turn: int, square: Square) -> Landmarks | None:
-        packets = self._packets.get(f"all_{lane}", [])
+    def _landmarks(self, worker: int, turn: int, square: Square) -> Landmarks | None:
+        packets = self._packets.get(f"all_{worker}", [])
         if turn >= len(packets):
             return None
         values = np.array(self._get.get_float_list(packets[turn]), np.float32)

@@ -17,7 +17,7 @@ from .regions import Box, Detection, Landmarks, Square
 class OnnxLandmarks:
     """Detections and landmarks of one image, as MediaPipeGraph gives them; keeps nothing from image to image.
 
-    inference: what computes the network; max_batch is the most faces of one batch. lanes: networks of ONNX Runtime
+    inference: what computes the network; max_batch is the most faces of one batch. workers: networks of ONNX Runtime
     side by side, that share the faces; TensorRT takes all in one. Raises ImportError when MediaPipe is missing or has
     no Python graphs, ModelError when its network cannot be converted or is not equal to MediaPipe's.
     """
@@ -26,11 +26,11 @@ class OnnxLandmarks:
     shape_spread = 1.0
 
     def __init__(
-        self, inference: InferenceSettings | None = None, *, detection_score: float = 0.5, lanes: int = 1
+        self, inference: InferenceSettings | None = None, *, detection_score: float = 0.5, workers: int = 1
     ) -> None:
-        self._networks = load_landmark_networks(inference, lanes=lanes)
+        self._networks = load_landmark_networks(inference, workers=workers)
         self.landmark_network = str(self._networks[0].session.model.card["source_sha256"])
-        self._detector = MediaPipeGraph(detection_score=detection_score, lanes=0)
+        self._detector = MediaPipeGraph(detection_score=detection_score, workers=0)
         # One more than further networks: the detector works beside them.
         self._helpers = ThreadPoolExecutor(len(self._networks), "landmarks")
 

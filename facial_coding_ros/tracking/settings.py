@@ -55,7 +55,7 @@ class TrackingSettings(Settings):
     smoothing_beta: float = option(
         60.0, "how fast the cut-off rises with speed: Hz per face width a second", low=0.0, high=1000.0, live=True
     )
-    lanes: int = option(
+    workers: int = option(
         0, "landmark networks side by side on processors, about 30 MiB each; 0: one per core, at most 4", low=0, high=16
     )
     id_seed: int = option(

@@ -11,7 +11,7 @@ from ..types import SURFACE_POINTS, FloatArray
 from .pose import PoseEstimator
 
 DIRECTIONS = 20
-"""Proportions that tell people apart best, against how the answers for one person stray; see shape_learning."""
+"""Proportions that tell people apart best, against the scatter of one person's views; see shape_learning."""
 DISTANCE_PER_DEGREE, NO_TURN_DEG = 0.012, 10.0
 """How much further apart two views of one person are for each degree between them beyond the second."""
 LONGEST_MEMORY = 300.0
@@ -31,7 +31,7 @@ class Shape:
 class ShapeReader:
     """Takes the shape out of a mesh. Raises FileNotFoundError or ValueError when models/shape cannot be read.
 
-    spread: how many times as far one person's views stray as with the network that the shape was learnt on.
+    spread: how many times as far one person's views scatter as with the network that the shape was learnt on.
     """
 
     def __init__(self, pose: PoseEstimator, spread: float = 1.0) -> None:

@@ -28,8 +28,8 @@ ANOTHER = 1.25
 """Shapes that differ by more than this times a person's own variation are of two people."""
 SHAPES_NEEDED = 5
 SHAPE_EVERY = 3
-"""Frames between looks at the shape of a face that is followed without doubt."""
-DOUBTS_NEEDED = 4
+"""Frames between comparisons of the shape of a face whose identity is not in question."""
+UNLIKE_NEEDED = 4
 BLIND_FRAMES = 2
 """Frames in which landmarks are still sought where a face just vanished; then only the detector brings it back."""
 REACH, REACH_PER_S = 0.8, 3.0
@@ -92,13 +92,13 @@ class Track:
     velocity: complex = 0j
     square: Square = field(default_factory=lambda: Square(0, 0, 1))
     memory: ShapeMemory = field(default_factory=ShapeMemory)
-    doubts: int = 0
+    unlike: int = 0
     last_sure: TrackMotion | None = None
 
     def predicted(self, stamp_ns: int) -> complex:
         """Where the centre is expected, x + iy in pixels."""
-        ahead = (stamp_ns - self.seen_ns) / 1e9
-        return self.centre + self.velocity * MOTION_FADES_S * (1 - math.exp(-ahead / MOTION_FADES_S))
+        elapsed_s = (stamp_ns - self.seen_ns) / 1e9
+        return self.centre + self.velocity * MOTION_FADES_S * (1 - math.exp(-elapsed_s / MOTION_FADES_S))
 
     def region(self, stamp_ns: int) -> Square:
         """Where to look for its landmarks: the last place, ahead of it when it moves fast."""
@@ -121,26 +121,26 @@ class Track:
         self.centre, self.size, self.square = seen.centre, seen.size, seen.landmarks.square
         self.seen_ns, self.hits, self.misses = stamp_ns, self.hits + 1, 0
         self.presence += (seen.landmarks.presence - self.presence) / min(self.hits, 10)
-        look = self.doubts or self.hits <= 2 * SHAPES_NEEDED or self.hits % SHAPE_EVERY == 0
-        if look and seen.shape is not None:
+        compared = self.unlike or self.hits <= 2 * SHAPES_NEEDED or self.hits % SHAPE_EVERY == 0
+        if compared and seen.shape is not None:
             other = self.unlikeness(seen)
             if other is not None and other > ANOTHER:
-                self.doubts += 1
+                self.unlike += 1
             else:
-                self.doubts = 0
+                self.unlike = 0
                 self.memory.add(seen.shape)
                 self.last_sure = TrackMotion(self.seen_ns, self.size, self.centre, self.velocity, self.square)
 
     @property
     def taken_over(self) -> bool:
         """Whether somebody else's face is being followed by now."""
-        return self.doubts >= DOUBTS_NEEDED and self.last_sure is not None
+        return self.unlike >= UNLIKE_NEEDED and self.last_sure is not None
 
     def take_over(self, fresh: Track) -> None:
         """Goes on where a track of the same face has got to."""
         self.seen_ns, self.size, self.centre = fresh.seen_ns, fresh.size, fresh.centre
         self.velocity, self.square, self.smoother = fresh.velocity, fresh.square, fresh.smoother
-        self.hits, self.misses, self.doubts = self.hits + fresh.hits, fresh.misses, 0
+        self.hits, self.misses, self.unlike = self.hits + fresh.hits, fresh.misses, 0
 
     def step_back(self) -> None:
         """Returns to the last place where it was surely its own face, out of sight since then."""
@@ -148,7 +148,7 @@ class Track:
         if sure is not None:
             self.seen_ns, self.size, self.centre = sure.seen_ns, sure.size, sure.centre
             self.velocity, self.square = sure.velocity, sure.square
-        self.doubts, self.misses = 0, BLIND_FRAMES + 1
+        self.unlike, self.misses = 0, BLIND_FRAMES + 1
 
 
 def same_head(a: Landmarks, b: Landmarks) -> bool:
@@ -174,11 +174,11 @@ def assign(tracks: Sequence[Track], seen: Sequence[Observation], stamp_ns: int) 
         if not (track.misses > BLIND_FRAMES and known.intersection(one.sources))
         and (apart := _motion_cost(track, one, stamp_ns)) < IMPOSSIBLE
     }
-    choices, rivals = Counter(i for i, _ in cost), Counter(j for _, j in cost)
+    per_track, per_face = Counter(i for i, _ in cost), Counter(j for _, j in cost)
     for i, j in cost:
-        if tracks[i].misses or choices[i] > 1 or rivals[j] > 1 or not seen[j].sources:
+        if tracks[i].misses or per_track[i] > 1 or per_face[j] > 1 or not seen[j].sources:
             cost[i, j] += _shape_cost(tracks[i], seen[j])
-    if len(choices) == len(rivals) == len(cost):  # nobody could be two
+    if len(per_track) == len(per_face) == len(cost):  # nobody could be two
         return {i: j for (i, j), apart in cost.items() if apart < IMPOSSIBLE}
     table = np.full((len(tracks), len(seen)), IMPOSSIBLE)
     for pair, apart in cost.items():

@@ -60,7 +60,7 @@ def visibility(
     A face's value falls with the landmark network's score, below 48 px, beyond 40 degrees of yaw and 30 of pitch,
     outside the image, and with each part that is hidden; a part's value with all of these but the other parts.
     """
-    answers = []
+    visibilities = []
     height, width = image.shape[:2]
     inside = all(min(one.box) >= 0 and one.box[2] <= width - 1 and one.box[3] <= height - 1 for one in found)
     for one, pose, parts in zip(found, poses, _parts_seen(image, columns, inside), strict=True):
@@ -68,8 +68,8 @@ def visibility(
         turn = _unit((75 - abs(pose.yaw_deg)) / 35) * _unit((65 - abs(pose.pitch_deg)) / 35)
         common = one.presence * size * turn
         brows, eyes, lips = (common * share for share in parts)
-        answers.append(Visibility((brows + eyes + lips) / 3, brows, eyes, lips))
-    return answers
+        visibilities.append(Visibility((brows + eyes + lips) / 3, brows, eyes, lips))
+    return visibilities
 
 
 def _parts_seen(image: ImageArray, columns: FloatArray, inside: bool) -> list[list[float]]:

@@ -13,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch to make a network: make training")
 
-from facial_coding_ros.au_networks.async_runner import NetworkBeside  # noqa: E402
+from facial_coding_ros.au_networks.async_runner import AsyncNetworkRunner  # noqa: E402
 from facial_coding_ros.au_networks.live import NetworkSettings  # noqa: E402
 from facial_coding_ros.au_networks.specs import NetworkSpec  # noqa: E402
 from facial_coding_ros.coding.facs import FacsSettings  # noqa: E402
@@ -76,7 +76,7 @@ def test_a_network_needs_a_model() -> None:
 def test_a_machine_of_many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 96)
     with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx"):  # and no word on threads
-        NetworkBeside(NetworkSettings(model="nowhere.onnx"), background=False)
+        AsyncNetworkRunner(NetworkSettings(model="nowhere.onnx"), background=False)
 
 
 def test_blendshapes_need_the_tasks_backend() -> None:

@@ -72,7 +72,7 @@ def scene() -> tuple[np.ndarray, list[Face]]:
     image = np.full((340, 600, 3), 90, np.uint8)
     image[20:320, :300] = portrait
     image[60:300, 340:580] = cv2.resize(portrait, (240, 240))[:, ::-1]
-    tracker = make_tracker(TrackingSettings(smoothing=False, confirm_hits=1, lanes=1))
+    tracker = make_tracker(TrackingSettings(smoothing=False, confirm_hits=1, workers=1))
     faces: tuple[Face, ...] = ()
     for index in range(4):
         faces = tracker.track(Frame(image, index * 100_000_000))
@@ -150,14 +150,14 @@ def test_damaged_and_foreign_models_are_refused(folder, tmp_path):
     path.write_bytes(whole)
     card_path = path.with_suffix(".yaml")
     card = yaml.safe_load(card_path.read_text())
-    for change, told in (
+    for change, message in (
         ({"output_names": ["AU1"]}, "output_names"),
         ({"network": {**card["network"], "aus": [1, 1]}}, "none twice"),
         ({"network": {**card["network"], "aus": [1, 2]}, "output_names": ["AU1", "AU2"]}, "expected: "),
         ({"network": {**card["network"], "network": "jaa_net"}}, "expected: "),
     ):
         card_path.write_text(yaml.safe_dump({**card, **change}))
-        with pytest.raises(ModelError, match=told):
+        with pytest.raises(ModelError, match=message):
             NetworkAus(path)
     card_path.write_text("kind: something else\n")
     with pytest.raises(ModelError, match="sha256"):

@@ -1,4 +1,4 @@
-"""The coding models in the pipeline: one graph where it was made from them, else one by one, with the same answers."""
+"""The coding models in the pipeline: one graph where it was made from them, else one by one, with the same outputs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def test_the_shipped_graph_was_made_from_the_shipped_models() -> None:
     assert is_current(ModelFile.read(model_path("coding.onnx")), parts)
 
 
-def test_a_model_of_ones_own_runs_beside_the_others_with_the_same_answers(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_model_of_ones_own_runs_beside_the_others_with_the_same_outputs(tmp_path: Path) -> None:
     for suffix in (".yaml", ".npz", ".onnx"):
         shutil.copy(model_path(f"dfecs{suffix}"), tmp_path / f"mine{suffix}")
     # Another file of the same content: one byte of the graph's name is changed, and its hash with it.
@@ -63,7 +64,7 @@ def test_a_model_of_ones_own_runs_beside_the_others_with_the_same_answers(tmp_pa
         np.testing.assert_allclose(one.latent, other.latent, atol=1e-4)
 
 
-def test_answers_are_those_of_the_stages_by_themselves() -> None:
+def test_outputs_are_those_of_the_stages_by_themselves() -> None:
     dfecs, facs, perceptual = DfecsEncoder.load(), FacsEstimator.load(), PerceptualCoder()
     coders = {
         "dfecs": dfecs,
@@ -73,16 +74,16 @@ def test_answers_are_those_of_the_stages_by_themselves() -> None:
     }
     graph = CodingGraph(coders)
     rng = np.random.default_rng(3)
-    given = {
+    inputs = {
         name: {t.name: rng.normal(0, 0.2, (5, *t.shape)).astype(np.float32) for t in coder.session.inputs}
         for name, coder in coders.items()
         if name != "perceptual_expression"
     }
-    answers = graph.run(given)
-    assert set(answers) == set(given)
-    for name, inputs in given.items():
-        for key, expected in coders[name].session.run(inputs).items():
-            np.testing.assert_allclose(answers[name][key], expected, atol=1e-6 * max(1.0, np.abs(expected).max()))
+    outputs = graph.run(inputs)
+    assert set(outputs) == set(inputs)
+    for name, own in inputs.items():
+        for key, expected in coders[name].session.run(own).items():
+            np.testing.assert_allclose(outputs[name][key], expected, atol=1e-6 * max(1.0, np.abs(expected).max()))
     graph.close()
 
 
@@ -92,7 +93,7 @@ def test_no_array_is_allocated_after_warm_up(fused: bool, monkeypatch: pytest.Mo
         monkeypatch.setattr(coding_graph, "MODEL", "none.onnx")
     dfecs, facs, perceptual = DfecsEncoder.load(), FacsEstimator.load(), PerceptualCoder()
     coders = {"dfecs": dfecs, "facs": facs, "perceptual_m2": perceptual, "perceptual_expression": perceptual.classifier}
-    given = {
+    inputs = {
         name: {t.name: np.ones((8, *t.shape), np.float32) for t in coders[name].session.inputs}
         for name in ("dfecs", "facs", "perceptual_m2")
     }
@@ -102,12 +103,12 @@ def test_no_array_is_allocated_after_warm_up(fused: bool, monkeypatch: pytest.Mo
     try:
         before, _ = tracemalloc.get_traced_memory()
         for _ in range(3):
-            graph.run(given)
+            graph.run(inputs)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     graph.close()
-    # Python's own small change: views, dictionaries. The motion of one face alone is 5.6 KB, all answers 9 KB.
+    # Python's own small change: views, dictionaries. The motion of one face alone is 5.6 KB, all outputs 9 KB.
     assert peak - before < 4000
 
 
@@ -127,8 +128,8 @@ def test_everything_of_a_frame_is_open_before_the_first(
     assert {name for name, coder in pipeline.coding.coders.items() if "session" in vars(coder)} == opened
     codes = [code for faces in frames for code in faces if np.isfinite(code.latent).all()]
     assert codes
-    told = PerceptualCoder().classifier.session.run({"latent": np.stack([code.latent for code in codes])})
-    for code, shares in zip(codes, told["probability"], strict=True):
+    outputs = PerceptualCoder().classifier.session.run({"latent": np.stack([code.latent for code in codes])})
+    for code, shares in zip(codes, outputs["probability"], strict=True):
         sure = code.expression.probability.sum()
         np.testing.assert_allclose(code.expression.probability, shares * sure, atol=1e-4)
     pipeline.close()

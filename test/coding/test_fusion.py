@@ -29,15 +29,15 @@ def test_shipped_models_as_one_graph(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (tmp_path / "coding_check.npz").is_file() and {len(value) for value in stored.values()} == {3}
     rng = np.random.default_rng(1)
     values = {t.name: rng.normal(0, 0.3, (6, *t.shape)).astype(np.float32) for t in fused.inputs}
-    answers = fused.run(values)
+    outputs = fused.run(values)
     names = {part.model.name for part in parts}
     for part in parts:
         alone = open_session(part.model.path, ONNX_RUNTIME)
-        given = {t.name: {**values, **answers}[part.inputs.get(t.name, t.name)] for t in alone.inputs}
-        for name, expected in alone.run(given).items():
+        inputs = {t.name: {**values, **outputs}[part.inputs.get(t.name, t.name)] for t in alone.inputs}
+        for name, expected in alone.run(inputs).items():
             scale = max(1.0, float(np.abs(expected).max()))
-            np.testing.assert_allclose(answers[f"{part.model.name}.{name}"], expected, atol=1e-6 * scale, rtol=0)
-    assert {name.partition(".")[0] for name in answers} == names
+            np.testing.assert_allclose(outputs[f"{part.model.name}.{name}"], expected, atol=1e-6 * scale, rtol=0)
+    assert {name.partition(".")[0] for name in outputs} == names
 
 
 def test_inputs_are_shared_and_outputs_passed_on(tmp_path: Path) -> None:
@@ -45,8 +45,8 @@ def test_inputs_are_shared_and_outputs_passed_on(tmp_path: Path) -> None:
     assert fuse([Part(one), Part(two)], tmp_path / "both.onnx") <= 1e-6
     both = open_session(tmp_path / "both.onnx", ONNX_RUNTIME)
     assert [t.name for t in both.inputs] == ["x"]
-    answers = both.run({"x": np.ones((2, 3), np.float32)})
-    assert answers["one.y"].tolist() == answers["two.y"].tolist() == [[3.5, 1.5]] * 2
+    outputs = both.run({"x": np.ones((2, 3), np.float32)})
+    assert outputs["one.y"].tolist() == outputs["two.y"].tolist() == [[3.5, 1.5]] * 2
     assert not is_current(both.model, [Part(one), Part(replace(two, sha256="0"))])
 
 

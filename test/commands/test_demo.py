@@ -29,6 +29,8 @@ from facial_coding_ros.nodes.messages import stamp_ns_of
 from ..conftest import CLIP
 from ..ros import Client, forwards_and_back, images_of, node, running
 
+pytestmark = pytest.mark.ros
+
 
 def test_demo_leaves_video_table_and_page(tmp_path: Path) -> None:
     clip = tmp_path / "Ada's clip"

@@ -197,7 +197,7 @@ def test_strict_json(tmp_path: Path) -> None:
         raise AssertionError(f"{word} is no JSON")
 
     text = (tmp_path / "a" / "evaluation" / "evaluation.json").read_text()
-    told = json.loads(text, parse_constant=refuse)
-    assert told["options"]["threshold"] is None and told["table"][0]["low"] is None
+    content = json.loads(text, parse_constant=refuse)
+    assert content["options"]["threshold"] is None and content["table"][0]["low"] is None
     found = read_result(tmp_path / "a")
     assert np.isnan(found.options.threshold) and np.isnan(found.rows[0].low)

@@ -65,8 +65,12 @@ class Writer:
             writer2 = csv.writer(file)
             writer2.writerow(("frame", "stamp_ns", "recorded_ns", "faces"))
             writer2.writerows((i, self.stamp(i), "", 0) for i in range(self.frames))
-        told = {"input": f"/recordings/{self.name}", "settings": {"tracking": {"max_faces": 2}}, "models": {"facs": {}}}
-        (self.folder / "recording.json").write_text(json.dumps(told))
+        content = {
+            "input": f"/recordings/{self.name}",
+            "settings": {"tracking": {"max_faces": 2}},
+            "models": {"facs": {}},
+        }
+        (self.folder / "recording.json").write_text(json.dumps(content))
         return self.folder
 
 
@@ -98,7 +102,7 @@ def test_events_of_a_table_are_those_the_node_tells(tmp_path: Path) -> None:
         codes = []
         for face_id, person_id, state in states.get(frame, []):
             writer.face(frame, face_id, person_id=person_id, neutral_state=state)
-            face = SimpleNamespace(face_id=face_id, person_id=person_id, owner=person_id or face_id)
+            face = SimpleNamespace(face_id=face_id, person_id=person_id, subject_key=person_id or face_id)
             codes.append(SimpleNamespace(face=face, neutral_state=NeutralState[state.upper()]))
         expected += node.update(codes, writer.stamp(frame))  # type: ignore[arg-type]
     (recording,) = read_run(writer.write())
@@ -138,10 +142,10 @@ def test_figures_of_a_known_run(run: Path, tmp_path: Path, capsys: pytest.Captur
     assert figures["neutral/ready"] == 1 and figures["neutral/until_ready_s"] == 0
     # At rest 60 frames, 55 of them seen, two of them with AU12 at 0.8; two units.
     assert figures["neutral/intensity_at_rest"] == pytest.approx(2 * 0.8 / (55 * 2))
-    told = json.loads((run / "evaluation" / "evaluation.json").read_text())
-    assert told["facts"]["frames"] == 90 and told["facts"]["frames_without_face"] == 5
-    assert told["facts"]["rate_hz"] == pytest.approx(30) and told["facts"]["labels_without_face"] == 5
-    assert told["unit"].startswith("stretches of"), "one person in one recording"
+    content = json.loads((run / "evaluation" / "evaluation.json").read_text())
+    assert content["facts"]["frames"] == 90 and content["facts"]["frames_without_face"] == 5
+    assert content["facts"]["rate_hz"] == pytest.approx(30) and content["facts"]["labels_without_face"] == 5
+    assert content["unit"].startswith("stretches of"), "one person in one recording"
 
 
 def test_other_frame_rates_and_tolerance(run: Path, tmp_path: Path) -> None:
@@ -237,13 +241,11 @@ def test_worst_moments_are_in_the_charts_they_lead_to(tmp_path: Path) -> None:
 
 def test_the_walk_through_can_begin_anew(tmp_path: Path) -> None:
     """Its bags are made from the repository's root; those of the last time go."""
-    root = REPOSITORY
-    for name in ("docs", "demo", "test"):
-        (tmp_path / name).symlink_to(root / name)
+    (tmp_path / "demo").symlink_to(REPOSITORY / "demo")
     left = tmp_path / "walk" / "bags" / "left" / "left.mcap"
     left.parent.mkdir(parents=True)
     left.write_text("of the last time")
-    command = [sys.executable, "-m", "docs.results.evaluation.make_bags"]
+    command = [sys.executable, "-m", "facial_coding_ros.learning.studies.evaluation_bags"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert left.stat().st_size > 100_000 and (tmp_path / "walk" / "labels.csv").is_file()
@@ -374,7 +376,7 @@ def test_a_bag_of_the_live_node_is_a_run_too(tmp_path: Path) -> None:
             header = make["std_msgs/msg/Header"](
                 make["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 10**9)), "camera"
             )
-            told = {
+            content = {
                 "face_id": "abcde",
                 "person_id": "anna",
                 "neutral_state": 2,
@@ -385,7 +387,7 @@ def test_a_bag_of_the_live_node_is_a_run_too(tmp_path: Path) -> None:
                 "expression_label": ["neutral", "happy"],
                 "expression_probability": np.array([0.2, 0.7], np.float32),
             }
-            face = kind(**(empty | told))
+            face = kind(**(empty | content))
             message = make[CODES_TYPE](header=header, faces=[face] if frame else [], processing_latency_s=0.02)
             bag.write(codes, stamp_ns, store.serialize_cdr(message, CODES_TYPE))
         event = make[EVENT_TYPE](header=header, face_id="abcde", person_id="anna", kind="neutral_ready")

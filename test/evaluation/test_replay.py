@@ -19,6 +19,8 @@ from facial_coding_ros.image.sources import open_source
 
 from ..conftest import CLIP
 
+pytestmark = pytest.mark.slow
+
 Rows = list[dict[str, str]]
 
 
@@ -188,11 +190,11 @@ def test_one_recording_and_several_in_one_folder(few: Path, tmp_path: Path) -> N
 
 def test_cut_recording_json(few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(few), "--out", str(tmp_path), "--formats", "csv"]) == 0
-    told = tmp_path / "recording.json"
-    told.write_text(told.read_text()[:200])
+    content = tmp_path / "recording.json"
+    content.write_text(content.read_text()[:200])
     assert main(["evaluate", str(tmp_path)]) == 1
-    assert f"{told} is damaged" in capsys.readouterr().err
-    told.write_text("{}")
+    assert f"{content} is damaged" in capsys.readouterr().err
+    content.write_text("{}")
     with pytest.raises(RunError, match=r"recording.json is damaged"):
         read_run(tmp_path)
 
@@ -249,6 +251,7 @@ def test_parameters_of_the_node(short_clip: Path, tmp_path: Path) -> None:
     assert len({row["face_id"] for row in rows_of(tmp_path)}) == 1
 
 
+@pytest.mark.ros
 def test_live_node_and_replay_agree(replayed: Path, short_clip: Path, tmp_path: Path) -> None:
     """The same images through DDS and through replay give the same codes, to the last digit."""
     pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")

@@ -17,11 +17,13 @@ from rosbags.rosbag2 import StoragePlugin
 
 from facial_coding_ros.cli import main
 from facial_coding_ros.image.bags import open_bag
-from facial_coding_ros.image.prefetch import ahead
+from facial_coding_ros.image.prefetch import prefetch
 from facial_coding_ros.image.sources import SourceError, Span, image_topics, open_source
 from facial_coding_ros.learning.studies.recorded_bags import LATE_NS, START_NS, image_message, write_bag
 
 from ..conftest import CLIP
+
+pytestmark = pytest.mark.slow
 
 FRAMES = 24
 ROWS = list[dict[str, str]]
@@ -72,10 +74,10 @@ def test_every_kind_of_bag_gives_a_folder(replayed: Path) -> None:
     assert [int(row["frame"]) for row in frames] == list(range(FRAMES))
     assert all(int(row["recorded_ns"]) - int(row["stamp_ns"]) == LATE_NS for row in frames)
     assert sum(int(row["faces"]) for row in frames) == len(rows)
-    told = json.loads((replayed / "mcap_raw" / "recording.json").read_text())
-    assert told["frames"] == FRAMES and told["problems"]["count"] == 0
-    assert told["settings"]["tracking"]["id_seed"] == 1 and "facs" in told["models"]
-    spread = told["timing"]["processing_ms"]
+    content = json.loads((replayed / "mcap_raw" / "recording.json").read_text())
+    assert content["frames"] == FRAMES and content["problems"]["count"] == 0
+    assert content["settings"]["tracking"]["id_seed"] == 1 and "facs" in content["models"]
+    spread = content["timing"]["processing_ms"]
     assert 0 < spread["p50"] <= spread["p95"] <= spread["max"]
 
 
@@ -117,6 +119,7 @@ def test_bag_holds_the_messages_the_node_would_have_sent(replayed: Path) -> None
     assert number == len(rows)
 
 
+@pytest.mark.ros
 def test_rclpy_reads_the_bag(replayed: Path) -> None:
     serialization = pytest.importorskip("rclpy.serialization", reason="needs ROS 2; standalone/env has it")
     from facial_coding_msgs.msg import FaceCodeArray
@@ -296,7 +299,7 @@ def test_reading_ahead_hands_on_errors_and_stops() -> None:
         yield 1
         raise SourceError("broken")
 
-    with ahead(frames()) as read:
+    with prefetch(frames()) as read:
         assert next(read) == 1
         with pytest.raises(SourceError, match="broken"):
             next(read)
@@ -305,7 +308,7 @@ def test_reading_ahead_hands_on_errors_and_stops() -> None:
         while True:
             yield 1
 
-    with ahead(endless()) as read:
+    with prefetch(endless()) as read:
         assert next(read) == 1
 
 

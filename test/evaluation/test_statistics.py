@@ -125,8 +125,10 @@ def test_durations() -> None:
     seconds = RNG.gamma(4, 0.003, 5000)
     for value in seconds:
         durations.add(value)
-    told = durations.summary_ms()
+    content = durations.summary_ms()
     for name, share in (("p50", 50), ("p95", 95), ("p99", 99)):
-        assert told[name] == pytest.approx(1000 * np.percentile(seconds, share), rel=0.03)
-    assert told["mean"] == pytest.approx(1000 * seconds.mean()) and told["max"] == pytest.approx(1000 * seconds.max())
+        assert content[name] == pytest.approx(1000 * np.percentile(seconds, share), rel=0.03)
+    assert content["mean"] == pytest.approx(1000 * seconds.mean()) and content["max"] == pytest.approx(
+        1000 * seconds.max()
+    )
     assert Durations().summary_ms() == {}

@@ -12,7 +12,9 @@ from facial_coding_ros.types import NeutralState
 
 
 def face_code(face_id: str, state: NeutralState) -> SimpleNamespace:
-    return SimpleNamespace(face=SimpleNamespace(face_id=face_id, person_id="", owner=face_id), neutral_state=state)
+    return SimpleNamespace(
+        face=SimpleNamespace(face_id=face_id, person_id="", subject_key=face_id), neutral_state=state
+    )
 
 
 def test_a_neutral_becomes_ready_once() -> None:

@@ -369,16 +369,16 @@ def test_more_faces_than_the_coding_engine_was_built_for(tmp_path: Path, use: An
     dfecs, facs, perceptual = DfecsEncoder.load(), FacsEstimator.load(), PerceptualCoder()
     coders = {"dfecs": dfecs, "facs": facs, "perceptual_m2": perceptual, "perceptual_expression": perceptual.classifier}
     rng = np.random.default_rng(3)
-    given = {
+    inputs = {
         name: {t.name: rng.normal(0, 0.2, (5, *t.shape)).astype(np.float32) for t in coders[name].session.inputs}
         for name in ("dfecs", "facs", "perceptual_m2")
     }
-    expected = CodingGraph(coders, InferenceSettings(backend="onnxruntime")).run(given)
+    expected = CodingGraph(coders, InferenceSettings(backend="onnxruntime")).run(inputs)
     use(StandInLibrary())
     graph = CodingGraph(coders, settings(tmp_path, max_batch=2))
     assert graph.backend.startswith("TensorRT")
     graph.warm_up(1, 2)
-    for name, answers in graph.run(given).items():
+    for name, answers in graph.run(inputs).items():
         for key, answer in answers.items():
             np.testing.assert_allclose(answer, expected[name][key], atol=1e-5)
 
@@ -392,7 +392,7 @@ def test_landmarks_by_tensorrt_are_checked_on_faces_and_may_give_way(
     exact = load_landmark_networks(InferenceSettings(backend="onnxruntime"), tmp_path)[0].locate(image, squares)
     for moved, backend in ((0.0, "TensorRT 10.3.0, fp32, on stand-in SM87"), (1.0, "ONNX Runtime ")):
         use(StandInLibrary(full=moved, version=f"10.{3 + int(moved)}.0"))
-        network, *further = load_landmark_networks(settings(tmp_path, max_batch=2), tmp_path, lanes=2)
+        network, *further = load_landmark_networks(settings(tmp_path, max_batch=2), tmp_path, workers=2)
         assert network.backend.startswith(backend)
         assert len(further) == (1 if "ONNX" in backend else 0), "a GPU takes all in one batch"
         for found, expected in zip(network.locate(image, squares), exact, strict=True):

@@ -21,10 +21,13 @@ from facial_coding_ros.models import share_folder
 
 from .test_session import write_card, write_model
 
-pytestmark = pytest.mark.skipif(
-    not any(importlib.util.find_spec(name) for name in ("tensorrt_rtx", "tensorrt_rtx_bindings")),
-    reason="TensorRT-RTX is not installed; `standalone/setup tensorrt`",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not any(importlib.util.find_spec(name) for name in ("tensorrt_rtx", "tensorrt_rtx_bindings")),
+        reason="TensorRT-RTX is not installed; `standalone/setup tensorrt`",
+    ),
+]
 TARGETS = ("SM86", "SM89", "SM120")
 SHIPPED = sorted(share_folder("models").glob("*.onnx"))
 NETWORKS = {

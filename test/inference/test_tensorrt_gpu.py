@@ -18,7 +18,10 @@ from facial_coding_ros.tracking.landmark_network.model_cache import converted_ne
 from .test_session import write_model
 
 LACKING = what_tensorrt_lacks()
-pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"engines cannot run here: {LACKING}")
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(bool(LACKING), reason=f"engines cannot run here: {LACKING}"),
+]
 SHIPPED = sorted(share_folder("models").glob("*.onnx"))
 
 
@@ -47,7 +50,7 @@ def test_landmarks_of_all_faces_in_one_batch(precision: str, tmp_path: Path) -> 
     faces = model.check_inputs({"faces": (3, 192, 192)}, 8)
     expected = open_session(model, InferenceSettings(backend="onnxruntime")).run(faces)
     inference = InferenceSettings(backend="tensorrt", cache=str(tmp_path / "cache"), precision=precision)
-    (network,) = load_landmark_networks(inference, tmp_path, lanes=2)
+    (network,) = load_landmark_networks(inference, tmp_path, workers=2)
     assert network.backend.startswith("TensorRT")
     found = network.session.run(faces)
     apart = np.linalg.norm(found["mesh"][:, :, :2] - expected["mesh"][:, :, :2], axis=2).mean(axis=1)

@@ -69,6 +69,7 @@ def test_forgotten_numbers_leave_the_file(tmp_path):
     assert needle not in everything()
 
 
+@pytest.mark.slow
 def test_killed_200_times_while_writing_loses_no_committed_neutral(tmp_path):
     path, choice = tmp_path / "n.sqlite", random.Random(0)
     committed: dict[int, int] = {}
@@ -192,7 +193,7 @@ def test_a_returning_person_starts_ready_and_can_be_forgotten(tmp_path):
     run(keeper, actor, lambda t: {}, 4.0, face=a_face("stranger"))
     keeper.close()
     again = NeutralKeeper(settings)
-    assert [(row.owner, row.stored) for row in again.listing()] == [("anna", True)]
+    assert [(row.subject_key, row.stored) for row in again.listing()] == [("anna", True)]
     first = again.update("anna", actor.show(smile=1.0), face, 10**9)
     assert first.state is NeutralState.READY
     assert dense_size(first.registered, learnt.registered) < 0.01

@@ -91,7 +91,7 @@ def test_facs_by_code() -> None:
 def test_expression_carries_the_confidence_of_its_own_label() -> None:
     held = messages.expression(HEADER, code(), "neutral")
     assert (held.expression, held.valence, held.arousal) == ("neutral", 0.5, 0.25)
-    assert held.confidence == pytest.approx(0.2), "the likeliest is happy, the steadied label neutral"
+    assert held.confidence == pytest.approx(0.2), "the likeliest is happy, the label after the dwell time neutral"
 
 
 def test_face_code_survives_the_message() -> None:

@@ -30,18 +30,7 @@ from facial_coding_ros.coding.expression import LISTED  # noqa: E402
 from facial_coding_ros.nodes.clip_player import camera_info  # noqa: E402
 from facial_coding_ros.types import Frame, ImageArray  # noqa: E402
 
-from ..conftest import CLIP  # noqa: E402
-from ..ros import Camera, Client, Process, forwards_and_back, images_of, node  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def people() -> list[ImageArray]:
-    return images_of(CLIP)
-
-
-@pytest.fixture
-def images(people: list[ImageArray]) -> Iterator[ImageArray]:
-    return forwards_and_back(people)
+from ..ros import Camera, Client, Process, node  # noqa: E402
 
 
 def last_ids(tracked: list[IdsList]) -> list[str]:

@@ -24,19 +24,8 @@ from std_msgs.msg import String  # noqa: E402
 from facial_coding_ros.nodes.persons import Persons  # noqa: E402
 from facial_coding_ros.types import ImageArray  # noqa: E402
 
-from ..conftest import CLIP  # noqa: E402
-from ..ros import Client, forwards_and_back, images_of, node  # noqa: E402
+from ..ros import Client, node  # noqa: E402
 from .test_node import last_ids, see_people  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def people() -> list[ImageArray]:
-    return images_of(CLIP)
-
-
-@pytest.fixture
-def images(people: list[ImageArray]) -> Iterator[ImageArray]:
-    return forwards_and_back(people)
 
 
 def test_neutral_by_hand(client: Client, people: list[ImageArray], images: Iterator[ImageArray]) -> None:
@@ -152,7 +141,7 @@ def test_of_several_candidates_the_most_confident_is_the_person(client: Client) 
     match("grace", 0.9)
     match("ada", 0.7)
     match("ada", 0.2)
-    assert said == [("fa", "ada"), ("fa", "grace")], "ada's doubt takes nothing from grace"
+    assert said == [("fa", "ada"), ("fa", "grace")], "ada's lower confidence takes nothing from grace"
     match("grace", 0.1)
     match("ada", 0.7)
     assert said[2:] == [("fa", ""), ("fa", "ada")]

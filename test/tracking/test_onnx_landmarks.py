@@ -26,7 +26,7 @@ from ..conftest import CLIP
 pytest.importorskip("onnx", reason="onnx converts the network; `standalone/setup tensorrt`")
 FACE_PX, BOUND_PX = 190, 0.3
 ONNX_RUNTIME = InferenceSettings(backend="onnxruntime")
-THEIRS = TrackingSettings(id_seed=1, lanes=1, landmark_backend="mediapipe")
+THEIRS = TrackingSettings(id_seed=1, workers=1, landmark_backend="mediapipe")
 OURS = TrackingSettings(id_seed=1, landmark_backend="onnx")
 
 
@@ -66,11 +66,11 @@ def same_faces(ours: list[tuple[Face, ...]], theirs: list[tuple[Face, ...]], lea
     assert len(means) >= least and np.mean(means) < BOUND_PX / 2 and max(means) < 1
 
 
-@pytest.mark.parametrize(("max_batch", "lanes"), [(8, 1), (1, 1), (8, 2), (8, 3)])
-def test_same_faces_as_mediapipes_graph(frames: list[Frame], max_batch: int, lanes: int) -> None:
-    """max_batch 1: several batches a frame. lanes: more networks than there are faces do no harm."""
+@pytest.mark.parametrize(("max_batch", "workers"), [(8, 1), (1, 1), (8, 2), (8, 3)])
+def test_same_faces_as_mediapipes_graph(frames: list[Frame], max_batch: int, workers: int) -> None:
+    """max_batch 1: several batches a frame. workers: more networks than there are faces do no harm."""
     inference = InferenceSettings(backend="onnxruntime", max_batch=max_batch)
-    ours = tracked(make_tracker(replace(OURS, lanes=lanes), inference), frames)
+    ours = tracked(make_tracker(replace(OURS, workers=workers), inference), frames)
     same_faces(ours, tracked(make_tracker(THEIRS), frames), least=60)
 
 
@@ -161,7 +161,7 @@ def test_auto_is_onnx_where_that_is_quicker_and_can_be_had(
 
 
 def test_a_network_that_fails_in_a_helper_is_no_silent_loss(frames: list[Frame]) -> None:
-    source = OnnxLandmarks(ONNX_RUNTIME, lanes=2)
+    source = OnnxLandmarks(ONNX_RUNTIME, workers=2)
     squares = [detection.square for detection in source.process(frames[0].image, [], True)[1]]
     assert len(squares) == 2 and None not in source.process(frames[0].image, squares, False)[0]
     source._networks[1].close()
@@ -170,6 +170,7 @@ def test_a_network_that_fails_in_a_helper_is_no_silent_loss(frames: list[Frame])
     source.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["mediapipe", "onnx"])
 def test_no_python_object_is_freed_by_mediapipes_threads(backend: str) -> None:
     """Without Python's lock that kills the process, sooner or later; the checking allocator sees the first one."""

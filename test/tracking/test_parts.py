@@ -152,7 +152,7 @@ def test_ids_are_names_and_never_repeat() -> None:
 
 def test_a_closed_graph_is_freed() -> None:
     """Threads and 20 MiB each, whenever a robot's node is configured anew."""
-    graph = MediaPipeGraph(lanes=0)
+    graph = MediaPipeGraph(workers=0)
     alive = weakref.ref(graph)
     graph.close()
     del graph
@@ -287,9 +287,9 @@ def test_study_of_shape_on_a_rendered_set(tmp_path: Path, faces: IctFaces, capsy
     arrays = {"mesh": np.array(meshes), "tracked": tracked, "person": np.repeat(np.arange(people), views)}
     np.savez(tmp_path / "chunk_0000.npz", **arrays)  # type: ignore[arg-type]
     assert study([str(tmp_path), "--out", str(tmp_path / "shape.json")]) == 0
-    told = json.loads((tmp_path / "shape.json").read_text())
-    assert told["people"] == people and told["views"] == people * views - 1
-    assert told["own_median"] < 1 < told["others_median"] and told["others_within_limit"] < 0.2
+    content = json.loads((tmp_path / "shape.json").read_text())
+    assert content["people"] == people and content["views"] == people * views - 1
+    assert content["own_median"] < 1 < content["others_median"] and content["others_within_limit"] < 0.2
     few = {name: values[: 3 * views] for name, values in arrays.items()}
     np.savez(tmp_path / "chunk_0000.npz", **few)  # type: ignore[arg-type]
     assert study([str(tmp_path)]) == 1 and "at least 8 are needed" in capsys.readouterr().err

@@ -38,16 +38,16 @@ class DfecsEncoder:
         expect(session, {"motion": (136,)}, {"codes": (len(self.names),)})
         return session
 
-    def given(self, motions: Sequence[Motion]) -> dict[str, FloatArray]:
-        """What the graph is given for these faces."""
+    def inputs(self, motions: Sequence[Motion]) -> dict[str, FloatArray]:
+        """Inputs of the graph for these faces."""
         return {"motion": np.array([motion.kpm for motion in motions], np.float32)}
 
-    def codes(self, answers: Mapping[str, FloatArray]) -> FloatArray:
-        """Codes (n, k) >= 0 from what the graph answers."""
-        return answers["codes"]
+    def codes(self, outputs: Mapping[str, FloatArray]) -> FloatArray:
+        """Codes (n, k) >= 0 from the outputs of the graph."""
+        return outputs["codes"]
 
     def encode(self, motions: Sequence[Motion]) -> FloatArray:
         """Codes (n, k) >= 0 of n faces at once."""
         if not motions:
             return np.empty((0, len(self.names)), np.float32)
-        return self.codes(self.session.run(self.given(motions)))
+        return self.codes(self.session.run(self.inputs(motions)))

@@ -11,7 +11,7 @@ from .labels import ExpressionSettings
 LISTED = ("neutral", "happy", "sad", "angry", "surprised", "disgusted", "scared")
 """The labels that REP-155 lists too: only these are ever published."""
 
-OWNERS = 64
+MAX_SUBJECTS = 64
 """Faces remembered; the one not seen for longest is forgotten first."""
 
 SILENT_NS = 333_000_000
@@ -39,19 +39,19 @@ class ExpressionDwell:
 
     def __init__(self, settings: ExpressionSettings | None = None) -> None:
         self.settings = settings or ExpressionSettings()
-        self._owners: OrderedDict[str, _Held] = OrderedDict()
+        self._subjects: OrderedDict[str, _Held] = OrderedDict()
 
-    def update(self, owner: str, expression: Expression, stamp_ns: int) -> str:
+    def update(self, subject_key: str, expression: Expression, stamp_ns: int) -> str:
         """The listed label to publish for this face now, empty while nothing is to be said.
 
         A stamp before the last one starts the face anew.
         """
-        held = self._owners.get(owner)
+        held = self._subjects.get(subject_key)
         if held is None or stamp_ns < held.stamp_ns:
-            held = self._owners[owner] = _Held(stamp_ns, stamp_ns)
-        self._owners.move_to_end(owner)
-        while len(self._owners) > OWNERS:
-            self._owners.popitem(last=False)
+            held = self._subjects[subject_key] = _Held(stamp_ns, stamp_ns)
+        self._subjects.move_to_end(subject_key)
+        while len(self._subjects) > MAX_SUBJECTS:
+            self._subjects.popitem(last=False)
         step_ns = stamp_ns - held.stamp_ns
         held.stamp_ns = stamp_ns
         label = expression.label
@@ -64,6 +64,6 @@ class ExpressionDwell:
                 held.published = label
         return held.published
 
-    def forget(self, owner: str) -> None:
+    def forget(self, subject_key: str) -> None:
         """Drops what is held of a face; nothing when there is none."""
-        self._owners.pop(owner, None)
+        self._subjects.pop(subject_key, None)

@@ -13,7 +13,7 @@ from ..perceptual.coder import PerceptualCoder
 from ..perceptual.latent_filter import OneEuro
 from ..protocols import ExpressionEvidence
 from ..registries import EXPRESSION_SOURCES
-from ..rows import spread
+from ..rows import scatter
 from ..settings import CodingSettings
 from .appearance import GEOMETRY_MODEL, AppearanceHead
 from .au_rules import AuExpression, shares_of
@@ -60,8 +60,8 @@ class AppearanceExpressions:
         if self._published is not None:
             logits = self._published.tell(given.frame.image, faces)
             affect = softmax(logits) @ CIRCUMPLEX
-        owners = [face.owner for face in faces]
-        appearance = self._filter.update(owners, log_softmax(logits), stamp_ns)
+        subject_keys = [face.subject_key for face in faces]
+        appearance = self._filter.update(subject_keys, log_softmax(logits), stamp_ns)
         visible = [face.visibility for face in faces]
         sizes = np.array([np.ptp(face.mesh[:, :2], axis=0).mean() for face in faces], np.float32)
         if not self.uses_neutral:
@@ -71,9 +71,9 @@ class AppearanceExpressions:
         for i, motion in zip(given.known, given.motions, strict=True):
             motions[i] = float(np.sqrt(np.square(motion.dense).sum(1).mean()))
         rests = [
-            self._resting.update(owner, own, moved, neutral, seen.face, stamp_ns)
-            for owner, own, moved, neutral, seen in zip(
-                owners, appearance, motions, given.neutrals, visible, strict=True
+            self._resting.update(key, own, moved, neutral, seen.face, stamp_ns)
+            for key, own, moved, neutral, seen in zip(
+                subject_keys, appearance, motions, given.neutrals, visible, strict=True
             )
         ]
         told = Witnesses(
@@ -95,8 +95,8 @@ class AppearanceExpressions:
             return np.full((len(given), len(EXPRESSION_LABELS)), np.nan, np.float32)
         classified = None if self._perceptual.filters else evidence.outputs.get(CLASSIFIER)
         if classified is None:
-            classified = self._perceptual.classifier.tell(evidence.latents[list(given.known)])
-        return spread(classified["probability"], given.known, len(given))
+            classified = self._perceptual.classifier.run(evidence.latents[list(given.known)])
+        return scatter(classified["probability"], given.known, len(given))
 
     def adopt(self, face_id: str, person_id: str) -> None:
         """A face turns out to be a person."""

@@ -37,7 +37,7 @@ _VALENCE, _AROUSAL = CIRCUMPLEX.T.tolist()
 class ExpressionSettings(Settings):
     source: str = option(
         "fused",
-        "what expressions are told from: fused: all of the following; appearance: one image, learnt from real faces; "
+        "what expressions are read from: fused: all of the following; appearance: one image, learnt from real faces; "
         "latent: the perceptual latent against the neutral; aus: the action units (EMFACS rules); the last two are "
         "learnt from made faces only",
         choices=EXPRESSION_SOURCES.names,
@@ -83,27 +83,37 @@ def expressions_of(
     them, taken to the half, as far as the face is neither unsure nor neutral.
     """
     shares = np.asarray(probability, np.float32)
-    doubts = np.asarray(unsure, np.float32).tolist()
-    readings = [None] * len(doubts) if affect is None else np.asarray(affect, np.float32).tolist()
+    unsure_shares = np.asarray(unsure, np.float32).tolist()
+    readings = [None] * len(unsure_shares) if affect is None else np.asarray(affect, np.float32).tolist()
     # Eight numbers a face: plain Python is quicker than numpy.
     return [
-        Expression(EXPRESSION_LABELS, row, doubt, *_label(own, doubt, unsure_below), *_affect(own, doubt, reading))
-        for row, own, doubt, reading in zip(shares, shares.tolist(), doubts, readings, strict=True)
+        Expression(
+            EXPRESSION_LABELS,
+            row,
+            unsure_share,
+            *_label(own, unsure_share, unsure_below),
+            *_affect(own, unsure_share, reading),
+        )
+        for row, own, unsure_share, reading in zip(shares, shares.tolist(), unsure_shares, readings, strict=True)
     ]
 
 
-def _label(shares: Sequence[float], doubt: float, unsure_below: float) -> tuple[str, float]:
+def _label(shares: Sequence[float], unsure_share: float, unsure_below: float) -> tuple[str, float]:
     """The likeliest label, or `unsure`, and its share."""
     most = max(shares)
-    return (EXPRESSION_LABELS[shares.index(most)], most) if most >= max(doubt, unsure_below) else (UNSURE, doubt)
+    return (
+        (EXPRESSION_LABELS[shares.index(most)], most)
+        if most >= max(unsure_share, unsure_below)
+        else (UNSURE, unsure_share)
+    )
 
 
-def _affect(shares: Sequence[float], doubt: float, reading: Sequence[float] | None) -> tuple[float, float]:
+def _affect(shares: Sequence[float], unsure_share: float, reading: Sequence[float] | None) -> tuple[float, float]:
     """Valence and arousal."""
     valence = sum(share * own for share, own in zip(shares, _VALENCE, strict=True))
     arousal = sum(share * own for share, own in zip(shares, _AROUSAL, strict=True))
     if reading is not None:
-        moved = 1 - doubt - shares[0]
+        moved = 1 - unsure_share - shares[0]
         valence, arousal = (valence + moved * reading[0]) / 2, (arousal + moved * reading[1]) / 2
     return min(max(valence, -1.0), 1.0), min(max(arousal, -1.0), 1.0)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...types import FloatArray, Neutral, NeutralState
 
-OWNERS = 256
+MAX_SUBJECTS = 256
 """Faces and persons remembered; the one not seen for longest is forgotten first."""
 MEMORY_S = 60.0
 """What was seen longer ago than about this fades."""
@@ -31,26 +31,26 @@ class _Rest:
 
 
 class RestingAppearance:
-    """A running mean of the head's logits for each owner, over moments in which the face lies near its neutral."""
+    """A running mean of the head's logits for each subject_key, over moments in which the face lies near its neutral."""
 
     def __init__(self) -> None:
-        self._owners: OrderedDict[str, _Rest] = OrderedDict()
+        self._subjects: OrderedDict[str, _Rest] = OrderedDict()
 
     def update(
-        self, owner: str, logits: FloatArray, motion: float, neutral: Neutral, visible: float, stamp_ns: int
+        self, subject_key: str, logits: FloatArray, motion: float, neutral: Neutral, visible: float, stamp_ns: int
     ) -> tuple[FloatArray, float]:
         """Takes in one face of one frame; mean logits (8,) at rest and the seconds they are learnt from (0: unknown).
 
         motion: root mean square of the dense motion, eye distances. visible: 0..1. A stamp that jumps back, or a
-        neutral that is learnt anew, starts the owner anew.
+        neutral that is learnt anew, starts the subject_key anew.
         """
         known = neutral.state in _KNOWN
-        rest = self._owners.get(owner)
+        rest = self._subjects.get(subject_key)
         if rest is None or stamp_ns < rest.stamp_ns or (rest.was_known and not known):
-            rest = self._owners[owner] = _Rest(np.zeros_like(logits), 0.0, stamp_ns)
-        self._owners.move_to_end(owner)
-        while len(self._owners) > OWNERS:
-            self._owners.popitem(last=False)
+            rest = self._subjects[subject_key] = _Rest(np.zeros_like(logits), 0.0, stamp_ns)
+        self._subjects.move_to_end(subject_key)
+        while len(self._subjects) > MAX_SUBJECTS:
+            self._subjects.popitem(last=False)
         seconds = min((stamp_ns - rest.stamp_ns) / 1e9, LONGEST_STEP_S)
         rest.stamp_ns, rest.was_known = stamp_ns, known
         if neutral.state is not NeutralState.NONE and math.isfinite(motion):
@@ -62,10 +62,10 @@ class RestingAppearance:
 
     def adopt(self, face_id: str, person_id: str) -> None:
         """A face turns out to be a person: what is known of the person stays, else the face's becomes it."""
-        rest = self._owners.pop(face_id, None)
+        rest = self._subjects.pop(face_id, None)
         if rest is not None:
-            self._owners.setdefault(person_id, rest)
+            self._subjects.setdefault(person_id, rest)
 
-    def forget(self, owner: str) -> None:
-        """Drops what is held of an owner; nothing when there is none."""
-        self._owners.pop(owner, None)
+    def forget(self, subject_key: str) -> None:
+        """Drops what is held of an subject_key; nothing when there is none."""
+        self._subjects.pop(subject_key, None)

@@ -12,8 +12,8 @@ import numpy as np
 
 from ...action_units import CODES
 from ...types import ActionUnits, Face
-from .answers import assemble, unknown
 from .confidence import Views
+from .outputs import assemble, unknown
 from .settings import FacsSettings
 
 BLENDSHAPES: tuple[str, ...] = (

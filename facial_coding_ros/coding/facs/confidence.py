@@ -26,11 +26,11 @@ _OF_STATE[NeutralState.STALE] = 0.7
 # Few numbers of a face are worked out in plain Python, which is quicker than numpy for them.
 
 
-def doubt(turn_deg: ArrayLike, eye_distance_px: ArrayLike) -> FloatArray:
-    """How much more (>= 1) the tracker's answers stray than for a large frontal face; of (n,) each."""
+def noise_scale(turn_deg: ArrayLike, eye_distance_px: ArrayLike) -> FloatArray:
+    """How many times (1 to 8) the tracker's noise of a large frontal face is to be expected; of (n,) each."""
     turns, distances = np.asarray(turn_deg).tolist(), np.asarray(eye_distance_px).tolist()
-    strayed = [1.0 + (t / 12.0) ** 2 + (20.0 / max(d, 1.0)) ** 2 for t, d in zip(turns, distances, strict=True)]
-    return np.array([min(one, 8.0) for one in strayed], np.float32)
+    scales = [1.0 + (t / 12.0) ** 2 + (20.0 / max(d, 1.0)) ** 2 for t, d in zip(turns, distances, strict=True)]
+    return np.array([min(one, 8.0) for one in scales], np.float32)
 
 
 @dataclass(frozen=True)

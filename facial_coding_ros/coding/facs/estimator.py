@@ -12,17 +12,17 @@ from ...action_units import CODES
 from ...inference import InferenceSettings, ModelError, ModelFile, Session, expect, open_session
 from ...models import model_path
 from ...types import SURFACE_POINTS, ActionUnits, Face, FloatArray, Motion, Neutral
-from .answers import assemble, unknown
-from .confidence import Confidence, Views, doubt
+from .confidence import Confidence, Views, noise_scale
+from .outputs import assemble, unknown
 from .settings import FacsSettings
 
 MODEL = "facs.onnx"
-_INPUTS = {"motion": (SURFACE_POINTS, 3), "doubt": (1,)}
+_INPUTS = {"motion": (SURFACE_POINTS, 3), "noise_scale": (1,)}
 _OUTPUTS = {"sides": (2, len(CODES)), "presence": (len(CODES),)}
 
 
 class FacsEstimator:
-    """The network of models/facs.onnx (see its card) and the doubt of its answers; all faces in one run."""
+    """The network of models/facs.onnx (see its card) and the confidence in its outputs; all faces in one run."""
 
     def __init__(
         self, model: ModelFile, settings: FacsSettings | None = None, inference: InferenceSettings | None = None
@@ -30,7 +30,7 @@ class FacsEstimator:
         """Raises ModelError when the card is not that of a FACS model of this version."""
         if model.card.get("codes") != list(CODES):
             raise ModelError(f"{model.path} is for the action units {model.card.get('codes')}; expected {list(CODES)}.")
-        reliability = model.card.get("reliability")  # 0..1, how far each unit can be told on a well seen face
+        reliability = model.card.get("reliability")  # 0..1, how far each unit can be estimated on a well seen face
         if not isinstance(reliability, list) or len(reliability) != len(CODES):
             raise ModelError(f"The card of {model.path} lacks the reliability of each of {len(CODES)} action units.")
         self.codes = CODES
@@ -66,26 +66,32 @@ class FacsEstimator:
         if not motions:
             return []
         views = Views.of(faces)
-        return self.units(self.session.run(self.given(motions, views)), views, neutrals)
+        return self.units(self.session.run(self.inputs(motions, views)), views, neutrals)
 
-    def given(self, motions: Sequence[Motion], views: Views) -> dict[str, FloatArray]:
-        """What the network is given for these faces."""
-        doubts = doubt(views.turn_deg, views.eye_distance_px)
-        return {"motion": np.array([motion.dense for motion in motions], np.float32), "doubt": doubts[:, None]}
+    def inputs(self, motions: Sequence[Motion], views: Views) -> dict[str, FloatArray]:
+        """Inputs of the network for these faces."""
+        noise_scales = noise_scale(views.turn_deg, views.eye_distance_px)
+        return {
+            "motion": np.array([motion.dense for motion in motions], np.float32),
+            "noise_scale": noise_scales[:, None],
+        }
 
-    def units(self, answers: Mapping[str, FloatArray], views: Views, neutrals: Sequence[Neutral]) -> list[ActionUnits]:
-        """Action units of each face from what the network answers."""
-        sides = answers["sides"]
+    def units(self, outputs: Mapping[str, FloatArray], views: Views, neutrals: Sequence[Neutral]) -> list[ActionUnits]:
+        """Action units of each face from the outputs of the network."""
+        sides = outputs["sides"]
         confidence = self._confidence(sides, views, neutrals, self.settings)
-        return assemble(sides, confidence, answers["presence"].copy())
+        return assemble(sides, confidence, outputs["presence"].copy())
 
-    def infer(self, motion: FloatArray, doubt: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def infer(self, motion: FloatArray, noise_scale: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Sides (n, 2, units), right first, and probability of presence (n, units).
 
-        motion: (n, 468, 3) in eye distances. doubt: (n,), from 1, see confidence.doubt.
+        motion: (n, 468, 3) in eye distances. noise_scale: (n,), from 1, see confidence.noise_scale.
         """
-        given = {"motion": np.asarray(motion, np.float32), "doubt": np.asarray(doubt, np.float32).reshape(-1, 1)}
-        out = self.session.run(given)
+        inputs = {
+            "motion": np.asarray(motion, np.float32),
+            "noise_scale": np.asarray(noise_scale, np.float32).reshape(-1, 1),
+        }
+        out = self.session.run(inputs)
         return out["sides"], out["presence"]
 
     def unknown(self, count: int) -> list[ActionUnits]:

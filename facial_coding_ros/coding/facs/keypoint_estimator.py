@@ -33,7 +33,7 @@ class KeypointEstimator:
 
     def inputs(self, faces: FrameFaces) -> dict[str, dict[str, FloatArray]]:
         """Motion and noise scale."""
-        return {MODEL_NAME: self._facs.given(faces.motions, faces.views)}
+        return {MODEL_NAME: self._facs.inputs(faces.motions, faces.views)}
 
     def estimate(self, faces: FrameFaces, outputs: Mapping[str, Arrays]) -> ActionUnitEstimates:
         """Of all faces."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...au_networks.async_runner import NetworkBeside
+from ...au_networks.async_runner import AsyncNetworkRunner
 from ...inference import InferenceSettings
 from ...types import FloatArray
 from ..coding_graph import Arrays
@@ -19,12 +19,12 @@ from .keypoint_estimator import KeypointEstimator
 class NetworkEstimator:
     """protocols.ActionUnitEstimator by an image network, which runs at a rate of its own.
 
-    Its units may be some frames old, and are few; so expressions are told from those of the keypoints.
+    Its units may be some frames old, and are few; so expressions are read from those of the keypoints.
     """
 
     def __init__(self, settings: CodingSettings, inference: InferenceSettings, background: bool = False) -> None:
         self._keypoints = KeypointEstimator(settings, inference)
-        self._network = NetworkBeside(settings.network, background, inference)
+        self._network = AsyncNetworkRunner(settings.network, background, inference)
         self.codes = self._network.codes
         self.needs = self._keypoints.needs
         self.coders = self._keypoints.coders

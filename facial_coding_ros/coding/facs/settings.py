@@ -14,8 +14,8 @@ class FacsSettings(Settings):
 
     source: str = option(
         "keypoints",
-        "what action units are told from: keypoint motion; blendshapes of the tracking backend 'tasks'; or an image "
-        "network (network.model)",
+        "what action units are estimated from: keypoint motion; blendshapes of the tracking backend 'tasks'; or an "
+        "image network (network.model)",
         choices=ACTION_UNIT_ESTIMATORS.names,
     )
     full_pose_deg: float = option(15.0, "head turn up to which confidence is full", low=0.0, high=90.0, live=True)

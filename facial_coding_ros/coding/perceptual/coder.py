@@ -15,7 +15,7 @@ from ...models import model_path
 from ...types import Expression, FloatArray, Neutral, NeutralState, Registered
 from ..expression.labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
 from ..frame_faces import FrameFaces
-from ..rows import spread
+from ..rows import scatter
 from .card import INPUTS, LATENT, OUTPUTS, check_classifier, check_encoder
 from .latent_filter import OneEuro
 
@@ -38,7 +38,7 @@ class ExpressionClassifier:
     def session(self) -> Session:
         return open_session(self.model.path, self._inference)
 
-    def tell(self, latents: FloatArray) -> Mapping[str, FloatArray]:
+    def run(self, latents: FloatArray) -> Mapping[str, FloatArray]:
         """Of latents (n, d), n > 0: (n, labels) and (n, 2); the next call may overwrite them."""
         session, inputs = self.session, {LATENT: latents}
         if session.max_batch and len(latents) > session.max_batch:
@@ -85,25 +85,25 @@ class PerceptualCoder:
         self,
         registered: Sequence[Registered],
         neutrals: Sequence[Neutral],
-        owners: Sequence[str] = (),
+        subject_keys: Sequence[str] = (),
         stamp_ns: int = 0,
         trust: Sequence[float] = (),
     ) -> tuple[FloatArray, list[Expression]]:
         """Latents (n, dimensions) and expressions of the faces of one frame, in their order.
 
-        A face without a neutral has a latent of NaN and is unsure. owners (Face.owner) and stamp_ns: of the same faces;
-        given, latents are filtered over time. trust: 0..1 for each face, from pose, size and visibility; what is not
-        trusted goes to `unsure`.
+        A face without a neutral has a latent of NaN and is unsure. subject_keys (Face.subject_key) and stamp_ns: of the
+        same faces; with them, latents are filtered over time. trust: 0..1 for each face, from pose, size and
+        visibility; what is not trusted goes to `unsure`.
         """
         known = [i for i, neutral in enumerate(neutrals) if neutral.registered is not None]
         if not known:
             latents = np.full((len(neutrals), self.dimensions), np.nan, np.float32)
         else:
             resting = [neutral.registered for neutral in neutrals if neutral.registered is not None]
-            own = self.session.run(self.given([registered[i] for i in known], resting))[LATENT]
-            if self._filter is not None and owners:
-                own = self._filter.update([owners[i] for i in known], own, stamp_ns)
-            latents = spread(own, known, len(neutrals))
+            own = self.session.run(self.inputs([registered[i] for i in known], resting))[LATENT]
+            if self._filter is not None and subject_keys:
+                own = self._filter.update([subject_keys[i] for i in known], own, stamp_ns)
+            latents = scatter(own, known, len(neutrals))
         return latents, self.expressions(latents, neutrals, trust)
 
     @cached_property
@@ -113,8 +113,8 @@ class PerceptualCoder:
         expect(session, dict.fromkeys(INPUTS, (self._points_of_model, 3)), {LATENT: (self.dimensions,)})
         return session
 
-    def given(self, registered: Sequence[Registered], resting: Sequence[Registered]) -> dict[str, FloatArray]:
-        """What the encoder is given for faces and their neutrals."""
+    def inputs(self, registered: Sequence[Registered], resting: Sequence[Registered]) -> dict[str, FloatArray]:
+        """Inputs of the encoder for faces and their neutrals."""
         points = self._points([*registered, *resting])
         return dict(zip(INPUTS, (points[: len(registered)], points[len(registered) :]), strict=True))
 
@@ -125,8 +125,8 @@ class PerceptualCoder:
         """
         if self._filter is None:
             return outputs[LATENT]
-        owners = [faces.faces[i].owner for i in faces.known]
-        return self._filter.update(owners, outputs[LATENT], faces.frame.stamp_ns)
+        subject_keys = [faces.faces[i].subject_key for i in faces.known]
+        return self._filter.update(subject_keys, outputs[LATENT], faces.frame.stamp_ns)
 
     def expressions(
         self,
@@ -145,13 +145,13 @@ class PerceptualCoder:
             shares = np.zeros((len(neutrals), len(EXPRESSION_LABELS)), np.float32)
             return expressions_of(shares, np.ones(len(neutrals)), self.settings.unsure_below)
         if classified is None:
-            classified = self.classifier.tell(latents if len(known) == len(neutrals) else latents[known])
-        shares, affect = (spread(classified[name], known, len(neutrals), 0.0) for name in OUTPUTS)
+            classified = self.classifier.run(latents if len(known) == len(neutrals) else latents[known])
+        shares, affect = (scatter(classified[name], known, len(neutrals), 0.0) for name in OUTPUTS)
         trusted = [_TRUST_OF_STATE[neutral.state] for neutral in neutrals]
         if len(trust):
             trusted = [of_state * min(max(own, 0.0), 1.0) for of_state, own in zip(trusted, trust, strict=True)]
         leads = lead(shares, self.settings.unsure_margin)
-        shares *= np.array([[own * ahead] for own, ahead in zip(trusted, leads, strict=True)], np.float32)
+        shares *= np.array([[own * share] for own, share in zip(trusted, leads, strict=True)], np.float32)
         unsure = [max(0.0, 1 - sum(row)) for row in shares.tolist()]
         return expressions_of(shares, unsure, self.settings.unsure_below, affect)
 
@@ -163,10 +163,10 @@ class PerceptualCoder:
             points += meshes.take(indices, axis=1)
         return points / np.float32(len(self._gather))
 
-    def forget(self, owner: str) -> None:
+    def forget(self, subject_key: str) -> None:
         """Drops what is held of a face."""
         if self._filter is not None:
-            self._filter.forget(owner)
+            self._filter.forget(subject_key)
 
 
 def lead(shares: FloatArray, margin: float) -> list[float]:

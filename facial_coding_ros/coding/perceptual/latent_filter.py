@@ -11,7 +11,7 @@ import numpy as np
 
 from ...types import FloatArray
 
-OWNERS = 64
+MAX_SUBJECTS = 64
 """Faces remembered; the one not seen for longest is forgotten first."""
 
 LONGEST_GAP_NS = 1_000_000_000
@@ -38,14 +38,17 @@ class OneEuro:
         self._rest_hz, self._gain, self._speed_hz = rest_hz, gain, speed_hz
         self._faces: OrderedDict[str, _Course] = OrderedDict()
 
-    def update(self, owners: Sequence[str], latents: FloatArray, stamp_ns: int) -> FloatArray:
-        """Latents (n, d), n > 0, of the faces of one frame -> steadied (n, d).
+    def update(self, subject_keys: Sequence[str], latents: FloatArray, stamp_ns: int) -> FloatArray:
+        """Latents (n, d), n > 0, of the faces of one frame -> filtered (n, d).
 
         A row with NaN passes through unremembered. Raises ValueError for more faces than are remembered.
         """
-        if len(owners) > OWNERS:
-            raise ValueError(f"{len(owners)} faces in one frame; at most {OWNERS} are expected")
-        courses = [self._course(owner, latent, stamp_ns) for owner, latent in zip(owners, latents, strict=True)]
+        if len(subject_keys) > MAX_SUBJECTS:
+            raise ValueError(f"{len(subject_keys)} faces in one frame; at most {MAX_SUBJECTS} are expected")
+        courses = [
+            self._course(subject_key, latent, stamp_ns)
+            for subject_key, latent in zip(subject_keys, latents, strict=True)
+        ]
         before, speed = np.array([one.latent for one in courses]), np.array([one.speed for one in courses])
         change = latents - before
         turns = [2e-9 * math.pi * (stamp_ns - one.stamp_ns) for one in courses]
@@ -67,22 +70,22 @@ class OneEuro:
                 one.latent, one.speed, one.stamp_ns = latent, own_speed, stamp_ns
         return after
 
-    def _course(self, owner: str, latent: FloatArray, stamp_ns: int) -> _Course:
-        """An owner's. A new one begins at this latent, as does one of another size, from the future, of long ago or
+    def _course(self, subject_key: str, latent: FloatArray, stamp_ns: int) -> _Course:
+        """A subject's. A new one begins at this latent, as does one of another size, from the future, of long ago or
         without numbers."""
-        course = self._faces.get(owner)
+        course = self._faces.get(subject_key)
         if course is None:
-            course = self._faces[owner] = _Course(latent, np.zeros_like(latent), stamp_ns)
-            if len(self._faces) > OWNERS:
+            course = self._faces[subject_key] = _Course(latent, np.zeros_like(latent), stamp_ns)
+            if len(self._faces) > MAX_SUBJECTS:
                 self._faces.popitem(last=False)
         else:
-            self._faces.move_to_end(owner)
+            self._faces.move_to_end(subject_key)
             gap_ns = stamp_ns - course.stamp_ns
             goes_on = 0 <= gap_ns <= LONGEST_GAP_NS and len(course.latent) == len(latent)
             if not goes_on or math.isnan(course.latent[0]):
                 course.latent, course.speed, course.stamp_ns = latent, np.zeros_like(latent), stamp_ns
         return course
 
-    def forget(self, owner: str) -> None:
+    def forget(self, subject_key: str) -> None:
         """Drops what is held of a face; nothing when there is none."""
-        self._faces.pop(owner, None)
+        self._faces.pop(subject_key, None)

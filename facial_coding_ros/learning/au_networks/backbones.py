@@ -113,7 +113,8 @@ def vgg19_features(width: int = 64, groups: int = 5) -> nn.Sequential:
     for layer in layers:
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
     return nn.Sequential(*layers)
 
 

@@ -218,7 +218,7 @@ def load(path: Path | str) -> tuple[AuModel, dict[str, Any]]:
     return model.eval(), values
 
 
-def start_from(model: AuModel, other: AuModel) -> list[str]:
+def initialize_from(model: AuModel, other: AuModel) -> list[str]:
     """Fills what two networks have in common, and names what stayed as it was.
 
     ME-GraphAU and EAC-Net: stage 2 starts from stage 1 of the same action units. JAA-Net: another set of action units
@@ -227,25 +227,27 @@ def start_from(model: AuModel, other: AuModel) -> list[str]:
     """
     mine, theirs = model.spec, other.spec
     if (mine.network, mine.backbone, mine.width) != (theirs.network, theirs.backbone, theirs.width):
-        raise CheckpointError(f"{mine.network} cannot start from {theirs.network} of another backbone or width.")
+        raise CheckpointError(
+            f"{mine.network} cannot be initialized from {theirs.network} of another backbone or width."
+        )
     if mine.aus != theirs.aus and mine.network != "jaa_net":
         raise CheckpointError(f"The networks have other action units: {mine.aus} and {theirs.aus}.")
-    own, given = model.net.state_dict(), other.net.state_dict()
+    own, tensors = model.net.state_dict(), other.net.state_dict()
     if mine.aus != theirs.aus:
-        given = _by_action_unit(given, theirs.aus, mine.aus)
+        tensors = _by_action_unit(tensors, theirs.aus, mine.aus)
     if isinstance(model.net, MeGraphAu) and mine.stage != theirs.stage:
-        given = {name: t for name, t in given.items() if not name.startswith("head.gnn.")}
-    shared = {name: t for name, t in given.items() if name in own and own[name].shape == t.shape}
+        tensors = {name: t for name, t in tensors.items() if not name.startswith("head.gnn.")}
+    shared = {name: t for name, t in tensors.items() if name in own and own[name].shape == t.shape}
     if not shared:
         raise CheckpointError("The networks have no tensor in common.")
     model.net.load_state_dict({**own, **shared})
     return sorted(set(own) - set(shared))
 
 
-def _by_action_unit(given: Tensors, theirs: tuple[int, ...], mine: tuple[int, ...]) -> Tensors:
+def _by_action_unit(tensors: Tensors, theirs: tuple[int, ...], mine: tuple[int, ...]) -> Tensors:
     moved = {}
     pattern = re.compile(r"(.*\.(?:local_aus_attention|local_aus_branch|local_aus_output)\.)(\d+)(\..*)")
-    for name, tensor in given.items():
+    for name, tensor in tensors.items():
         if name.startswith("au_net."):
             continue
         match = pattern.fullmatch(name)

@@ -85,13 +85,13 @@ def interleaved_ms(
     """Milliseconds for each face of every round, by name and batch size; the networks take turns, so that a busy
     machine slows all of them.
     """
-    given = {name: {count: random_inputs(session, count) for count in batches} for name, session in sessions.items()}
+    inputs = {name: {count: random_inputs(session, count) for count in batches} for name, session in sessions.items()}
     times: dict[str, dict[int, list[float]]] = {name: {count: [] for count in batches} for name in sessions}
     for turn in range(rounds + 1):
         for count in batches:
             for name, session in sessions.items():
                 start = time.perf_counter()
-                session.run(None, given[name][count])
+                session.run(None, inputs[name][count])
                 if turn:  # the first round warms up
                     times[name][count].append(1e3 * (time.perf_counter() - start) / count)
     return times

@@ -117,7 +117,8 @@ class CroppingHead(nn.Module):
         self.dropout = nn.Dropout(0.5)
         for layer in (self.conv, self.dense):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor, landmarks: Tensor) -> Tensor:
         patches = crop_patches(normalise_response(features), landmarks)

@@ -1,4 +1,4 @@
-"""Answers of a network for many prepared faces."""
+"""Predictions of a network for many prepared faces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .samples import FaceSamples, collate
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """probability, labels: (n, N). people: (n,). landmark_error: (n,) of JAA-Net, else None."""
 
     probability: FloatArray
@@ -30,7 +30,7 @@ class Answers:
 
 
 @torch.no_grad()
-def answer(
+def predict(
     model: AuModel,
     faces: PreparedFaces,
     rows: NDArray[np.int64],
@@ -38,7 +38,7 @@ def answer(
     batch: int = 64,
     workers: int = 0,
     quiet: bool = False,
-) -> Answers:
+) -> Predictions:
     """Runs a network over rows of prepared faces. The network is left not training."""
     model.eval()
     loader = DataLoader(
@@ -57,7 +57,7 @@ def answer(
             said = model(on_device.faces, on_device.landmarks)
         probability.append(said.float().cpu().numpy()[:, : len(model.spec.aus)])
         labels.append(samples.labels.numpy())
-    return Answers(
+    return Predictions(
         np.concatenate(probability),
         np.concatenate(labels),
         faces.subjects[rows],

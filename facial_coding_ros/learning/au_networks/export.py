@@ -60,7 +60,7 @@ def export(model: AuModel, path: Path | str, card: Mapping[str, Any]) -> float:
         difference = _difference(model, part)
         if not difference <= TOLERANCE:
             raise ExportError(
-                f"ONNX Runtime's answers differ from PyTorch's by {difference:.2g}; {TOLERANCE:g} is allowed."
+                f"ONNX Runtime's outputs differ from PyTorch's by {difference:.2g}; {TOLERANCE:g} is allowed."
             )
         card_path = path.with_suffix(".yaml")
         full = {
@@ -124,11 +124,11 @@ def _difference(model: AuModel, path: Path) -> float:
     largest = 0.0
     for count in (1, 3):
         faces, landmarks = example_inputs(model.spec, count, seed=count)
-        given = {"faces": faces, "landmarks": landmarks}
-        (answer,) = session.run(None, {name: given[name] for name in names})
+        inputs = {"faces": faces, "landmarks": landmarks}
+        (output,) = session.run(None, {name: inputs[name] for name in names})
         with torch.no_grad():
             expected = model(torch.from_numpy(faces), torch.from_numpy(landmarks)).numpy()
-        if answer.shape != expected.shape:
-            raise ExportError(f"A batch of {count} gives {answer.shape}; expected {expected.shape}.")
-        largest = max(largest, float(np.abs(answer - expected).max()))
+        if output.shape != expected.shape:
+            raise ExportError(f"A batch of {count} gives {output.shape}; expected {expected.shape}.")
+        largest = max(largest, float(np.abs(output - expected).max()))
     return largest

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ...datasets import bp4d, disfa
 from ...datasets.records import DatasetError
+from ...datasets.registry import find
 from .prepared import PreparedFaces
 
-PUBLISHED = {"bp4d": bp4d.FOLDS, "disfa": disfa.FOLDS}
 COUNT = 3
 
 
@@ -16,10 +15,11 @@ def folds_of(faces: PreparedFaces) -> tuple[tuple[str, ...], ...]:
     Raises DatasetError when a subject belongs to no published fold, or a fold is empty.
     """
     subjects = sorted(set(faces.subjects.tolist()))
-    if faces.dataset not in PUBLISHED:
+    dataset = find(faces.dataset)
+    published = dataset.folds if dataset else ()
+    if not published:
         folds = tuple(tuple(subjects[start::COUNT]) for start in range(COUNT))
     else:
-        published = PUBLISHED[faces.dataset]
         folds = tuple(tuple(subject for subject in fold if subject in subjects) for fold in published)
         strangers = sorted(set(subjects) - {subject for fold in published for subject in fold})
         if strangers:

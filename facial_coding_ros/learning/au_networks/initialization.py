@@ -1,4 +1,4 @@
-"""How a network begins its training: random, from ImageNet's weights, or from an earlier stage."""
+"""Initial weights of a network: random, from ImageNet's weights, or from an earlier stage."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .prepared import PreparedFaces
 from .recipes import Recipe
 from .samples import FaceSamples, collate
 
-MEAN_OF = 500
-"""Training faces whose mean landmarks JAA-Net begins with."""
-CENTRED_OVER = 16
-"""Training faces over which EAC-Net's responses are centred."""
+MEAN_FACES = 500
+"""Training faces whose mean landmarks JAA-Net is initialized with."""
+STANDARDIZED_FACES = 16
+"""Training faces over which EAC-Net's responses are standardized."""
 
 
-def begin(
+def initialize(
     recipe: Recipe,
     faces: PreparedFaces,
     rows: NDArray[np.int64],
@@ -55,33 +55,33 @@ def begin(
         except ValueError as error:
             raise checkpoints.CheckpointError(f"{imagenet}: {error}") from None
     if start is not None:
-        checkpoints.start_from(model, checkpoints.load(start)[0])
+        checkpoints.initialize_from(model, checkpoints.load(start)[0])
     elif isinstance(net, JaaNet):
-        net.start_landmarks(torch.from_numpy(mean_landmarks(model, faces, rows)))
+        net.initialize_landmarks(torch.from_numpy(mean_landmarks(model, faces, rows)))
     elif isinstance(net, EacNet) and imagenet is None:
-        centre_responses(model, faces, rows)
+        standardize_responses(model, faces, rows)
     return model
 
 
 @torch.no_grad()
-def centre_responses(model: AuModel, faces: PreparedFaces, rows: NDArray[np.int64]) -> None:
+def standardize_responses(model: AuModel, faces: PreparedFaces, rows: NDArray[np.int64]) -> None:
     """Scales and shifts each convolution so that its channels have mean 0 and deviation 1 over some training faces,
     as batch normalisation would (Kraehenbuehl et al., Data-dependent initializations, ICLR 2016).
 
     Sixteen layers without batch normalisation make all aligned faces nearly the same; from plain random weights
     training may stay with one answer for all for hundreds of steps.
     """
-    samples = FaceSamples(faces, rows[np.linspace(0, len(rows) - 1, CENTRED_OVER).astype(int)], model.spec, False)
-    batch = collate([samples[i] for i in range(CENTRED_OVER)])
+    samples = FaceSamples(faces, rows[np.linspace(0, len(rows) - 1, STANDARDIZED_FACES).astype(int)], model.spec, False)
+    batch = collate([samples[i] for i in range(STANDARDIZED_FACES)])
 
-    def centre(layer: nn.Module, _given: object, response: Tensor) -> Tensor:
+    def standardize(layer: nn.Module, _inputs: object, response: Tensor) -> Tensor:
         assert isinstance(layer, nn.Conv2d) and layer.bias is not None
         mean, deviation = response.mean((0, 2, 3)), response.std((0, 2, 3)).clamp(min=1e-3)
         layer.weight /= deviation[:, None, None, None]
         layer.bias.copy_((layer.bias - mean) / deviation)
         return (response - mean[:, None, None]) / deviation[:, None, None]
 
-    hooks = [layer.register_forward_hook(centre) for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    hooks = [layer.register_forward_hook(standardize) for layer in model.modules() if isinstance(layer, nn.Conv2d)]
     model.eval()
     model(batch.faces, batch.landmarks)
     model.train()
@@ -93,7 +93,7 @@ def mean_landmarks(model: AuModel, faces: PreparedFaces, rows: NDArray[np.int64]
     """Mean inner 49 landmarks (49, 2), pixels of the middle crop, of at most 500 faces."""
     alignment = model.spec.alignment
     offset = (alignment.size - alignment.crop) // 2
-    chosen = rows[np.linspace(0, len(rows) - 1, min(MEAN_OF, len(rows))).astype(int)]
+    chosen = rows[np.linspace(0, len(rows) - 1, min(MEAN_FACES, len(rows))).astype(int)]
     aligned = []
     for row in chosen:
         matrix = alignment.matrix(faces.landmarks[row])

@@ -226,7 +226,7 @@ class JaaNet(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
-    def start_landmarks(self, mean: Tensor) -> None:
+    def initialize_landmarks(self, mean: Tensor) -> None:
         """Before training: landmarks begin at those of the mean training face (49, 2), pixels of the crop, rather than
         in the corner, where the attention maps would be empty and the first steps large.
         """

@@ -206,7 +206,7 @@ class TrackerLandmarker:
     """Landmarks from the face tracker: those of the largest face, not smoothed."""
 
     def __init__(self) -> None:
-        self._tracker = make_tracker(TrackingSettings(smoothing=False, confirm_hits=1, max_faces=2, lanes=1))
+        self._tracker = make_tracker(TrackingSettings(smoothing=False, confirm_hits=1, max_faces=2, workers=1))
 
     def __call__(self, image: ImageArray, stamp_ns: int) -> FloatArray | None:
         faces = self._tracker.track(Frame(image, stamp_ns))

@@ -14,7 +14,7 @@ import yaml
 
 from ...au_networks.specs import NETWORKS, NetworkSpec
 from .cost import Cost
-from .evaluation import Answers
+from .evaluation import Predictions
 from .metrics import FAILURE, AuScore, score
 from .published import PUBLISHED_F1
 
@@ -50,26 +50,26 @@ class NetworkResult:
     cost: Cost | None = None
 
 
-def fold_result(fold: int, answers: Answers, aus: tuple[int, ...]) -> FoldResult:
+def fold_result(fold: int, predictions: Predictions, aus: tuple[int, ...]) -> FoldResult:
     """What the answers for one fold (0: all) amount to."""
-    errors = answers.landmark_error
+    errors = predictions.landmark_error
     return FoldResult(
         fold,
-        tuple(np.unique(answers.people).tolist()),
-        score(answers.probability, answers.labels, answers.people, aus),
+        tuple(np.unique(predictions.people).tolist()),
+        score(predictions.probability, predictions.labels, predictions.people, aus),
         float("nan") if errors is None else float(errors.mean()),
         float("nan") if errors is None else float((errors > FAILURE).mean()),
     )
 
 
-def joined(answers: Sequence[Answers]) -> Answers:
-    """Answers of several folds together."""
-    errors = [each.landmark_error for each in answers if each.landmark_error is not None]
-    return Answers(
-        np.concatenate([each.probability for each in answers]),
-        np.concatenate([each.labels for each in answers]),
-        np.concatenate([each.people for each in answers]),
-        np.concatenate(errors) if len(errors) == len(answers) else None,
+def joined(predictions: Sequence[Predictions]) -> Predictions:
+    """Predictions of several folds together."""
+    errors = [each.landmark_error for each in predictions if each.landmark_error is not None]
+    return Predictions(
+        np.concatenate([each.probability for each in predictions]),
+        np.concatenate([each.labels for each in predictions]),
+        np.concatenate([each.people for each in predictions]),
+        np.concatenate(errors) if len(errors) == len(predictions) else None,
     )
 
 

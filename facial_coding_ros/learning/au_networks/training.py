@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ...options import Settings, option
 from . import checkpoints, losses
 from .eac_net import EacNet
-from .evaluation import answer
+from .evaluation import predict
 from .metrics import FAILURE, score
 from .networks import AuModel, Batch
 from .prepared import PreparedFaces
@@ -236,12 +236,12 @@ class Trainer:
         return {name: float(value) / max(1, len(self.loader)) for name, value in sums.items()}
 
     def _test(self) -> dict[str, float]:
-        answers = answer(self.model, self.faces, self.test_rows, self.place.device, workers=self.settings.workers)
-        result = score(answers.probability, answers.labels, answers.people, self.model.spec.aus, draws=1)
+        predictions = predict(self.model, self.faces, self.test_rows, self.place.device, workers=self.settings.workers)
+        result = score(predictions.probability, predictions.labels, predictions.people, self.model.spec.aus, draws=1)
         record = {"test_f1": result.mean_f1, "test_accuracy": result.mean_accuracy}
-        if answers.landmark_error is not None:
-            record["test_landmark_error"] = float(answers.landmark_error.mean())
-            record["test_failure_rate"] = float((answers.landmark_error > FAILURE).mean())
+        if predictions.landmark_error is not None:
+            record["test_landmark_error"] = float(predictions.landmark_error.mean())
+            record["test_failure_rate"] = float((predictions.landmark_error > FAILURE).mean())
         return record
 
     def _save(self) -> None:
@@ -262,9 +262,9 @@ class Trainer:
 
 def _changes(was: dict[str, Any], now: dict[str, Any]) -> str:
     """What differs, in words; a tuple is as good as a list, and long values are not shown."""
-    told = []
+    changes = []
     for name in {**was, **now}:
         old, new = json.dumps(was.get(name)), json.dumps(now.get(name))
         if old != new:
-            told.append(f"{name} was {old}, is {new}" if len(old + new) < 60 else f"{name} differs")
-    return "; ".join(told)
+            changes.append(f"{name} was {old}, is {new}" if len(old + new) < 60 else f"{name} differs")
+    return "; ".join(changes)

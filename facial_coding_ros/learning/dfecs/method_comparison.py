@@ -97,8 +97,8 @@ class AcrossSettings:
 
     def _count(self, name: str, methods: Mapping[str, Units], x: Array, labels: Array) -> None:
         """How many pass; also of AUs learnt from the same motions with their true intensities, which DFECS has not."""
-        told = Units(baselines.best_units(_some(x), baselines.tracked_facs_units(x, labels), UNITS))
-        self._add("counts", (name,), [*(units.count() for units in methods.values()), told.count()])
+        read = Units(baselines.best_units(_some(x), baselines.tracked_facs_units(x, labels), UNITS))
+        self._add("counts", (name,), [*(units.count() for units in methods.values()), read.count()])
 
     def _one(self, name: str, model: DFECS, x: Array, labels: Array, tests: Mapping[str, Array]) -> None:
         methods = self._methods(model, x)
@@ -147,11 +147,11 @@ TRACKED_HEADER = (
 )  # fmt: skip
 
 
-def equal_terms(motions: Motions, intensities: ArrayLike, plan: Plan, given: Mapping[str, Units]) -> Rows:
+def equal_terms(motions: Motions, intensities: ArrayLike, plan: Plan, fixed: Mapping[str, Units]) -> Rows:
     """Motions as the tracker reports them: for each seed, people are dealt into halves and each half is judged by what
     was learnt from the other.
 
-    intensities: true ones (n, units), for KPM-FACS AUs as the tracker shows them, which need labels. given: AUs that
+    intensities: true ones (n, units), for KPM-FACS AUs as the tracker shows them, which need labels. fixed: AUs that
     are learnt from no tracked motion.
     """
     x, labels = motions.kpm.astype(np.float64), np.asarray(intensities)
@@ -160,7 +160,7 @@ def equal_terms(motions: Motions, intensities: ArrayLike, plan: Plan, given: Map
     for seed in range(plan.seeds):
         first = np.isin(motions.person, np.random.default_rng(seed).permutation(people)[: len(people) // 2])
         for part in (first, ~first):
-            for name, units in _learnt(x[part], labels[part], plan, seed, given).items():
+            for name, units in _learnt(x[part], labels[part], plan, seed, fixed).items():
                 test = x[~part]
                 made = units.reconstruct(test)
                 some = x[part][:: max(1, int(part.sum()) // 2000)]
@@ -174,7 +174,7 @@ def equal_terms(motions: Motions, intensities: ArrayLike, plan: Plan, given: Map
 
 
 def _learnt(
-    x: Array, labels: ArrayLike, plan: Plan, seed: int, given: Mapping[str, Units]
+    x: Array, labels: ArrayLike, plan: Plan, seed: int, fixed: Mapping[str, Units]
 ) -> dict[tuple[str, str], Units]:
     some = _some(x)
     units = {
@@ -188,7 +188,7 @@ def _learnt(
         facs = baselines.facs_units(subjects, seed)[1]
         name = f"KPM-FACS, {subjects} subject{'s' if subjects > 1 else ''}"
         units[name, "face model; which 16: tracked motions"] = Units(baselines.best_units(some, facs, UNITS))
-    return units | {(name, "face model"): one for name, one in given.items()}
+    return units | {(name, "face model"): one for name, one in fixed.items()}
 
 
 def _some(x: Array) -> Array:

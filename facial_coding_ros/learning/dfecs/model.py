@@ -208,8 +208,8 @@ class DFECS(TransformerMixin, BaseEstimator):
         """Atoms (k, columns) of length 1 and codes (n, k)."""
         scale = _size(x) or 1.0
         x = x / scale
-        given = (self.n_part_components or {}).get(part)
-        count = given or self._part_count(x)
+        chosen = (self.n_part_components or {}).get(part)
+        count = chosen or self._part_count(x)
         atoms = self._learn_dictionary(x, count, self.rounds)
         return atoms, encode(x, atoms, self.part_sparsity, tolerance=1e-4) * scale
 

@@ -203,8 +203,8 @@ def read(unit: ArrayLike) -> Reading:
     ordered = tuple(sorted(best[1], key=lambda i: -along[i].sum()))
     if not ordered:
         return Reading((), (), 0.0)
-    owner = along[list(ordered)].argmax(0)
-    shares = tuple(float(along[c][owner == i].sum()) for i, c in enumerate(ordered))
+    strongest = along[list(ordered)].argmax(0)
+    shares = tuple(float(along[c][strongest == i].sum()) for i, c in enumerate(ordered))
     return Reading(tuple(fields.entries[i] for i in ordered), shares, best[0])
 
 

@@ -72,7 +72,7 @@ class FaceReader:
 
     def __init__(self) -> None:
         self._network: LandmarkNetwork = load_landmark_networks(InferenceSettings(backend="onnxruntime"))[0]
-        self._detector = MediaPipeGraph(lanes=0)
+        self._detector = MediaPipeGraph(workers=0)
         self._registration = Registration()
         self._poses = PoseEstimator(IctFaces.load())
 

@@ -66,8 +66,8 @@ def witnesses(views: ViewSet, known: KnownNeutrals, appearance: FloatArray) -> W
         faces = points[known.row[start : start + _CHUNK]]
         rests = [Registered(sparse, rest) for rest in known.neutral[start : start + _CHUNK]]
         told = [Neutral(NeutralState.READY, rest, NEUTRAL_ERROR) for rest in rests]
-        given = encoder.given([Registered(sparse, face) for face in faces], rests)
-        latent.append(encoder.classifier.tell(encoder.session.run(given)["latent"])["probability"].copy())
+        given = encoder.inputs([Registered(sparse, face) for face in faces], rests)
+        latent.append(encoder.classifier.run(encoder.session.run(given)["latent"])["probability"].copy())
         count = len(faces)
         doubts = doubt(np.full(count, _TURN_DEG), np.full(count, _EYE_PX))
         motions = faces - known.neutral[start : start + _CHUNK]

@@ -48,13 +48,13 @@ def part_ridge(data: MotionSet, strength: float, noise: FloatArray, penalty: flo
 def ideal_shapes() -> Predictor:
     """Non-negative least squares on ICT-FaceKit's own shapes: the simplest, without any tracker seen."""
     faces = IctFaces.load()
-    basis, owner = [], []
+    basis, columns = [], []
     for side, at in _COLUMNS:
         shapes = AU_SHAPES.get(45 if CODES[at] == 43 else CODES[at])
         if shapes is None or CODES[at] in (43,) or (side == 1 and shapes[0] == shapes[1]):
             continue
         basis.append(faces.offsets(dict.fromkeys(shapes[side], 1.0)).reshape(-1))
-        owner.append((side, at, shapes[0] == shapes[1]))
+        columns.append((side, at, shapes[0] == shapes[1]))
     matrix = np.stack(basis, 1).astype(np.float64)
     root, _ = np.linalg.qr(matrix)
 
@@ -62,7 +62,7 @@ def ideal_shapes() -> Predictor:
         motion = of.motion
         out = np.zeros((len(motion), 2, len(CODES)), np.float32)
         for row, flat in enumerate(motion.reshape(len(motion), -1) @ root):
-            for amount, (side, at, both) in zip(nnls(root.T @ matrix, flat)[0], owner, strict=True):
+            for amount, (side, at, both) in zip(nnls(root.T @ matrix, flat)[0], columns, strict=True):
                 out[row, side, at] = amount
                 if both:
                     out[row, 1, at] = amount

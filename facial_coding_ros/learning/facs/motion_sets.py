@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...action_units import CODES
-from ...coding.facs.confidence import doubt
+from ...coding.facs.confidence import noise_scale
 from ...keypoints import Registration
 from ...keypoints.mesh_mirror import MESH_PAIRS
 from ...types import SURFACE_POINTS, FloatArray
@@ -60,9 +60,9 @@ class MotionSet:
         return self.number == NEUTRALS
 
     @property
-    def doubt(self) -> FloatArray:
-        """(n,), see confidence.doubt."""
-        return doubt(self.turn_deg, self.eye_distance_px)
+    def noise_scale(self) -> FloatArray:
+        """(n,), see confidence.noise_scale."""
+        return noise_scale(self.turn_deg, self.eye_distance_px)
 
     def take(self, rows: NDArray[Any]) -> MotionSet:
         return MotionSet(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})

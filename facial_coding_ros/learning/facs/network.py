@@ -63,7 +63,7 @@ def _covariance(motion: FloatArray) -> NDArray[np.float64]:
 
 
 class FacsNetwork:
-    """A perceptron on the projection; answers are the mean over the motion and its mirror image.
+    """A perceptron on the projection; outputs are the mean over the motion and its mirror image.
 
     For each side and unit it gives a value and the logit of a gate, 0..1. The raw intensity is the value times the
     gate: most units are absent in most faces, so the best guess is far from linear in the motion.
@@ -73,8 +73,8 @@ class FacsNetwork:
     def __init__(self, projection: Projection, layers: list[tuple[FloatArray, FloatArray]], direct: FloatArray) -> None:
         """layers: weights (in, out) and biases; SiLU between them. direct: (k, 4 units), past the layers."""
         self.projection, self.layers, self.direct = projection, layers, direct
-        self.start = np.zeros(_UNITS, np.float32)
-        self.gain = np.ones(_UNITS, np.float32)
+        self.threshold = np.zeros(_UNITS, np.float32)
+        self.scale = np.ones(_UNITS, np.float32)
         self.slope = np.ones(_UNITS, np.float32)
         self.offset = np.zeros(_UNITS, np.float32)
 
@@ -94,8 +94,8 @@ class FacsNetwork:
         return np.asarray(out[:, 0] * _sigmoid(out[:, 1]), np.float32)
 
     def sides(self, data: MotionSet) -> FloatArray:
-        """Intensities (n, 2, units), 0..1, right first; what resting faces of as much doubt show is not reported."""
-        return np.clip((self.raw(data.motion) - self.start * data.doubt[:, None, None]) * self.gain, 0, 1)
+        """Intensities (n, 2, units), 0..1, right first; what resting faces show at that noise scale is not reported."""
+        return np.clip((self.raw(data.motion) - self.threshold * data.noise_scale[:, None, None]) * self.scale, 0, 1)
 
     def presence(self, motion: FloatArray) -> FloatArray:
         """Probability (n, units) that a unit is there, A or more."""
@@ -115,13 +115,13 @@ def from_onnx(graph: bytes) -> FacsNetwork:
     count = sum(name.startswith("weights") for name in values)
     layers = [(values[f"weights{i}"], values[f"bias{i}"]) for i in range(count)]
     network = FacsNetwork(Projection(values["projection"], values["parity"]), layers, values["direct"])
-    network.start, network.gain = values["start"].reshape(-1), values["gain"]
+    network.threshold, network.scale = values["threshold"].reshape(-1), values["scale"]
     network.slope, network.offset = values["slope"], values["offset"]
     return network
 
 
 def to_onnx(network: FacsNetwork) -> bytes:
-    """One graph: `motion` (n, 468, 3), `doubt` (n, 1) -> `sides` (n, 2, units), `presence` (n, units)."""
+    """One graph: `motion` (n, 468, 3), `noise_scale` (n, 1) -> `sides` (n, 2, units), `presence` (n, units)."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -148,8 +148,8 @@ def to_onnx(network: FacsNetwork) -> bytes:
         h = node("Gemm", [h, *names], f"layer{number}")
         if number < len(network.layers) - 1:
             h = node("Mul", [h, node("Sigmoid", [h], f"gate{number}")], f"silu{number}")
-    h = node("Add", [h, node("MatMul", [both, constant("direct", network.direct)], "past")], "answer")
-    h = node("Reshape", [h, constant("as_sides", np.array([2, -1, 2, 2, _UNITS], np.int64))], "answers")
+    h = node("Add", [h, node("MatMul", [both, constant("direct", network.direct)], "past")], "output")
+    h = node("Reshape", [h, constant("as_sides", np.array([2, -1, 2, 2, _UNITS], np.int64))], "outputs")
     first = node("Gather", [h, constant("first", np.array(0, np.int64))], "as_seen", axis=0)
     second = node("Gather", [h, constant("second", np.array(1, np.int64))], "in_mirror", axis=0)
     turned = node("Gather", [second, constant("swapped", np.array([1, 0], np.int64))], "turned_back", axis=2)
@@ -157,10 +157,10 @@ def to_onnx(network: FacsNetwork) -> bytes:
     value = node("Gather", [mean, "first"], "value", axis=1)
     logit = node("Gather", [mean, "second"], "logit", axis=1)
     raw = node("Mul", [value, node("Sigmoid", [logit], "open")], "raw")
-    wide = node("Reshape", ["doubt", constant("as_factor", np.array([-1, 1, 1], np.int64))], "wide_doubt")
-    silent = node("Mul", [wide, constant("start", network.start.reshape(1, 1, -1))], "silent")
+    wide = node("Reshape", ["noise_scale", constant("as_factor", np.array([-1, 1, 1], np.int64))], "wide_noise_scale")
+    silent = node("Mul", [wide, constant("threshold", network.threshold.reshape(1, 1, -1))], "silent")
     moved = node("Sub", [raw, silent], "moved")
-    scaled = node("Mul", [moved, constant("gain", network.gain)], "scaled")
+    scaled = node("Mul", [moved, constant("scale", network.scale)], "scaled")
     limits = [constant("low", np.array(0, np.float32)), constant("high", np.array(1, np.float32))]
     node("Clip", [scaled, *limits], "sides")
     strongest = node("ReduceMax", [raw], "strongest", axes=[1], keepdims=0)
@@ -171,7 +171,7 @@ def to_onnx(network: FacsNetwork) -> bytes:
         "facs",
         [
             helper.make_tensor_value_info("motion", TensorProto.FLOAT, ["faces", SURFACE_POINTS, 3]),
-            helper.make_tensor_value_info("doubt", TensorProto.FLOAT, ["faces", 1]),
+            helper.make_tensor_value_info("noise_scale", TensorProto.FLOAT, ["faces", 1]),
         ],
         [
             helper.make_tensor_value_info("sides", TensorProto.FLOAT, ["faces", 2, _UNITS]),

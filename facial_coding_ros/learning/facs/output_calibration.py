@@ -11,25 +11,25 @@ from .motion_sets import MotionSet
 from .network import FacsNetwork
 from .scoring import PRESENT_FROM
 
-_NOT_RAISED = tuple(CODES.index(code) for code in (6, 10, 12, 14, 16, 25, 26))
-_MOST_GAIN = 1.5
+_UNSCALED = tuple(CODES.index(code) for code in (6, 10, 12, 14, 16, 25, 26))
+_LARGEST_SCALE = 1.5
 _MOST_FALSE = 0.035
 
 
 def calibrate(network: FacsNetwork, data: MotionSet) -> None:
-    """Sets start and gain of each intensity, slope and offset of each probability, from people not trained on.
+    """Sets threshold and scale of each intensity, slope and offset of each probability, from people not trained on.
 
-    The gain gives estimates the spread that the true intensities have (a squared error shrinks what it is unsure of, by
-    as much as it explains); between 1 and 1.5, and 1 for AU12 and what would overtake it: AU6, 10, 25 and 26, which
+    The scale gives estimates the spread that the true intensities have (a squared error shrinks what it is unsure of,
+    by as much as it explains); between 1 and 1.5, and 1 for AU12 and what would overtake it: AU6, 10, 25 and 26, which
     come with it, and AU14 and AU16, which the beginning of a smile resembles.
-    The start, times the doubt, keeps the same share of resting faces, turned or not, below 0.3 in each unit: so many
-    that no more than 35 in 1000 of them show any unit above 0.3.
+    The threshold, times the noise scale, keeps the same share of resting faces, turned or not, below 0.3 in each unit:
+    so many that no more than 35 in 1000 of them show any unit above 0.3.
     """
     # Without those that blink. People trained on would be of no use here: the network knows their resting faces.
     resting = (data.resting | data.turned) & (data.sides.max((1, 2)) == 0)
-    raw, doubt = network.raw(data.motion), data.doubt[:, None]
-    quiet, usual = raw[resting].max(1), float(np.median(doubt[resting]))
-    relative = quiet / doubt[resting] * usual
+    raw, noise_scale = network.raw(data.motion), data.noise_scale[:, None]
+    quiet, usual = raw[resting].max(1), float(np.median(noise_scale[resting]))
+    relative = quiet / noise_scale[resting] * usual
     both, strongest = data.sides.max(1), raw.max(1)
     spread = both.std(0)
     for k in range(len(CODES)):
@@ -38,19 +38,19 @@ def calibrate(network: FacsNetwork, data: MotionSet) -> None:
         network.slope[k] = 10 * slope
 
     def settle(share: float) -> None:
-        network.start[:], network.gain[:] = 0, 1
+        network.threshold[:], network.scale[:] = 0, 1
         for k, highest in enumerate(np.quantile(relative, share, axis=0)):
             for _ in range(3):  # the two depend on each other
-                if k not in _NOT_RAISED and spread[k] > 0:
-                    above = np.clip(raw[:, :, k] - network.start[k] * doubt, 0, 1).max(1)
-                    network.gain[k] = np.clip(spread[k] / max(above.std(), 1e-6), 1.0, _MOST_GAIN)
-                network.start[k] = np.clip((highest - 0.3 / network.gain[k]) / usual, 0.015, 0.095)
+                if k not in _UNSCALED and spread[k] > 0:
+                    above = np.clip(raw[:, :, k] - network.threshold[k] * noise_scale, 0, 1).max(1)
+                    network.scale[k] = np.clip(spread[k] / max(above.std(), 1e-6), 1.0, _LARGEST_SCALE)
+                network.threshold[k] = np.clip((highest - 0.3 / network.scale[k]) / usual, 0.015, 0.095)
 
     low, high = 0.97, 1.0
     for _ in range(9):
         middle = (low + high) / 2
         settle(middle)
-        shown = (quiet - network.start * doubt[resting]) * network.gain
+        shown = (quiet - network.threshold * noise_scale[resting]) * network.scale
         if (shown > 0.3).any(1).mean() <= _MOST_FALSE:
             high = middle
         else:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...action_units import CODES
-from ...coding.facs.answers import stronger_side
+from ...coding.facs.outputs import stronger_side
 from ...types import FloatArray
 from .linear import Predictor
 from .motion_sets import MotionSet

@@ -26,7 +26,8 @@ _AT_12 = CODES.index(12)
 class NetworkOptions:
     """How the network is built and trained.
 
-    batch, drawn_batch: tracked and drawn motions in a step. concordance, rank: weights of these losses, see `train`.
+    batch, simulated_batch: tracked and simulated motions in a step. concordance, rank: weights of these losses,
+    see `train`.
     """
 
     directions: int = 400
@@ -34,7 +35,7 @@ class NetworkOptions:
     dropout: float = 0.15
     steps: int = 12000
     batch: int = 768
-    drawn_batch: int = 192
+    simulated_batch: int = 192
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     concordance: float = 1.0
@@ -46,12 +47,12 @@ def train(
     data: MotionSet,
     disturbances: Disturbances,
     options: NetworkOptions,
-    drawn: tuple[FloatArray, FloatArray],
+    simulated: tuple[FloatArray, FloatArray],
     progress: Callable[[str], None] = lambda line: None,
 ) -> FacsNetwork:
-    """Trains on tracked motions, on `drawn` ones, and on the mirror images of both.
+    """Trains on tracked motions, on `simulated` ones, and on the mirror images of both.
 
-    drawn: motions (m, 468, 3) as a tracker may report them, without noise, and sides (m, 2, units); they keep the
+    simulated: motions (m, 468, 3) as a tracker may report them, without noise, and sides (m, 2, units); they keep the
     network from trusting what only this tracker does. Noise is added to both, and to every other one a neutral's error.
     The loss adds up the squared error, in which an answer beyond 0 or 1 on the right side of it counts a tenth; one
     minus the concordance of each unit over the batch, so that estimates of units hard to tell spread as the truth does;
@@ -72,7 +73,7 @@ def train(
 
     sources = [
         (projected(motion), np.concatenate([y, y[:, ::-1]]).reshape(2 * len(y), -1))
-        for motion, y in ((data.motion, data.sides), drawn)
+        for motion, y in ((data.motion, data.sides), simulated)
     ]
     noise, errors = projected(disturbances.noise), projected(disturbances.neutral)
 
@@ -93,7 +94,7 @@ def train(
         z = z + amount * noise[rng.integers(0, len(noise), len(z))] + off * errors[rng.integers(0, len(errors), len(z))]
         return np.asarray(z, np.float32)
 
-    sizes = options.batch, options.drawn_batch
+    sizes = options.batch, options.simulated_batch
     amounts = (0.0, 0.7, 0.5), (0.0, 1.0, 1.0)  # tracked motions have noise of their own
     body.train()
     for step in range(options.steps):
@@ -140,8 +141,8 @@ def concordance(estimate: Tensor, truth: Tensor) -> Tensor:
 
 def overtaken(estimate: Tensor, truth: Tensor, margin: float = 0.05) -> Tensor:
     """Mean over the faces that AU12 leads of how much the strongest other unit comes closer to it than `margin`."""
-    told, true = (both.reshape(-1, 2, _UNITS).amax(1) for both in (estimate, truth))
+    estimated, true = (both.reshape(-1, 2, _UNITS).amax(1) for both in (estimate, truth))
     led = (true.argmax(1) == _AT_12) & (true[:, _AT_12] > 0.2)
     others = [k for k in range(_UNITS) if k != _AT_12]
-    exceeded = (told[:, others].amax(1) - told[:, _AT_12] + margin).clamp(min=0)
+    exceeded = (estimated[:, others].amax(1) - estimated[:, _AT_12] + margin).clamp(min=0)
     return (exceeded * led).sum() / led.sum().clamp(min=1)

@@ -7,26 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from ...datasets import bp4d_landmarks, ck_plus, disfa_landmarks
-from ...datasets.landmark_files import read_csv
 from ...datasets.motions import MotionError, Motions, check_kpm, joined
+from ...datasets.registry import find, motion_sets
 from ...image.sources import SourceError
 from ...keypoints import RegistrationSettings
 from .ict_motions import SETTINGS, MeshNoise, synthesise
 from .tracked_motions import recorded_motions, rendered_motions
 
-KINDS = {
+MADE = {
     "ict": "faces of the ICT model in all three settings (no path)",
     **{f"ict-{name}": f"faces of the ICT model, setting {name} (no path)" for name in SETTINGS},
     "recording": "video, folder of images or ROS 2 bag",
     "renders": "folder of `facial_coding synthesize`",
-    "landmarks": "CSV of 68 keypoints: person, time_s, neutral, x0..x67, y0..y67",
-    "motions": "file of keypoint motions that `facial_coding train dfecs --keep-motions` wrote",
-    "ck+": "CK+'s folder",
-    "disfa": "DISFA's folder",
-    "bp4d": "BP4D's folder",
 }
+"""Motions that are made here; data sets of motions are in datasets.registry."""
 ICT_PEOPLE, ICT_EACH = 102, 100
+
+
+def kinds() -> dict[str, str]:
+    """Words for `open_data`, each with what it stands for."""
+    return MADE | {name: reader.layout for name, reader in motion_sets().items()}
 
 
 def open_data(
@@ -39,10 +39,14 @@ def open_data(
 ) -> Motions:
     """Motions of a KIND or KIND:PATH. seed, people: of ICT faces. Raises MotionError saying what is wrong."""
     kind, _, where = spec.partition(":")
-    if kind not in KINDS:
-        kinds = "; ".join(f"{name}: {about}" for name, about in KINDS.items())
-        raise MotionError(f"no kind of data {kind!r}; there are {kinds}")
-    if kind.startswith("ict"):
+    dataset = find(kind)
+    if kind not in MADE and dataset is not None:
+        kind = dataset.name
+    known = kinds()
+    if kind not in known:
+        listed = "; ".join(f"{name}: {about}" for name, about in known.items())
+        raise MotionError(f"no kind of data {kind!r}; there are {listed}")
+    if kind == "ict" or kind.startswith("ict-"):
         names = list(SETTINGS) if kind == "ict" else [kind.removeprefix("ict-")]
         own = people // len(names)
         noise = MeshNoise.measured()
@@ -50,7 +54,7 @@ def open_data(
     else:
         path = Path(where).expanduser()
         if not where or not path.exists():
-            raise MotionError(f"{spec}: {where or 'no path'} does not exist; {kind}:PATH, {KINDS[kind]}, is expected")
+            raise MotionError(f"{spec}: {where or 'no path'} does not exist; {kind}:PATH, {known[kind]}, is expected")
         try:
             found = _read(kind, path, topic, on_frame, registration)
         except SourceError as error:
@@ -71,14 +75,7 @@ def _read(
         return recorded_motions(path, topic, registration, on_frame, on_damage=lambda problem: None)
     if kind == "renders":
         return rendered_motions(path, registration)
-    readers: dict[str, Callable[[Path], Motions]] = {
-        "landmarks": read_csv,
-        "motions": Motions.load,
-        "ck+": ck_plus.read_motions,
-        "disfa": disfa_landmarks.read_motions,
-        "bp4d": bp4d_landmarks.read_motions,
-    }
-    return readers[kind](path)
+    return motion_sets()[kind].read(path)
 
 
 def split(motions: Motions, share: float = 0.25, seed: int = 0) -> tuple[Motions, Motions]:

@@ -7,6 +7,7 @@ blurred by a tracker's noise and registered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,8 +80,8 @@ class PosedSettings(Settings):
     unit_spread: float = option(0.3, "spread of each action unit's own strength, as a share of it", low=0.0)
     person_spread: float = option(0.15, "spread of how expressive a person is, as a share", low=0.0)
     asymmetry: float = option(0.15, "spread of the difference between the sides, as a share", low=0.0)
-    strays: float = option(0.6, "mean number of action units that do not belong to the expression", low=0.0)
-    stray_strength: float = option(0.25, "strongest stray action unit", low=0.0, high=1.0)
+    unrelated_aus: float = option(0.6, "mean number of action units that do not belong to the expression", low=0.0)
+    unrelated_strength: float = option(0.25, "strongest unrelated action unit", low=0.0, high=1.0)
     neutral_error: float = option(
         0.0, "mean strength of action units that a person's neutral wrongly lacks; most people have less", low=0.0
     )
@@ -107,7 +108,7 @@ def draw_poses(settings: PosedSettings, rng: np.random.Generator) -> list[Pose]:
         expressive = max(0.5, 1 + settings.person_spread * rng.standard_normal())
         first = len(poses)
         for _ in range(settings.repeats):
-            poses.append(_strayed(Pose(person, 0, 0, {}, {}), settings, rng))
+            poses.append(_with_unrelated_aus(Pose(person, 0, 0, {}, {}), settings, rng))
             for label, emotion in enumerate(classes[1:], 1):
                 # A person shows an emotion in one way; the degrees are of that way.
                 options = COMBINATIONS[emotion]
@@ -122,7 +123,7 @@ def draw_poses(settings: PosedSettings, rng: np.random.Generator) -> list[Pose]:
                     for side in (1.0, -1.0):
                         factor = strength * min(1.0, 1 + side * lean)
                         sides.append({code: float(np.clip(factor * v, 0, 1.1)) for code, v in own.items()})
-                    poses.append(_strayed(Pose(person, label, degree, sides[0], sides[1]), settings, rng))
+                    poses.append(_with_unrelated_aus(Pose(person, label, degree, sides[0], sides[1]), settings, rng))
         if settings.neutral_error > 0:
             poses[first:] = _with_neutral_error(poses[first:], settings, rng)
     return poses
@@ -143,13 +144,13 @@ def _with_neutral_error(poses: list[Pose], settings: PosedSettings, rng: np.rand
     return shifted
 
 
-def _strayed(pose: Pose, settings: PosedSettings, rng: np.random.Generator) -> Pose:
+def _with_unrelated_aus(pose: Pose, settings: PosedSettings, rng: np.random.Generator) -> Pose:
     """With a few action units added that mean nothing."""
     right, left = dict(pose.right), dict(pose.left)
     units = [code for code in AU_SHAPES if code not in (45, 27)]
-    for _ in range(rng.poisson(settings.strays)):
+    for _ in range(rng.poisson(settings.unrelated_aus)):
         code = units[rng.integers(len(units))]
-        amount = rng.uniform(0, settings.stray_strength)
+        amount = rng.uniform(0, settings.unrelated_strength)
         for side in (right, left):
             side[code] = min(1.1, side.get(code, 0.0) + amount)
     return Pose(pose.person, pose.label, pose.degree, right, left)
@@ -166,16 +167,30 @@ def posed_set(settings: PosedSettings | None = None, seed: int = 0, faces: IctFa
     points = as_tracked(meshes, settings, rng)
     # The robot's neutral is a mean over time: its noise is smaller than a frame's.
     neutrals = as_tracked(people, settings, rng, noise=settings.noise / 3)
+    classes = EXPRESSION_LABELS if settings.contempt else BASIC_LABELS
+    return set_of_poses(f"posed-{seed}", settings.keypoints, points, neutrals, poses, "P", classes)
+
+
+def set_of_poses(
+    name: str,
+    keypoints: str,
+    points: FloatArray,
+    neutrals: FloatArray,
+    poses: Sequence[Pose],
+    prefix: str,
+    classes: tuple[str, ...],
+) -> ExpressionSet:
+    """Faces (n, k, 3) of these poses as a set; `prefix` begins the faces' ids."""
     return ExpressionSet(
-        name=f"posed-{seed}",
-        keypoints=settings.keypoints,
+        name=name,
+        keypoints=keypoints,
         points=points,
         neutrals=neutrals,
         person=np.array([pose.person for pose in poses]),
-        ids=tuple(f"P{p.person:04d}_{i:06d}" for i, p in enumerate(poses)),
+        ids=tuple(f"{prefix}{pose.person:04d}_{i:06d}" for i, pose in enumerate(poses)),
         label=np.array([pose.label for pose in poses]),
         degree=np.array([pose.degree for pose in poses]),
-        classes=EXPRESSION_LABELS if settings.contempt else BASIC_LABELS,
+        classes=classes,
     )
 
 

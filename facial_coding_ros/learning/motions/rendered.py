@@ -21,7 +21,7 @@ from ...keypoints import SCHEMES, Registration
 from ...types import FloatArray
 from ..synthesis.dataset import load_set
 from ..synthesis.expressions import KINDS
-from .posed import Pose, PosedSettings, draw_poses
+from .posed import Pose, PosedSettings, draw_poses, set_of_poses
 
 # Kind of picture -> class. Speech and blinks are no expression; single and mixed action units are nobody's.
 CLASS_OF_KIND = {
@@ -170,17 +170,8 @@ def posed_as_seen(response: TrackerResponse, settings: PosedSettings, seed: int)
     rng = np.random.default_rng(seed)
     poses = draw_poses(settings, rng)
     points, neutrals = response.seen(poses, settings.people, rng)
-    return ExpressionSet(
-        name=f"posed-as-seen-{seed}",
-        keypoints=response.keypoints,
-        points=points,
-        neutrals=neutrals,
-        person=np.array([pose.person for pose in poses]),
-        ids=tuple(f"S{pose.person:04d}_{i:06d}" for i, pose in enumerate(poses)),
-        label=np.array([pose.label for pose in poses]),
-        degree=np.array([pose.degree for pose in poses]),
-        classes=EXPRESSION_LABELS,
-    )
+    name = f"posed-as-seen-{seed}"
+    return set_of_poses(name, response.keypoints, points, neutrals, poses, "S", EXPRESSION_LABELS)
 
 
 def joined(name: str, first: ExpressionSet, second: ExpressionSet) -> ExpressionSet:

@@ -30,8 +30,8 @@ def recorded_motions(
     """Of a video, a folder of images or a ROS 2 bag: tracker, registration and neutral as in the pipeline.
 
     A face's motions are all against its neutral at the end of the recording, when most is known about it; faces whose
-    neutral does not become ready are left out. on_frame: told frames done and frames expected (0: not known).
-    Raises SourceError when it cannot be read, MotionError when no face gave a motion.
+    neutral does not become ready are left out. on_frame: called with the number of frames done and expected (0: not
+    known). Raises SourceError when it cannot be read, MotionError when no face gave a motion.
     """
     source = open_source(path, topic)
     registering, keeper = Registration(registration or RegistrationSettings()), NeutralKeeper(NeutralSettings())
@@ -43,20 +43,20 @@ def recorded_motions(
             start, last = (frame.stamp_ns if start is None else start), frame.stamp_ns
             faces = tracker.track(frame)
             for face, points in zip(faces, registering.register([f.mesh for f in faces]) if faces else (), strict=True):
-                neutral = keeper.update(face.owner, points, face, frame.stamp_ns)
-                ready |= {face.owner} if neutral.state is NeutralState.READY else set()
+                neutral = keeper.update(face.subject_key, points, face, frame.stamp_ns)
+                ready |= {face.subject_key} if neutral.state is NeutralState.READY else set()
                 if max(abs(face.pose.yaw_deg), abs(face.pose.pitch_deg)) <= FARTHEST_TURN_DEG:
-                    seen, times = tracks.setdefault(face.owner, ([], []))
+                    seen, times = tracks.setdefault(face.subject_key, ([], []))
                     seen.append(points.sparse)
                     times.append((frame.stamp_ns - start) / 1e9)
             on_frame(done, source.count)
     kpm, person, time_s = [], [], []
-    for owner in sorted(ready & set(tracks)):
-        rest = keeper.neutral(owner, last).registered
+    for subject_key in sorted(ready & set(tracks)):
+        rest = keeper.neutral(subject_key, last).registered
         if rest is not None:
-            seen, times = tracks[owner]
+            seen, times = tracks[subject_key]
             kpm.append(kpm_of(np.stack(seen), rest.sparse))
-            person += [f"{path.name}:{owner}"] * len(seen)
+            person += [f"{path.name}:{subject_key}"] * len(seen)
             time_s += times
     if not kpm:
         raise MotionError(f"{path}: no face was in sight long enough for its neutral to become ready")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...neutral.bins import AHEAD, Aside
+from ...neutral.bins import FRONTAL, HeadTurn
 from ...neutral.prior import FacePrior
 from ...neutral.vectors import SIZE
 from ...types import FloatArray
 
-_HISTORY = 1800  # frames that a rival may keep
+_HISTORY = 1800  # frames that a baseline may keep
 
 
 class _History:
@@ -22,7 +22,7 @@ class _History:
         self._weights: list[float] = []
         self._count = 0
 
-    def observe(self, vector: FloatArray, weight: float, seconds: float, aside: Aside = AHEAD) -> None:
+    def observe(self, vector: FloatArray, weight: float, seconds: float, head_turn: HeadTurn = FRONTAL) -> None:
         self._count += 1
         self.support_s += seconds * weight
         if self._count % 3 == 0 or self._count < 3:
@@ -80,7 +80,7 @@ class HistogramMedian:
         self._counts = np.zeros((SIZE, self.BINS))
         self._frames = 0
 
-    def observe(self, vector: FloatArray, weight: float, seconds: float, aside: Aside = AHEAD) -> None:
+    def observe(self, vector: FloatArray, weight: float, seconds: float, head_turn: HeadTurn = FRONTAL) -> None:
         self._frames += 1
         self.support_s += seconds * weight
         if self._frames % 2 == 1:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...keypoints import Registration
-from ...neutral.bins import AHEAD, Aside
+from ...neutral.bins import FRONTAL, HeadTurn
 from ...neutral.vectors import DENSE_SIZE, SIZE, to_vector
 from ...types import FloatArray
 from .seen_faces import SMILE, SeenFaces
@@ -148,7 +148,7 @@ def _ramp(count: int, start: float, end: float, edge: float = 0.4) -> FloatArray
 
 
 def _head(count: int, rng: np.random.Generator) -> FloatArray:
-    """Small sway around straight ahead, and looks aside of up to 35 degrees."""
+    """Small sway around straight ahead, and glances to the side of up to 35 degrees."""
     sway = np.zeros((count, 2))
     for i in range(1, count):
         sway[i] = sway[i - 1] * (1 - 1 / (2 * FPS)) + rng.normal(0, [1.5, 1.0])
@@ -189,7 +189,7 @@ class KnownRest:
     def support_s(self) -> float:
         return len(self._seen) / FPS
 
-    def observe(self, vector: FloatArray, weight: float, seconds: float, aside: Aside = AHEAD) -> None:
+    def observe(self, vector: FloatArray, weight: float, seconds: float, head_turn: HeadTurn = FRONTAL) -> None:
         self._seen.append(vector)
 
     def set(self, vector: FloatArray, seconds: float) -> None:

@@ -166,7 +166,7 @@ def draw_confusion(
 def draw_courses(
     seconds: NDArray[np.floating], courses: Mapping[str, NDArray[np.floating]], classes: Sequence[str], path: Path
 ) -> None:
-    """Shares (n, classes) of a sequence over time, one panel for each way of steadying."""
+    """Shares (n, classes) of a sequence over time, one panel for each filter."""
     figure = Figure(figsize=(9, 1.7 * len(courses)))
     for row, (name, shares) in enumerate(courses.items()):
         axes = figure.add_subplot(len(courses), 1, row + 1)

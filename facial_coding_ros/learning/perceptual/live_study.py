@@ -1,4 +1,4 @@
-"""The robot's models on rendered people they were not trained on: calibration, the rules beside them, steadiness."""
+"""The robot's models on rendered people they were not trained on: calibration, the rules beside them, filters."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from ..synthesis.dataset import load_set
 from ..synthesis.expressions import KINDS
 from .drawing import draw_confusion, draw_courses, draw_reliability
 from .live_models import LEAST_DEGREE, labelled, prior_weights
-from .sequences import FRAME_NS, course_measures, made_sequences, onsets, steadied
+from .sequences import FRAME_NS, course_measures, filtered, made_sequences, onsets
 from .training import encode
 from .training_runs import Run
 
-STEADYING: dict[str, Callable[[], OneEuro] | None] = {
+FILTERS: dict[str, Callable[[], OneEuro] | None] = {
     "none": None,
     "one_euro (shipped)": OneEuro,
     "one_euro, gain 0.3": lambda: OneEuro(gain=0.3),
@@ -115,7 +115,7 @@ def opinions_study(
     return measures
 
 
-def steadiness_study(
+def filter_study(
     run: Run,
     classifier: LinearExpressionClassifier,
     response: TrackerResponse,
@@ -123,7 +123,7 @@ def steadiness_study(
     count: int = 240,
     seed: int = 1,
 ) -> dict[str, dict[str, float]]:
-    """Flicker and delay of each way of steadying; draws courses.png."""
+    """Flicker and delay of each filter; draws courses.png."""
     sequences = made_sequences(response, count, seed)
     n, frames = sequences.points.shape[:2]
     flat = ExpressionSet(
@@ -140,8 +140,8 @@ def steadiness_study(
     latents = encode(run.model, flat).reshape(n, frames, -1)
     measures, courses, came = {}, {}, {}
     shown = int(np.flatnonzero(sequences.label == EXPRESSION_LABELS.index("surprised"))[0])
-    for name, make in STEADYING.items():
-        shares = classifier.probability(steadied(latents, make))
+    for name, make in FILTERS.items():
+        shares = classifier.probability(filtered(latents, make))
         chosen = said(shares.reshape(n * frames, -1)).reshape(n, frames)
         measures[name] = course_measures(chosen, sequences.label, sequences.moving)
         came[name] = onsets(chosen, sequences.label, sequences.moving)

@@ -29,13 +29,13 @@ _PICTURES = {
     ),
     "reliability.png": (
         "Are the probabilities right?",
-        "Of the faces told with a confidence, the share that is told rightly; bars are standard errors.",
+        "Of the faces classified with a confidence, the share that is classified correctly; bars are standard errors.",
     ),
     "opinions.png": (
         "The latent and the action unit rules",
         "The same pictures of people that nothing was fitted to; the last column is unsure.",
     ),
-    "courses.png": ("Steadying", "One made sequence: rest, surprise, rest; shares of the labels over time."),
+    "courses.png": ("Filtering over time", "One made sequence: rest, surprise, rest; shares of the labels over time."),
 }
 
 
@@ -53,7 +53,7 @@ def write_report(folder: Path) -> Path:
             if live and name == "opinions.png":
                 parts.append(_rows(live["opinions"]))
             if live and name == "courses.png":
-                parts.append(_rows(live["steadiness"]))
+                parts.append(_rows(live["filters"]))
             if live and name == "reliability.png":
                 parts.append(_rows(live["classifier"]))
     for path in sorted(folder.glob("traversals_*.png")):

@@ -1,4 +1,4 @@
-"""Labels over time: how often they flicker and how late they come, with and without steadying the latents."""
+"""Labels over time: how often they flicker and how late they come, with and without a filter on the latents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...coding.perceptual.latent_filter import OWNERS, OneEuro
+from ...coding.perceptual.latent_filter import MAX_SUBJECTS, OneEuro
 from ...types import FloatArray
 from ..motions.posed import PosedSettings, draw_poses
 from ..motions.rendered import TrackerResponse
@@ -62,15 +62,15 @@ def made_sequences(
     return Sequences(points, np.repeat(neutral[:, None], len(frames), 1), np.array([p.label for p in poses]), moving)
 
 
-def steadied(latents: FloatArray, make: Callable[[], OneEuro] | None) -> FloatArray:
+def filtered(latents: FloatArray, make: Callable[[], OneEuro] | None) -> FloatArray:
     """Latents (n, frames, d) through a filter each, or as they are."""
     if make is None:
         return latents
     parts = []
-    for start in range(0, len(latents), OWNERS):
-        part, filters = latents[start : start + OWNERS], make()
-        owners = [str(i) for i in range(len(part))]
-        steps = [filters.update(owners, part[:, t], t * FRAME_NS) for t in range(part.shape[1])]
+    for start in range(0, len(latents), MAX_SUBJECTS):
+        part, filters = latents[start : start + MAX_SUBJECTS], make()
+        subject_keys = [str(i) for i in range(len(part))]
+        steps = [filters.update(subject_keys, part[:, t], t * FRAME_NS) for t in range(part.shape[1])]
         parts.append(np.stack(steps, 1))
     return np.concatenate(parts)
 

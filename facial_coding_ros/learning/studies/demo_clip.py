@@ -24,9 +24,10 @@ import skimage.data
 from scipy.optimize import nnls
 from tqdm import tqdm
 
+from ...models import share_folder
 from ..synthesis.portrait import AnimatedPortrait, Turn, similarity
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+SHIPPED = share_folder("demo") / "two_people.mp4"
 FPS = 25
 SECONDS = 18.0
 WIDTH, HEIGHT = 480, 540  # of each person's half
@@ -131,8 +132,8 @@ class Performance:
         for action in self.actions:
             strength = action.strength(time)
             left = action.right if action.left is None else action.left
-            for side, given in zip(sides, (action.right, left), strict=True):
-                for code, intensity in given.items():
+            for side, intensities in zip(sides, (action.right, left), strict=True):
+                for code, intensity in intensities.items():
                     side[code] = max(side.get(code, 0.0), strength * intensity)
         return sides
 
@@ -267,14 +268,22 @@ def check(clip: Path, seed: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    clip = REPOSITORY / "demo" / "two_people.mp4"
-    parser.add_argument("--out", type=Path, default=clip, help="the clip; the truth is written beside it")
+    parser.add_argument(
+        "--out", type=Path, default=Path("two_people.mp4"), help="the clip; the truth is written beside it"
+    )
     parser.add_argument("--seed", type=int, default=7, help="of the heads' drift and the camera's noise")
     parser.add_argument("--ffmpeg", default="ffmpeg", help="the command that encodes")
-    parser.add_argument("--check", action="store_true", help="make nothing: track the clip and compare with the script")
+    parser.add_argument(
+        "--check",
+        type=Path,
+        nargs="?",
+        const=SHIPPED,
+        metavar="CLIP",
+        help="make nothing: track a clip, the shipped one unless named, and compare it with the script",
+    )
     arguments = parser.parse_args()
     if arguments.check:
-        check(arguments.out, arguments.seed)
+        check(arguments.check, arguments.seed)
         return
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
 

@@ -29,7 +29,7 @@ HEAD = "| model | error | ICC, mean | ICC, AU12 | neutral > 0.3, % | turned > 0.
 
 
 def _intensities(estimator: FacsEstimator, seen: MotionSet) -> FloatArray:
-    return estimator.infer(seen.motion, seen.doubt)[0]
+    return estimator.infer(seen.motion, seen.noise_scale)[0]
 
 
 def main(folders: list[Path], models: list[Path]) -> None:

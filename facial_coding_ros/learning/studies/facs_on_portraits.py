@@ -17,8 +17,8 @@ import numpy as np
 
 from ...action_units import CODES
 from ...coding.facs import FacsEstimator
-from ...coding.facs.answers import stronger_side
-from ...coding.facs.confidence import doubt
+from ...coding.facs.confidence import noise_scale
+from ...coding.facs.outputs import stronger_side
 from ...keypoints import Registration
 from ...keypoints.registration import Rotation
 from ...models import model_path
@@ -103,27 +103,29 @@ def main(models: list[Path]) -> None:
     eyes = mesh[:, [362, 263, 33, 133]].reshape(-1, 2, 2, 3).mean(2)
     distance_px = np.linalg.norm(eyes[:, 0] - eyes[:, 1], axis=1)
     for path in models:
-        sides, _ = FacsEstimator.load(path).infer(dense, doubt(turn_deg, distance_px))
+        sides, _ = FacsEstimator.load(path).infer(dense, noise_scale(turn_deg, distance_px))
         report(path, sides, truth, names)
 
 
 def report(path: Path, sides: np.ndarray, truth: np.ndarray, names: np.ndarray) -> None:
-    told, true = stronger_side(sides), stronger_side(truth)
+    estimated, true = stronger_side(sides), stronger_side(truth)
     moving = names != "turned"
     there = [k for k in range(len(CODES)) if true[:, k].max() > 0]
-    icc = {CODES[k]: icc31(true[moving, k], told[moving, k]) for k in there}
+    icc = {CODES[k]: icc31(true[moving, k], estimated[moving, k]) for k in there}
     others = [k for k, code in enumerate(CODES) if code not in SMILE_COMPANIONS]
     smiles, resting, turned = names == "smile", names == "resting", names == "turned"
-    rank = (told[smiles] > told[smiles][:, [AT[12]]]).sum(1)
-    disgust = told[names == "disgust"]
+    rank = (estimated[smiles] > estimated[smiles][:, [AT[12]]]).sum(1)
+    disgust = estimated[names == "disgust"]
     one_sided = sides[names == "right only 12"][:, :, AT[12]].mean(0)
     print(f"{path}: {len(names)} pictures")
     print(f"  mean ICC of {len(icc)} units {np.mean(list(icc.values())):.2f}, AU12 {icc[12]:.2f}")
     first, second = 100 * (rank == 0).mean(), 100 * (rank <= 1).mean()
     print(f"  {smiles.sum()} smiles: AU12 first {first:.0f} %, among two {second:.0f} %")
-    print(f"  smiles with another unit above 0.3: {100 * (told[smiles][:, others] > 0.3).any(1).mean():.0f} %")
-    print(f"  resting with a unit above 0.3: {100 * (told[resting] > 0.3).any(1).mean():.0f} %")
-    print(f"  turned {TURN_DEG:g} degrees with a unit above 0.25: {100 * (told[turned] > 0.25).any(1).mean():.0f} %")
+    print(f"  smiles with another unit above 0.3: {100 * (estimated[smiles][:, others] > 0.3).any(1).mean():.0f} %")
+    print(f"  resting with a unit above 0.3: {100 * (estimated[resting] > 0.3).any(1).mean():.0f} %")
+    print(
+        f"  turned {TURN_DEG:g} degrees with a unit above 0.25: {100 * (estimated[turned] > 0.25).any(1).mean():.0f} %"
+    )
     print(f"  disgust: AU9 {disgust[:, AT[9]].mean():.2f}, AU10 {disgust[:, AT[10]].mean():.2f}, "
           f"AU4 {disgust[:, AT[4]].mean():.2f}")  # fmt: skip
     print(f"  AU12 of 0.7 on the right only: right {one_sided[0]:.2f}, left {one_sided[1]:.2f}")

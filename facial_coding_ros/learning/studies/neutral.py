@@ -21,7 +21,7 @@ from ...neutral.estimator import Estimator, PriorEstimator
 from ...neutral.keeper import UsualPose
 from ...neutral.prior import FacePrior, fit_prior
 from ...types import FloatArray
-from ..neutral import baselines as rivals
+from ..neutral import baselines
 from ..neutral.seen_faces import SeenFaces
 from ..neutral.simulated_people import FPS, SCENES, KnownRest, Play, World, play, sizes, vectors
 from .plain_heads import PlainHead, PlainHeadTracker, Plan, see, see_turning
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", type=Path, default=Path("/tmp/facial_coding_study"), help="folder for rendered faces"
     )
-    parser.add_argument("--out", type=Path, default=Path("docs/results/neutral"), help="folder for the results")
+    parser.add_argument("--out", type=Path, default=Path("neutral_study"), help="folder for the results")
     parser.add_argument("--write-model", action="store_true", help="make models/neutral_prior from all rendered people")
 
 
@@ -151,12 +151,12 @@ def _write(prior: FacePrior, people: int) -> None:
 
 def compare(prior: FacePrior, world: World, people: int) -> list[str]:
     makers: dict[str, Callable[[Play], Estimator]] = {
-        "mean face": lambda _: rivals.MeanFace(prior),
-        "mean": lambda _: rivals.Mean(prior),
-        "running median": lambda _: rivals.RunningMedian(prior),
-        "OpenFace histogram median": lambda _: rivals.HistogramMedian(prior),
-        "nearest tenth to the mean face": lambda _: rivals.QuantileOfMotion(prior),
-        "mode": lambda _: rivals.Mode(prior),
+        "mean face": lambda _: baselines.MeanFace(prior),
+        "mean": lambda _: baselines.Mean(prior),
+        "running median": lambda _: baselines.RunningMedian(prior),
+        "OpenFace histogram median": lambda _: baselines.HistogramMedian(prior),
+        "nearest tenth to the mean face": lambda _: baselines.QuantileOfMotion(prior),
+        "mode": lambda _: baselines.Mode(prior),
         _CHOSEN: lambda _: PriorEstimator(prior),
         "knows the frames at rest (no estimator)": KnownRest,
     }
@@ -211,7 +211,7 @@ def _watch(estimator: Estimator, actor: Play) -> tuple[list[tuple[float, float, 
     for i, frame in enumerate(actor.frames):
         weight = usual.weight(float(actor.pose[i, 0]), float(actor.pose[i, 1]), 1 / FPS)
         start = time.thread_time()
-        estimator.observe(frame, weight, 1 / FPS, usual.aside)
+        estimator.observe(frame, weight, 1 / FPS, usual.head_turn)
         spent += time.thread_time() - start
         smiles = actor.smiling[i] > 0.5 and FPS <= i < 30 * FPS and i % 15 == 0
         if i + 1 in marks or smiles:
@@ -226,7 +226,7 @@ def _watch(estimator: Estimator, actor: Play) -> tuple[list[tuple[float, float, 
 
 
 _TITLES = {
-    "mixed": "Mixed behaviour: expressions, talking 40 % of the time, blinks, looks aside",
+    "mixed": "Mixed behaviour: expressions, talking 40 % of the time, blinks, glances to the side",
     "smiler": "Smiles for the first 20 of 30 s",
     "talker": "Talks 95 % of the time",
     "listener": "Listens: few expressions",

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", type=Path, default=Path("/tmp/facial_coding_study"), help="folder for rendered faces"
     )
-    parser.add_argument("--out", type=Path, default=Path("docs/results/registration"), help="folder for the results")
+    parser.add_argument("--out", type=Path, default=Path("registration_study"), help="folder for the results")
     parser.add_argument(
         "--write-model", action="store_true", help="learn from all people and write models/registration"
     )

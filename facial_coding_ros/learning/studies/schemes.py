@@ -23,7 +23,7 @@ _COLOURS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("canonical", type=Path, help="MediaPipe's canonical_face_model.obj")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/registration"), help="folder for the results")
+    parser.add_argument("--out", type=Path, default=Path("registration_study"), help="folder for the results")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -26,7 +26,7 @@ FOLDS, OTHERS = 4, 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rendered", type=Path, help="folder that `facial_coding synthesize` made")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/tracking/shape.json"), help="JSON file")
+    parser.add_argument("--out", type=Path, default=Path("shape_study.json"), help="JSON file")
     parser.add_argument("--write-model", action="store_true", help="learn from all people and write models/shape")
 
 

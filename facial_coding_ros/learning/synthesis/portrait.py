@@ -120,8 +120,8 @@ class AnimatedPortrait:
     def _offsets(self, right: Mapping[int, float], left: Mapping[int, float]) -> FloatArray:
         """What the action units do to the surface, (468, 3), before the seams are closed."""
         plain = [{27: 0.0} | {c: v for c, v in side.items() if c not in (25, 26, 45)} for side in (right, left)]
-        for side, given in zip(plain, (right, left), strict=True):
-            side[27] += 0.45 * given.get(26, 0.0)
+        for side, intensities in zip(plain, (right, left), strict=True):
+            side[27] += 0.45 * intensities.get(26, 0.0)
         offsets = self._ict.au_offsets(plain[0], plain[1]) @ self._to_portrait.T
         for contour in map(list, (topology.UPPER_LIP, topology.LOWER_LIP)):
             # The shapes come from the nearest of other points, which shows as notches in a thin edge.

@@ -16,14 +16,15 @@ DETECTION_SCORE = 0.3
 FRAMES = 3
 """About as many as the node's filter averages over a face at rest, at 15 to 30 images a second."""
 SHIFT, SCALE, TILT_DEG = 0.007, 0.01, 0.7
-"""How the square in which landmarks are sought strays from frame to frame (standard deviations, of its side), by small
+"""Jitter of the region of interest for landmarks from frame to frame (standard deviations, of its side), from small
 movements of the head and the landmarks' own noise. The landmarks' error depends on the square, so it averages out.
 They are the same for all pictures; others for each change no figure (docs/results/facs)."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Meshes (478, 3) in pixels. first: of a face just found. followed: mean over `FRAMES` squares that follow."""
+    """Meshes (478, 3) in pixels. first: of a face just found. followed: mean over `FRAMES` jittered regions of
+    interest."""
 
     first: FloatArray
     followed: FloatArray
@@ -35,7 +36,7 @@ class PictureTracker:
     def __init__(self) -> None:
         import mediapipe
 
-        self._graph = MediaPipeGraph(detection_score=DETECTION_SCORE, lanes=1)
+        self._graph = MediaPipeGraph(detection_score=DETECTION_SCORE, workers=1)
         self.name = f"mediapipe {mediapipe.__version__} face_landmark_with_attention, {FRAMES} squares"
 
     def __call__(self, image: ImageArray) -> Seen | None:
@@ -49,7 +50,7 @@ class PictureTracker:
         rng = np.random.default_rng(0)
         seen, meshes = first, []
         for _ in range(FRAMES):
-            following = self._landmarks(image, _strayed(seen.square, rng))
+            following = self._landmarks(image, _jittered(seen.square, rng))
             if following is None:
                 return None
             seen = following
@@ -65,7 +66,7 @@ class PictureTracker:
         self._graph.close()
 
 
-def _strayed(square: Square, rng: np.random.Generator) -> Square:
+def _jittered(square: Square, rng: np.random.Generator) -> Square:
     across, down, size, tilt = rng.standard_normal(4).tolist()
     moved = square.moved(SHIFT * square.side * across, SHIFT * square.side * down)
     return replace(moved, side=moved.side * math.exp(SCALE * size), angle=moved.angle + math.radians(TILT_DEG) * tilt)

@@ -132,16 +132,16 @@ class TrackingScore:
     """How a tracker did.
 
     ids: of each person, in the order of appearance. switches: times a person's id changed. shared: ids that more than
-    one person had. seen: share of frames in which a person was found. strays: faces where nobody is. doubles: frames
-    with two faces on one head.
+    one person had. seen: share of frames in which a person was found. false_faces: faces where nobody is. duplicates:
+    frames with two faces on one head.
     """
 
     ids: Mapping[str, tuple[str, ...]]
     switches: int
     shared: int
     seen: Mapping[str, float]
-    strays: int
-    doubles: int
+    false_faces: int
+    duplicates: int
 
 
 ON_HEAD, HIDDEN = 0.6, 0.12
@@ -162,7 +162,7 @@ def judge(shots: Iterable[Shot], track: Callable[[Frame], Sequence[Face]], *, sk
     """Runs a tracker over a scene and compares with the truth. skip_s: not counted for `seen` at the start."""
     ids: dict[str, list[str]] = {}
     seen: dict[str, list[bool]] = {}
-    switches = strays = doubles = 0
+    switches = false_faces = duplicates = 0
     first = None
     for shot in shots:
         faces = track(shot.frame)
@@ -180,20 +180,20 @@ def judge(shots: Iterable[Shot], track: Callable[[Frame], Sequence[Face]], *, sk
                     switches += bool(known)
                     known.append(face.face_id)
         on_heads = int((cost.min(axis=1, initial=np.inf) < ON_HEAD + HIDDEN).sum())
-        strays += len(faces) - on_heads
-        doubles += on_heads > len(taken)
+        false_faces += len(faces) - on_heads
+        duplicates += on_heads > len(taken)
         if shot.frame.stamp_ns - first >= skip_s * 1e9:
             for person in shot.truth:
                 seen.setdefault(person, []).append(person in taken)
-    owners = [set(known) for known in ids.values()]
-    shared = len({one for i, a in enumerate(owners) for b in owners[i + 1 :] for one in a & b})
+    ids_of_people = [set(known) for known in ids.values()]
+    shared = len({one for i, a in enumerate(ids_of_people) for b in ids_of_people[i + 1 :] for one in a & b})
     return TrackingScore(
         {person: tuple(known) for person, known in ids.items()},
         switches,
         shared,
         {person: float(np.mean(found)) for person, found in seen.items()},
-        strays,
-        doubles,
+        false_faces,
+        duplicates,
     )
 
 

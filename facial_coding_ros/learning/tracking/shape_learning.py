@@ -40,7 +40,7 @@ def fit_shape(views: ShapeViews) -> tuple[FloatArray, FloatArray]:
     """
     mean = views.points.mean(0)
     centred = (views.points - mean).astype(np.float64)
-    # Fewer where few views could not say how each direction strays.
+    # Fewer where few views could not say how each direction varies.
     main = np.linalg.eigh(centred.T @ centred)[1][:, -min(MAIN_DIRECTIONS, max(DIRECTIONS, len(centred) // 10)) :]
     seen = centred @ main
     people, rows = np.unique(views.person, return_inverse=True)

@@ -63,8 +63,8 @@ class _Converter:
         moves = [self._maker(self._source(output), "TransformLandmarks") for output in outputs[1:-1]]
         scaled = [self._maker(move.inputs[1], "MUL") for move in moves]
         matrices = [self._maker(multiply.inputs[0], "Landmarks2TransformMatrix") for multiply in scaled]
-        looks = list(dict.fromkeys(matrices))
-        samples = [self._user(look.outputs[0], "TransformTensorBilinear") for look in looks]
+        transforms = list(dict.fromkeys(matrices))
+        samples = [self._user(transform.outputs[0], "TransformTensorBilinear") for transform in transforms]
         sampled = tuple(sample.outputs[0] for sample in samples)
         surface, presence, seen = self._source(outputs[0]), self._source(outputs[-1]), samples[0].inputs[0]
 
@@ -76,11 +76,11 @@ class _Converter:
                 wide = self._names[operation.outputs]
 
         flat = graph.reshape(self._names[surface,], -1, 3 * SURFACE_POINTS)
-        boxes = [_region(look, sample) for look, sample in zip(looks, samples, strict=True)]
-        regions = Regions(graph, self._points(flat, looks), boxes)
+        boxes = [_region(transform, sample) for transform, sample in zip(transforms, samples, strict=True)]
+        regions = Regions(graph, self._points(flat, transforms), boxes)
         rows, columns, channels = self._shape(seen)[1:]
         features = regions.sample(self._names[seen,], channels, rows, columns)
-        self._names[sampled] = self._blocked(features, channels * len(looks))
+        self._names[sampled] = self._blocked(features, channels * len(transforms))
         heads = tuple(move.inputs[0] for move in moves)
         ends = tuple(self._source(head) for head in heads)
         shared: tuple[int, ...] = ()
@@ -94,7 +94,7 @@ class _Converter:
         most = max(self._shape(head)[1] for head in heads)
         points = graph.reshape(self._names[ends], -1, len(heads), most, 2)
         scale = np.array([self._shift_scale(multiply) for multiply in scaled])
-        moved = regions.move(points, [looks.index(matrix) for matrix in matrices], scale)
+        moved = regions.move(points, [transforms.index(matrix) for matrix in matrices], scale)
         moved = graph.reshape(moved, -1, len(heads) * most * 2)
         return self._finish(flat, moved, most, self._names[presence,], maps, iris_depth)
 
@@ -151,20 +151,20 @@ class _Converter:
     def _source(self, tensor: int) -> int:
         """The tensor whose values this one has in another shape."""
         while (maker := self._makers[tensor]).name in ("RESHAPE", "STRIDED_SLICE"):
-            given, wanted = self._shape(maker.inputs[0]), self._shape(tensor)
-            if np.prod(given) != np.prod(wanted) or (len(given) == 4 and given[1:3] != (1, 1)):
-                raise TfliteError(f"{maker.name} of {given} to {wanted} is not known to the converter")
+            found, wanted = self._shape(maker.inputs[0]), self._shape(tensor)
+            if np.prod(found) != np.prod(wanted) or (len(found) == 4 and found[1:3] != (1, 1)):
+                raise TfliteError(f"{maker.name} of {found} to {wanted} is not known to the converter")
             tensor = maker.inputs[0]
         return tensor
 
-    def _steps(self, wanted: tuple[int, ...], given: tuple[int, ...]) -> list[TfliteOperation]:
+    def _steps(self, wanted: tuple[int, ...], inputs: tuple[int, ...]) -> list[TfliteOperation]:
         """Operations between the tensors, in the file's order."""
         needed: set[TfliteOperation] = set()
         open_ends = list(wanted)
         while open_ends:
             tensor = open_ends.pop()
             maker = self._makers.get(tensor)
-            if tensor not in given and maker is not None and maker.name != "DEQUANTIZE" and maker not in needed:
+            if tensor not in inputs and maker is not None and maker.name != "DEQUANTIZE" and maker not in needed:
                 needed.add(maker)
                 open_ends.extend(maker.inputs)
         return [operation for operation in self._model.operations if operation in needed]
@@ -189,7 +189,7 @@ class _Converter:
             raise TfliteError(f"operation {' beside '.join(sorted(names))} is not known to the converter")
         self._names[tuple(operation.outputs[0] for operation in siblings)] = known(self, siblings)
 
-    def _given(self, siblings: Siblings, number: int = 0) -> str:
+    def _input(self, siblings: Siblings, number: int = 0) -> str:
         """What holds the inputs; a sibling may share its own with another."""
         wanted = tuple(operation.inputs[number] for operation in siblings)
         if wanted not in self._names:
@@ -226,7 +226,7 @@ class _Converter:
         if first.inputs[0] in self._model.inputs:
             kernel = kernel / np.float32(255)  # 0..255 instead of 0..1
         return self._conv(
-            self._given(siblings),
+            self._input(siblings),
             kernel,
             np.concatenate([_filled(bias, most) for bias in biases]),
             group=len(kernel) if depthwise else len(siblings),
@@ -242,13 +242,13 @@ class _Converter:
         kernel = (options.number(4, "i"), options.number(3, "i"))
         pads = self._pads(siblings[0], kernel, stride)
         return self._graph.add(
-            "MaxPool", [self._given(siblings)], kernel_shape=list(kernel), strides=list(stride), pads=pads
+            "MaxPool", [self._input(siblings)], kernel_shape=list(kernel), strides=list(stride), pads=pads
         )
 
     def _pads(self, operation: TfliteOperation, kernel: tuple[int, ...], stride: tuple[int, ...]) -> list[int]:
         """TensorFlow's padding: none, or as much as the output's size needs, the odd one behind."""
-        given, wanted = self._shape(operation.inputs[0])[1:3], self._shape(operation.outputs[0])[1:3]
-        total = [max((w - 1) * s + k - g, 0) for g, w, s, k in zip(given, wanted, stride, kernel, strict=True)]
+        found, wanted = self._shape(operation.inputs[0])[1:3], self._shape(operation.outputs[0])[1:3]
+        total = [max((w - 1) * s + k - g, 0) for g, w, s, k in zip(found, wanted, stride, kernel, strict=True)]
         return [t // 2 for t in total] + [t - t // 2 for t in total]
 
     def prelu(self, siblings: Siblings) -> str:
@@ -257,7 +257,7 @@ class _Converter:
         ONNX Runtime has a slow kernel for PRelu. In its blocked layout a product takes Relu, or a sum, along: this goes
         over the features twice.
         """
-        x = self._given(siblings)
+        x = self._input(siblings)
         slope = np.concatenate([self._value(operation.inputs[1]).reshape(-1, 1, 1, 1) for operation in siblings])
         negative = self._graph.add("Relu", [self._conv(x, np.full_like(slope, -1), group=len(slope))])
         return self._graph.add("Add", [self._conv(negative, 1 - slope, group=len(slope)), x])
@@ -270,18 +270,18 @@ class _Converter:
         channels = self._shape(siblings[0].inputs[0])[3]
         # A product with a unit matrix: ONNX Runtime keeps its blocked layout over it, and not over Pad.
         unit = np.eye(channels + amount[-1], channels)[:, :, None, None]
-        return self._conv(self._given(siblings), np.concatenate([unit] * len(siblings)), group=len(siblings))
+        return self._conv(self._input(siblings), np.concatenate([unit] * len(siblings)), group=len(siblings))
 
     def add(self, siblings: Siblings) -> str:
         if siblings[0].options is not None and siblings[0].options.number(0, "b"):
             raise TfliteError("ADD with an activation is not known to the converter")
-        return self._graph.add("Add", [self._given(siblings, 0), self._given(siblings, 1)])
+        return self._graph.add("Add", [self._input(siblings, 0), self._input(siblings, 1)])
 
     # -- regions
 
-    def _points(self, surface: str, looks: Siblings) -> str:
+    def _points(self, surface: str, transforms: Siblings) -> str:
         """x and y of the surface (n, 468, 2), in pixels of the features."""
-        factors = [self._value(self._maker(look.inputs[0], "MUL").inputs[1]) for look in looks]
+        factors = [self._value(self._maker(transform.inputs[0], "MUL").inputs[1]) for transform in transforms]
         if any(factor.shape != (1,) or factor != factors[0] for factor in factors):
             raise TfliteError("regions of different scales are not known to the converter")
         which = np.arange(3 * SURFACE_POINTS).reshape(-1, 3)[:, :2]
@@ -299,10 +299,10 @@ def _filled(values: NDArray[Any], length: int) -> NDArray[Any]:
     return np.concatenate([values, np.zeros((length - len(values), *values.shape[1:]), values.dtype)])
 
 
-def _region(look: TfliteOperation, sample: TfliteOperation) -> RefinedRegion:
+def _region(transform: TfliteOperation, sample: TfliteOperation) -> RefinedRegion:
     from flatbuffers import flexbuffers
 
-    box, grid = (dict(flexbuffers.Loads(operation.custom)) for operation in (look, sample))
+    box, grid = (dict(flexbuffers.Loads(operation.custom)) for operation in (transform, sample))
     return RefinedRegion(
         tuple(box["subset_idxs"]),
         (box["left_rotation_idx"], box["right_rotation_idx"]),

@@ -49,11 +49,11 @@ class GraphBuilder:
     ) -> bytes:
         """The graph as a file, checked. inputs, outputs: float32 and their shapes after the batch's size."""
         helper, kind = self._onnx.helper, self._onnx.TensorProto.FLOAT
-        given, answered = (
+        input_infos, output_infos = (
             [helper.make_tensor_value_info(key, kind, [batch, *shape]) for key, shape in ends.items()]
             for ends in (inputs, outputs)
         )
-        graph = helper.make_graph(self._nodes, name, given, answered, list(self._constants.values()))
+        graph = helper.make_graph(self._nodes, name, input_infos, output_infos, list(self._constants.values()))
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         self._onnx.checker.check_model(model, full_check=True)
         return bytes(model.SerializeToString(deterministic=True))

@@ -35,20 +35,20 @@ OTHERWISE = "or set tracking.landmark_backend to 'mediapipe'"
 
 
 def load_landmark_networks(
-    settings: InferenceSettings | None = None, folder: Path | None = None, lanes: int = 1
+    settings: InferenceSettings | None = None, folder: Path | None = None, workers: int = 1
 ) -> list[LandmarkNetwork]:
     """The network of the installed MediaPipe, ready for every size of batch.
 
     It is converted, and proven equal to MediaPipe's own graph, when this is done for the first time. folder: where
-    the converted file is kept; else facial_coding/models in the user's cache folder. lanes: networks that may work
+    the converted file is kept; else facial_coding/models in the user's cache folder. workers: networks that may work
     at the same time, on processors; a GPU takes all faces in one batch and gets one.
     Raises ModelError saying what is missing or what cannot be converted.
     """
     settings = settings or InferenceSettings()
     sessions = [open_session(converted_network(folder), settings)]
     if isinstance(sessions[0], OnnxRuntimeSession):
-        sessions += [OnnxRuntimeSession(sessions[0].model, settings.threads) for _ in range(lanes - 1)]
-    most = settings.max_batch if len(sessions) == 1 else -(-settings.max_batch // lanes)
+        sessions += [OnnxRuntimeSession(sessions[0].model, settings.threads) for _ in range(workers - 1)]
+    most = settings.max_batch if len(sessions) == 1 else -(-settings.max_batch // workers)
     for session in sessions:
         session.warm_up(*range(1, most + 1))
     return [LandmarkNetwork(session, most) for session in sessions]
@@ -152,7 +152,7 @@ def _difference_px(model: ModelFile) -> tuple[float, list[ImageArray]]:
         raise ModelError(
             f"The converted network cannot be compared with MediaPipe's: {one_line(error)}; {OTHERWISE}."
         ) from None
-    network, graph = LandmarkNetwork(OnnxRuntimeSession(model)), MediaPipeGraph(lanes=1)
+    network, graph = LandmarkNetwork(OnnxRuntimeSession(model)), MediaPipeGraph(workers=1)
     apart: list[float] = []
     faces: list[ImageArray] = []
     try:

@@ -1,4 +1,4 @@
-"""The landmark network's second look: regions of the features around some points, and points of them taken back.
+"""The landmark network's second stage: regions of the features around some points, and points of them taken back.
 
 MediaPipe's three operations of its own, as its mediapipe/util/tflite/operations computes them (version 2), for all
 regions (r) at once:

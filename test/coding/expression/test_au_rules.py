@@ -13,7 +13,7 @@ from facial_coding_ros.coding.expression import (
     ExpressionSettings,
     expression_of,
 )
-from facial_coding_ros.coding.expression.dwell import OWNERS
+from facial_coding_ros.coding.expression.dwell import MAX_SUBJECTS
 from facial_coding_ros.types import ActionUnits
 
 CODES = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 18, 20, 22, 23, 24, 25, 26, 27, 28, 45)
@@ -68,13 +68,13 @@ def test_signs_of_valence_and_arousal():
 
 
 def test_low_confidence_is_unsure_but_filled():
-    sure, doubtful, blind = AuExpression().estimate(
+    sure, uncertain, blind = AuExpression().estimate(
         [units(confidence=c, **PROTOTYPES["happy"]) for c in (1.0, 0.15, 0.0)]
     )
-    assert sure.unsure < doubtful.unsure < blind.unsure == 1.0
-    assert doubtful.label == blind.label == "unsure"
-    assert np.isfinite([blind.valence, blind.arousal, doubtful.valence]).all()
-    assert 0 < doubtful.valence < sure.valence
+    assert sure.unsure < uncertain.unsure < blind.unsure == 1.0
+    assert uncertain.label == blind.label == "unsure"
+    assert np.isfinite([blind.valence, blind.arousal, uncertain.valence]).all()
+    assert 0 < uncertain.valence < sure.valence
 
 
 def test_an_active_face_that_fits_nothing_is_unsure():
@@ -139,9 +139,9 @@ def test_dwell_forgets_on_a_jump_back_and_is_bounded():
     # A gap in the images is not time in which the label was seen.
     dwell.update("b", label_of("sad"), 0)
     assert dwell.update("b", label_of("sad"), 5 * SECOND) == ""
-    for i in range(3 * OWNERS):
+    for i in range(3 * MAX_SUBJECTS):
         dwell.update(f"f{i}", label_of("sad"), i)
-    assert len(dwell._owners) == OWNERS
+    assert len(dwell._subjects) == MAX_SUBJECTS
 
 
 def test_settings_name_what_is_wrong():

@@ -61,7 +61,7 @@ def test_a_stronger_smile_is_never_weaker(estimator, people):
     assert (np.diff(found) > -0.02).all() and found[-1] > found[5] > found[0]
 
 
-def test_doubt_takes_small_answers_away(estimator, people):
+def test_a_larger_noise_scale_takes_small_intensities_away(estimator, people):
     frontal = coded(estimator, people, {12: 0.4})
     turned = coded(estimator, people, {12: 0.4}, face=a_face(people.neutral, yaw_deg=25.0))
     assert turned[12] < frontal[12] and (turned.intensity <= frontal.intensity + 1e-6).all()

@@ -17,6 +17,7 @@ from ...conftest import REPOSITORY
 CLIP = REPOSITORY.parent / "shared" / "data" / "clips" / "smile.mov"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CLIP.is_file(), reason=f"the clip {CLIP} is not there")
 def test_smile_clip_goes_neutral_happy_neutral():
     pipeline, coder, dwell = Pipeline(), PerceptualCoder(), ExpressionDwell()
@@ -27,12 +28,12 @@ def test_smile_clip_goes_neutral_happy_neutral():
             continue
         face = faces[0]
         registered = pipeline.registration.register([face.mesh])
-        neutral = pipeline.neutral.update(face.owner, registered[0], face, frame.stamp_ns)
-        latents, expressions = coder.estimate(registered, [neutral], [face.owner], frame.stamp_ns)
+        neutral = pipeline.neutral.update(face.subject_key, registered[0], face, frame.stamp_ns)
+        latents, expressions = coder.estimate(registered, [neutral], [face.subject_key], frame.stamp_ns)
         assert latents.shape == (1, 30) and np.isfinite(latents).all()
         stamps.append(frame.stamp_ns * 1e-9)
         labels.append(expressions[0].label)
-        sent.append(dwell.update(face.owner, expressions[0], frame.stamp_ns))
+        sent.append(dwell.update(face.subject_key, expressions[0], frame.stamp_ns))
         valence.append(expressions[0].valence)
     pipeline.close()
     pairs = zip(stamps, labels, strict=True)

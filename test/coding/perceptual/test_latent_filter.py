@@ -1,11 +1,11 @@
-"""Steadying latents over time."""
+"""Filtering latents over time."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from facial_coding_ros.coding.perceptual.latent_filter import OWNERS, OneEuro
+from facial_coding_ros.coding.perceptual.latent_filter import MAX_SUBJECTS, OneEuro
 
 FRAME_NS = 33_333_333
 
@@ -34,7 +34,7 @@ def test_first_order_low_pass_when_speed_counts_for_nothing():
     assert values == pytest.approx([0, share, share + share * (1 - share)], rel=1e-4)
 
 
-def test_owners_jumps_gaps_and_bounds():
+def test_subjects_jumps_gaps_and_bounds():
     filters = OneEuro()
     one, two = np.float32([[0, 0]]), np.float32([[1, 1]])
     filters.update(["a"], one, 0)
@@ -47,11 +47,11 @@ def test_owners_jumps_gaps_and_bounds():
     assert np.isfinite(filters.update(["a"], one, 5_200_000_000)).all()
     assert np.isnan(filters.update(["c"], unknown, 0)).all()  # of a new face
     assert np.allclose(filters.update(["c"], two, FRAME_NS), two)
-    for i in range(3 * OWNERS):
+    for i in range(3 * MAX_SUBJECTS):
         filters.update([f"f{i}"], one, i)
-    assert len(filters._faces) == OWNERS
+    assert len(filters._faces) == MAX_SUBJECTS
     assert not np.allclose(filters.update(["f190", "new"], np.float32([[1, 1], [5, 5]]), 200), [[1, 1], [5, 5]])
-    with pytest.raises(ValueError, match=f"at most {OWNERS}"):
-        filters.update(["f"] * (OWNERS + 1), np.zeros((OWNERS + 1, 2), np.float32), 200)
+    with pytest.raises(ValueError, match=f"at most {MAX_SUBJECTS}"):
+        filters.update(["f"] * (MAX_SUBJECTS + 1), np.zeros((MAX_SUBJECTS + 1, 2), np.float32), 200)
     before = filters.update(["f190"], two, 200)
     assert np.array_equal(before, filters.update(["f190"], one, 200))  # the same frame again changes nothing

@@ -89,9 +89,9 @@ def test_what_does_not_fit_is_listed(tmp_path):
     torch.save(state, tmp_path / "odd.pth")
     with pytest.raises(CheckpointError) as error:
         checkpoints.import_published(tmp_path / "odd.pth")
-    told = str(error.value)
-    assert "1 missing: head.gnn.U.bias" in told and "1 not used: head.gnn.W.weight" in told
-    assert "global_linear.fc.weight is (3, 4), expected (16, 64)" in told
+    message = str(error.value)
+    assert "1 missing: head.gnn.U.bias" in message and "1 not used: head.gnn.W.weight" in message
+    assert "global_linear.fc.weight is (3, 4), expected (16, 64)" in message
 
 
 def test_missing_counters_of_old_checkpoints_do_no_harm(tmp_path):
@@ -157,18 +157,18 @@ def test_foreign_and_broken_values_are_refused(tmp_path):
 def test_stage_two_starts_from_stage_one():
     first = spread(build(NetworkSpec("me_graphau", DISFA_AUS, **NARROW)))
     second = build(NetworkSpec("me_graphau", DISFA_AUS, stage=2, **NARROW))
-    untouched = checkpoints.start_from(second, first)
+    untouched = checkpoints.initialize_from(second, first)
     assert all(name.startswith(("head.gnn.", "head.edge_extractor.", "head.edge_fc.")) for name in untouched)
     torch.testing.assert_close(second.net.state_dict()["head.sc"], first.net.state_dict()["head.sc"])
     with pytest.raises(CheckpointError, match="other action units"):
-        checkpoints.start_from(build(NetworkSpec("me_graphau", BP4D_AUS, **NARROW)), first)
+        checkpoints.initialize_from(build(NetworkSpec("me_graphau", BP4D_AUS, **NARROW)), first)
 
 
 def test_jaa_net_starts_from_the_same_action_units_of_another_data_set():
     bp4d = spread(build(NetworkSpec("jaa_net", (1, 12, 24), width=8)))
     disfa = build(NetworkSpec("jaa_net", (12, 25), width=8))
     before = {name: tensor.clone() for name, tensor in disfa.net.state_dict().items()}
-    checkpoints.start_from(disfa, bp4d)
+    checkpoints.initialize_from(disfa, bp4d)
     name = "local_au_net.local_aus_branch.{}.feat_extract.0.weight"
     own, given = disfa.net.state_dict(), bp4d.net.state_dict()
     torch.testing.assert_close(own[name.format(0)], given[name.format(1)])  # AU12

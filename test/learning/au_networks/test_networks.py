@@ -267,7 +267,7 @@ def test_vgg_weights_for_normalised_rgb_serve_raw_bgr():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"network": "vgg"}, "eac_net, jaa_net, me_graphau"),
         ({"stage": 3}, "Stage 3"),
@@ -276,6 +276,6 @@ def test_vgg_weights_for_normalised_rgb_serve_raw_bgr():
         ({"backbone": "swin"}, "resnet18"),
     ],
 )
-def test_a_network_that_does_not_exist_is_refused(changes, told):
-    with pytest.raises(ValueError, match=told):
+def test_a_network_that_does_not_exist_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
         NetworkSpec(**{"network": "me_graphau", "aus": (1, 2, 4), **changes})

@@ -14,10 +14,10 @@ import torch
 from facial_coding_ros.au_networks.specs import BP4D_AUS, DISFA_AUS, NetworkSpec
 from facial_coding_ros.cli import main
 from facial_coding_ros.learning.au_networks import checkpoints
-from facial_coding_ros.learning.au_networks.evaluation import answer
+from facial_coding_ros.learning.au_networks.evaluation import predict
 from facial_coding_ros.learning.au_networks.folds import split
 from facial_coding_ros.learning.au_networks.heatmaps import attention, sheet
-from facial_coding_ros.learning.au_networks.initialization import begin
+from facial_coding_ros.learning.au_networks.initialization import initialize
 from facial_coding_ros.learning.au_networks.metrics import counts, f1_of, landmark_errors, score
 from facial_coding_ros.learning.au_networks.networks import Batch, build
 from facial_coding_ros.learning.au_networks.prepared import PreparedFaces
@@ -45,12 +45,12 @@ def recipe(network: str, epochs: int, stage: int = 1, **changes) -> Recipe:
 
 def train(faces: PreparedFaces, chosen: Recipe, out: Path, start: Path | None = None) -> list[dict[str, float]]:
     trained, tested = split(faces, 1)
-    model = begin(chosen, faces, faces.rows(trained), start=start)
+    model = initialize(chosen, faces, faces.rows(trained), start=start)
     return Trainer(model, faces, trained, tested, chosen.settings, out, CPU).run()
 
 
 def chance(faces: PreparedFaces) -> float:
-    """Mean F1 on the tested people of the better of the blind answers: always present, never, or by lot."""
+    """Mean F1 on the tested people of the better of the blind predictions: always present, never, or by lot."""
     labels = faces.labels[faces.rows(split(faces, 1)[1])]
     return float(f1_of(counts(np.ones(labels.shape), labels)).mean())
 
@@ -103,7 +103,7 @@ def test_resumed_training_ends_where_it_would_have_ended(tmp_path):
     chosen = recipe("me_graphau", 2)
 
     def trainer(folder: str) -> Trainer:
-        model = begin(chosen, faces, faces.rows(trained))
+        model = initialize(chosen, faces, faces.rows(trained))
         return Trainer(model, faces, trained, tested, chosen.settings, tmp_path / folder, CPU)
 
     whole = trainer("whole").run()
@@ -116,7 +116,7 @@ def test_resumed_training_ends_where_it_would_have_ended(tmp_path):
     one, two = (checkpoints.load(tmp_path / name / LAST)[0].net.state_dict() for name in ("whole", "cut"))
     assert all(torch.equal(one[name], two[name]) for name in one)
     other = dataclasses.replace(chosen.settings, learning_rate=1e-5)
-    model = begin(chosen, faces, faces.rows(trained))
+    model = initialize(chosen, faces, faces.rows(trained))
     with pytest.raises(checkpoints.CheckpointError, match="other settings"):
         Trainer(model, faces, trained, tested, other, tmp_path / "cut", CPU).resume()
 
@@ -154,8 +154,8 @@ def test_a_training_goes_on_with_its_own_people_and_faces_alone(tmp_path, capsys
         assert main([*words, str(faces.root), "--fold", "1"]) == 0
     capsys.readouterr()
     assert main([*words, str(faces.root), "--fold", "2"]) == 1
-    told = capsys.readouterr().err
-    assert "fold was 1, is 2; trained_on" in told and "tested_on" in told and "another folder" in told
+    message = capsys.readouterr().err
+    assert "fold was 1, is 2; trained_on" in message and "tested_on" in message and "another folder" in message
     others = prepared_faces(tmp_path / "others", 6, 2, AUS, seed=1)  # people of the same names
     assert main([*words, str(others.root), "--fold", "1"]) == 1
     assert "index_sha256 differs" in capsys.readouterr().err
@@ -172,7 +172,7 @@ def test_an_unfinished_training_does_not_go_on_with_another_fold(people, tmp_pat
     def trainer(fold: int, kind: type) -> Trainer:
         trained, tested = split(faces, fold)
         about = {"fold": fold, "trained_on": kind(trained), "tested_on": kind(tested)}
-        model = begin(chosen, faces, faces.rows(trained))
+        model = initialize(chosen, faces, faces.rows(trained))
         return Trainer(model, faces, trained, tested, chosen.settings, tmp_path / "out", CPU, about)
 
     cut = trainer(1, people)
@@ -218,11 +218,11 @@ def test_changes_of_a_recipe():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [("epochs=0", "epochs is 0"), ("colour=3", "NAME=VALUE"), ("aus=[1, 1]", "none twice"), ("width=7", "Width 7")],
 )
-def test_wrong_changes_of_a_recipe(change, told):
-    with pytest.raises(RecipeError, match=told):
+def test_wrong_changes_of_a_recipe(change, message):
+    with pytest.raises(RecipeError, match=message):
         read_recipe("jaa_net_bp4d_stage1").changed([change])
 
 
@@ -271,11 +271,11 @@ def test_heat_maps(network, faces):
 def test_answers_belong_to_their_rows(faces):
     model = build(NetworkSpec("jaa_net", AUS, width=8))
     rows = np.array([7, 3, 11])
-    answers = answer(model, faces, rows, torch.device("cpu"), batch=2, quiet=True)
-    assert answers.people.tolist() == faces.subjects[rows].tolist() and answers.landmark_error.shape == (3,)
-    np.testing.assert_array_equal(answers.labels, faces.labels[rows])
-    alone = answer(model, faces, rows[1:2], torch.device("cpu"), quiet=True)
-    np.testing.assert_allclose(alone.probability[0], answers.probability[1], atol=1e-5)
+    predictions = predict(model, faces, rows, torch.device("cpu"), batch=2, quiet=True)
+    assert predictions.people.tolist() == faces.subjects[rows].tolist() and predictions.landmark_error.shape == (3,)
+    np.testing.assert_array_equal(predictions.labels, faces.labels[rows])
+    alone = predict(model, faces, rows[1:2], torch.device("cpu"), quiet=True)
+    np.testing.assert_allclose(alone.probability[0], predictions.probability[1], atol=1e-5)
 
 
 def test_an_unknown_label_changes_nothing_learnt(faces):

@@ -50,8 +50,8 @@ def disturbances(data):
 def trained():
     data = motions(600, 0)
     options = NetworkOptions(directions=24, hidden=(24,), dropout=0.0, steps=250, batch=128)
-    drawn = motions(300, 9)
-    network = train(data, disturbances(data), options, (drawn.motion, drawn.sides))
+    simulated = motions(300, 9)
+    network = train(data, disturbances(data), options, (simulated.motion, simulated.sides))
     calibrate(network, motions(200, 1))
     return network
 
@@ -72,17 +72,17 @@ def test_the_graph_gives_the_same_and_is_its_own_mirror_image(trained):
     assert to_onnx(from_onnx(graph)) == graph
     session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
-    def run(motion, doubt=1.3):
-        given = {"motion": motion, "doubt": np.full((len(motion), 1), doubt, np.float32)}
-        return session.run(["sides", "presence"], given)
+    def run(motion, noise_scale=1.3):
+        inputs = {"motion": motion, "noise_scale": np.full((len(motion), 1), noise_scale, np.float32)}
+        return session.run(["sides", "presence"], inputs)
 
     sides, presence = run(test.motion)
-    doubted = replace(test, turn_deg=np.full(16, 12 * np.sqrt(0.3 - (20 / 60) ** 2)))
-    np.testing.assert_allclose(doubted.doubt, 1.3, atol=1e-5)
-    np.testing.assert_allclose(sides, trained.sides(doubted), atol=2e-4)
+    noisier = replace(test, turn_deg=np.full(16, 12 * np.sqrt(0.3 - (20 / 60) ** 2)))
+    np.testing.assert_allclose(noisier.noise_scale, 1.3, atol=1e-5)
+    np.testing.assert_allclose(sides, trained.sides(noisier), atol=2e-4)
     np.testing.assert_allclose(presence, trained.presence(test.motion), atol=2e-4)
     np.testing.assert_allclose(run(mirrored(test.motion))[0], sides[:, ::-1], atol=2e-4)
-    assert (run(test.motion, 4.0)[0] <= sides + 1e-6).all()  # doubt never raises an answer
+    assert (run(test.motion, 4.0)[0] <= sides + 1e-6).all()  # more noise never raises an intensity
 
 
 def test_no_motion_is_read_as_further_than_the_furthest(trained):
@@ -91,17 +91,17 @@ def test_no_motion_is_read_as_further_than_the_furthest(trained):
     bounded = trained.raw(1e5 * motion)
     np.testing.assert_allclose(trained.raw(1e6 * motion), bounded, atol=1e-5)
     session = ort.InferenceSession(to_onnx(trained), providers=["CPUExecutionProvider"])
-    given = {"motion": (1e6 * motion).astype(np.float32), "doubt": np.ones((4, 1), np.float32)}
-    expected = np.clip((bounded - trained.start) * trained.gain, 0, 1)
-    np.testing.assert_allclose(session.run(["sides"], given)[0], expected, atol=2e-4)
+    inputs = {"motion": (1e6 * motion).astype(np.float32), "noise_scale": np.ones((4, 1), np.float32)}
+    expected = np.clip((bounded - trained.threshold) * trained.scale, 0, 1)
+    np.testing.assert_allclose(session.run(["sides"], inputs)[0], expected, atol=2e-4)
 
 
 def test_calibration_leaves_few_resting_faces_with_a_unit(trained):
     data = motions(200, 1)  # what `trained` was calibrated on
     resting = data.take(data.resting)
     assert (trained.sides(resting) > 0.3).any((1, 2)).mean() <= 0.035
-    assert (trained.start >= 0.0149).all() and (trained.gain >= 1).all() and (trained.gain <= 1.5).all()
-    assert trained.gain[CODES.index(12)] == 1
+    assert (trained.threshold >= 0.0149).all() and (trained.scale >= 1).all() and (trained.scale <= 1.5).all()
+    assert trained.scale[CODES.index(12)] == 1
 
 
 def test_concordance_by_hand():
@@ -164,7 +164,7 @@ def test_both_sides_count_alike_when_directions_are_chosen():
 
 
 def test_training_with_errors_of_the_neutral_makes_robust_against_them():
-    data, drawn, test = motions(600, 0), motions(300, 9), motions(200, 13)
+    data, simulated, test = motions(600, 0), motions(300, 9), motions(200, 13)
     errors = 10 * neutral_errors(400, np.random.default_rng(14))
     # So many directions that none of the errors is left out.
     options = NetworkOptions(directions=300, hidden=(24,), dropout=0.0, steps=250, batch=128)
@@ -172,7 +172,7 @@ def test_training_with_errors_of_the_neutral_makes_robust_against_them():
 
     def error(trained_with):
         prepared = replace(disturbances(data), neutral=trained_with)
-        network = train(data, prepared, options, (drawn.motion, drawn.sides))
+        network = train(data, prepared, options, (simulated.motion, simulated.sides))
         return np.abs(network.raw(test.motion + errors[200:]) - test.sides)[:, :, used].mean()
 
     assert error(errors[:200]) < 0.5 * error(0 * errors[:200])

@@ -65,11 +65,11 @@ def test_the_response_is_what_the_tracker_followed(rendered):
 def test_the_command_leaves_a_model_its_card_and_the_table(rendered, tmp_path, capsys):
     out, table = tmp_path / "own.onnx", tmp_path / "table.md"
     where = ["--out", str(out), "--table", str(table)]
-    assert main(["train", "facs", str(rendered), "--steps", "60", "--drawn", "300", *where]) == 0
+    assert main(["train", "facs", str(rendered), "--steps", "60", "--simulated", "300", *where]) == 0
     assert "| network |" in capsys.readouterr().out
     card = yaml.safe_load(out.with_suffix(".yaml").read_text())
     assert card["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest() and card["codes"] == list(CODES)
-    assert card["command"] == "facial_coding train facs planned --steps 60 --drawn 300 --seed 0"
+    assert card["command"] == "facial_coding train facs planned --steps 60 --simulated 300 --seed 0"
     assert "--people 40 --pictures 20 --seed 3" in card["data"][0] and "5 test people" in card["metrics"]
     estimator = FacsEstimator.load(out)
     smiles = np.stack([IctFaces.load().au_offsets({12: amount}) * FOLLOWED for amount in (0.0, 0.9)]).astype(np.float32)

@@ -49,7 +49,7 @@ def test_posed_faces_are_preprocessed_and_grow_with_the_degree():
 
 
 def test_variety_within_a_class_and_one_sided_contempt():
-    poses = draw_poses(PosedSettings(people=60, contempt=True, strays=0.0), np.random.default_rng(0))
+    poses = draw_poses(PosedSettings(people=60, contempt=True, unrelated_aus=0.0), np.random.default_rng(0))
     happy = [p for p in poses if p.label == 1 and p.degree == 4]
     assert len({tuple(sorted(p.right)) for p in happy}) == len(COMBINATIONS["happy"])
     assert any(abs(p.right[12] - p.left[12]) > 0.05 for p in happy)

@@ -194,8 +194,8 @@ def test_without_a_neutral_nothing_is_made_up(live):
     assert np.isnan(latents[1]).all() and np.isfinite(latents[[0, 2]]).all()
     assert expressions[1].unsure == 1 and expressions[1].label == "unsure"
     assert np.isfinite([expressions[1].valence, expressions[1].arousal]).all()
-    doubted = coder.estimate(faces[:1], neutrals[:1], trust=[0.2])[1][0]
-    assert doubted.unsure > 0.79 and doubted.label == "unsure"
+    distrusted = coder.estimate(faces[:1], neutrals[:1], trust=[0.2])[1][0]
+    assert distrusted.unsure > 0.79 and distrusted.label == "unsure"
 
 
 def test_one_euro_or_none_over_time(live):
@@ -339,8 +339,8 @@ def test_commands_train_evaluate_and_report(tmp_path, capsys):
     checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
     capsys.readouterr()
     assert main(again) == 1
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert "checkpoint.npz is damaged" in told and "delete it to begin anew" in told
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "checkpoint.npz is damaged" in message and "delete it to begin anew" in message
     for where in ("--out", "--live"):
         model = ["--model", "m2", "--data", "live", "--root", str(tmp_path / "no_such_data"), "--out", runs[1]]
         assert main(["train", "perceptual", *words, *model, where, "/proc/mine"]) == 1

@@ -44,7 +44,7 @@ def network(folder: Path) -> LandmarkNetwork:
 
 @pytest.fixture(scope="module")
 def mediapipe_graph() -> Iterator[MediaPipeGraph]:
-    graph = MediaPipeGraph(lanes=1)
+    graph = MediaPipeGraph(workers=1)
     yield graph
     graph.close()
 
