@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ...inference import InferenceSettings, ModelError, ModelFile, expect, open_session
 from ...inference.session import fill_and_run
@@ -89,7 +89,7 @@ class AppearanceHead:
         """(n, 8) of features (n, d), of which a head on the points alone takes none, and points (n, 468, 3)."""
         return self._session.run(self._given(features, points))[LOGITS]
 
-    def _given(self, features: ArrayLike, points: ArrayLike) -> dict[str, FloatArray]:
+    def _given(self, features: Any, points: Any) -> dict[str, FloatArray]:
         given = {POINTS: np.asarray(points, np.float32)}
         if self.landmark_network:
             given[FEATURES] = np.asarray(features, np.float32)

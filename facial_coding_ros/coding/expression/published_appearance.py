@@ -122,7 +122,7 @@ class PublishedAppearance:
     def _aligned(self, face: Face, side: int) -> NDArray[np.float64]:
         points = np.array([face.mesh[list(group), :2].mean(0) for group in _MESH_FIVE], np.float32)
         matrix, _ = cv2.estimateAffinePartial2D(points, np.array(_ARCFACE_FIVE, np.float32), method=cv2.LMEDS)
-        return np.eye(2, 3) * side / 112 if matrix is None else matrix
+        return np.asarray(np.eye(2, 3) * side / 112 if matrix is None else matrix, np.float64)
 
     def close(self) -> None:
         """Frees the network."""

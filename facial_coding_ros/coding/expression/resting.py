@@ -31,7 +31,7 @@ class _Rest:
 
 
 class RestingAppearance:
-    """A running mean of the head's logits for each subject_key, over moments in which the face lies near its neutral."""
+    """A running mean of the head's logits for each subject, over moments in which the face lies near its neutral."""
 
     def __init__(self) -> None:
         self._subjects: OrderedDict[str, _Rest] = OrderedDict()
@@ -42,7 +42,7 @@ class RestingAppearance:
         """Takes in one face of one frame; mean logits (8,) at rest and the seconds they are learnt from (0: unknown).
 
         motion: root mean square of the dense motion, eye distances. visible: 0..1. A stamp that jumps back, or a
-        neutral that is learnt anew, starts the subject_key anew.
+        neutral that is learnt anew, starts the subject anew.
         """
         known = neutral.state in _KNOWN
         rest = self._subjects.get(subject_key)
@@ -67,5 +67,5 @@ class RestingAppearance:
             self._subjects.setdefault(person_id, rest)
 
     def forget(self, subject_key: str) -> None:
-        """Drops what is held of an subject_key; nothing when there is none."""
+        """Drops what is held of a subject; nothing when there is none."""
         self._subjects.pop(subject_key, None)

@@ -85,7 +85,8 @@ class FaceReader:
         """The square (4,) in which a tracker would look at the likeliest face, in pixels; None: no face."""
         for share, border in _BORDERS:
             edge = int(share * max(image.shape[:2]))
-            wide = cv2.copyMakeBorder(image, edge, edge, edge, edge, border, value=(127, 127, 127))
+            framed = cv2.copyMakeBorder(image, edge, edge, edge, edge, border, value=(127, 127, 127))
+            wide = np.asarray(framed, np.uint8)
             detections = self._detector.process(wide, [], True)[1]
             if not detections:
                 continue

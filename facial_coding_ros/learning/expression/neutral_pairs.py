@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...coding.expression.au_rules import AuExpression, shares_of
 from ...coding.expression.witness_fusion import Witnesses
 from ...coding.facs import FacsEstimator, Views
-from ...coding.facs.confidence import doubt
+from ...coding.facs.confidence import noise_scale
 from ...coding.perceptual.coder import PerceptualCoder
 from ...inference import InferenceSettings
 from ...types import FloatArray, Neutral, NeutralState, Registered, Visibility
@@ -69,9 +69,9 @@ def witnesses(views: ViewSet, known: KnownNeutrals, appearance: FloatArray) -> W
         given = encoder.inputs([Registered(sparse, face) for face in faces], rests)
         latent.append(encoder.classifier.run(encoder.session.run(given)["latent"])["probability"].copy())
         count = len(faces)
-        doubts = doubt(np.full(count, _TURN_DEG), np.full(count, _EYE_PX))
+        noise = noise_scale(np.full(count, _TURN_DEG), np.full(count, _EYE_PX))
         motions = faces - known.neutral[start : start + _CHUNK]
-        answers = estimator.session.run({"motion": motions, "doubt": doubts[:, None]})
+        answers = estimator.session.run({"motion": motions, "noise_scale": noise[:, None]})
         view = Views((_TURN_DEG,) * count, (_EYE_PX,) * count, (seen,) * count)
         aus.append(shares_of(rules.estimate(estimator.units(answers, view, told))))
         neutrals += told

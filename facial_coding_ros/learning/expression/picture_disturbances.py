@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -94,7 +95,7 @@ class PictureDisturbances:
         (centre,), (along,) = cv2.perspectiveTransform(ends, matrix)
         step = along - centre
         values = (*centre, side, np.arctan2(step[1], step[0]))
-        return turned, np.array(values, np.float32)
+        return _picture(turned), np.array(values, np.float32)
 
     def _hidden(self, image: ImageArray, square: FloatArray) -> ImageArray:
         """A patch over the mouth, one side, or anywhere."""
@@ -114,7 +115,7 @@ class PictureDisturbances:
         patch = np.zeros(image.shape[:2], np.uint8)
         axes, at = (int(w / 2) + 1, int(h / 2) + 1), (int(cx), int(cy))
         if rng.random() < 0.5:
-            cv2.ellipse(patch, at, axes, rng.uniform(-20, 20), 0, 360, 255, -1)
+            cv2.ellipse(patch, at, axes, float(rng.uniform(-20, 20)), 0, 360, (255,), -1)
         else:
             cv2.rectangle(patch, (at[0] - axes[0], at[1] - axes[1]), (at[0] + axes[0], at[1] + axes[1]), 255, -1)
         texture = colour + rng.normal(0, rng.uniform(1, 10), image.shape)
@@ -140,14 +141,14 @@ class PictureDisturbances:
     def _blurred(self, image: ImageArray, side: float) -> ImageArray:
         rng = self._rng
         if rng.random() < 0.5:
-            return cv2.GaussianBlur(image, (0, 0), max(rng.uniform(0.004, 0.02) * side, 0.3))
+            return _picture(cv2.GaussianBlur(image, (0, 0), max(rng.uniform(0.004, 0.02) * side, 0.3)))
         length = max(int(rng.uniform(0.01, 0.06) * side), 2)
         angle = rng.uniform(0, np.pi)
         kernel = np.zeros((2 * length + 1, 2 * length + 1), np.float32)
         step = np.array((np.cos(angle), np.sin(angle))) * length / 2
         first, last = (np.round(length + sign * step).astype(int).tolist() for sign in (-1, 1))
-        cv2.line(kernel, first, last, 1.0)
-        return cv2.filter2D(image, -1, kernel / kernel.sum())
+        cv2.line(kernel, first, last, (1.0,))
+        return _picture(cv2.filter2D(image, -1, kernel / kernel.sum()))
 
 
 def framed(
@@ -163,7 +164,7 @@ def framed(
     matrix = np.array(((1 / scale, 0, x - size / 2 / scale), (0, 1 / scale, y - size / 2 / scale)))
     flags = (cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
     out = cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=border, borderValue=(value,) * 3)
-    return out, np.array((size / 2, size / 2, side * scale, angle), np.float32)
+    return _picture(out), np.array((size / 2, size / 2, side * scale, angle), np.float32)
 
 
 def mirrored(image: ImageArray, square: FloatArray) -> tuple[ImageArray, FloatArray]:
@@ -174,7 +175,7 @@ def mirrored(image: ImageArray, square: FloatArray) -> tuple[ImageArray, FloatAr
 
 def grey(image: ImageArray) -> ImageArray:
     """Without colour, still three channels."""
-    return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return _picture(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
 
 
 def smaller(image: ImageArray, square: FloatArray, face_px: float) -> tuple[ImageArray, FloatArray]:
@@ -184,7 +185,7 @@ def smaller(image: ImageArray, square: FloatArray, face_px: float) -> tuple[Imag
         return image, square
     width, height = (max(round(n * share), 2) for n in image.shape[1::-1])
     reduced = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return reduced, np.asarray(square, np.float32) * np.array((share, share, share, 1), np.float32)
+    return _picture(reduced), (np.asarray(square) * (share, share, share, 1)).astype(np.float32)
 
 
 def compressed(image: ImageArray, quality: int) -> ImageArray:
@@ -211,6 +212,10 @@ def mouth_covered(image: ImageArray, square: FloatArray) -> ImageArray:
 def _colour(image: ImageArray, x: int, y: int) -> FloatArray:
     height, width = image.shape[:2]
     return np.asarray(image[min(max(y, 0), height - 1), min(max(x, 0), width - 1)], np.float32)
+
+
+def _picture(values: Any) -> ImageArray:
+    return np.asarray(values, np.uint8)
 
 
 def _clipped(values: FloatArray) -> ImageArray:

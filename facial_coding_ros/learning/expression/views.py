@@ -56,7 +56,8 @@ class ViewSet:
         return ViewSet(
             FeatureRows.joined([self.rows, other.rows]),
             np.concatenate([self.picture, other.picture + shift]),
-            *(np.concatenate([getattr(self, name), getattr(other, name)]) for name in ("which", "label")),
+            np.concatenate([self.which, other.which]),
+            np.concatenate([self.label, other.label]),
             np.concatenate([self.person, other.person]),
             np.concatenate([self.kind, other.kind]),
             none,
@@ -175,7 +176,7 @@ def _frames(path: Path, number: int, seed: int) -> Iterator[_Shown]:
         portrait = AnimatedPortrait(image)
     except ValueError:  # no face is found in it
         return
-    poses = draw_poses(PosedSettings(people=1, contempt=True, strays=0.4, unit_spread=0.2), rng)
+    poses = draw_poses(PosedSettings(people=1, contempt=True, unrelated_aus=0.4, unit_spread=0.2), rng)
     shown = [(pose.label, POSING, pose.right, pose.left) for pose in poses if pose.degree >= 3]
     for _ in range(3):
         units = {
@@ -185,7 +186,8 @@ def _frames(path: Path, number: int, seed: int) -> Iterator[_Shown]:
         }
         shown.append((0, TALKING, units, units))
     for label, kind, right, left in shown:
-        turn = Turn(*rng.normal(0, (9, 5, 4)), scale=float(np.exp(rng.normal(0, 0.05))))
+        yaw, pitch, roll = rng.normal(0, (9, 5, 4)).tolist()
+        turn = Turn(yaw, pitch, roll, scale=float(np.exp(rng.normal(0, 0.05))))
         yield _Shown(portrait.frame(right, left, turn).image, label, kind, right, left)
 
 

@@ -87,7 +87,7 @@ class _Converter:
         for siblings in zip(*(self._steps((end,), sampled) for end in ends), strict=True):
             once = list(dict.fromkeys(siblings))
             self._step(once)
-            if len(once) == len(looks):
+            if len(once) == len(transforms):
                 shared = tuple(operation.outputs[0] for operation in once)
         self._features(shared, wide)
 
