@@ -60,6 +60,10 @@ class FeatureRows:
         """One after the other."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
+    def where(self, kept: NDArray[np.bool_]) -> FeatureRows:
+        """Some of them."""
+        return FeatureRows(*(getattr(self, field.name)[kept] for field in fields(self)))
+
     def __len__(self) -> int:
         return len(self.shown)
 

@@ -64,6 +64,29 @@ class ViewSet:
         )
 
 
+def undisturbed_stills(stills: Sequence[Still], folder: Path) -> ViewSet:
+    """Views of `still_views` that it has read already, of pictures as they are. Raises OSError when there are none."""
+    with open_npz(folder / "squares.npz") as file:
+        found = file["still"].tolist()
+    parts = []
+    for path in sorted(folder.glob("stills_*.npz")):
+        parts.append(FeatureRows.load(path))
+        if sum(map(len, parts)) >= len(found):
+            break
+    rows = FeatureRows.joined(parts)
+    rows = rows.where(rows.shown < len(found))
+    of = np.array(found)[rows.shown]
+    return ViewSet(
+        rows,
+        of,
+        np.zeros(len(of), np.int64),
+        np.array([stills[i].label for i in of]),
+        np.array([stills[i].person for i in of]),
+        np.full(len(of), -1),
+        np.zeros((len(of), 0, 0), np.float32),
+    )
+
+
 def still_views(stills: Sequence[Still], reader: FaceReader, folder: Path, say: Callable[[str], None]) -> ViewSet:
     """Of all pictures in which a face is found. Raises OSError."""
     squares = _squares(stills, reader, folder, say)

@@ -85,8 +85,19 @@ def table_of_seed(
     settings: TrainingSettings, posed: PosedSettings, seed: int, progress: Callable[[str], None] = lambda text: None
 ) -> dict[str, dict[str, float]]:
     """All rows for one seed: its people, poses, split, triplets and weights are drawn anew."""
-    split = posed_set(posed, seed).split(seed)
-    triplets = split_triplets(split, seed)
+    return table_of_set(posed_set(posed, seed), settings, seed, progress)
+
+
+def table_of_set(
+    faces: ExpressionSet,
+    settings: TrainingSettings,
+    seed: int,
+    progress: Callable[[str], None] = lambda text: None,
+    counts: Sequence[int] = TRIPLETS,
+) -> dict[str, dict[str, float]]:
+    """All rows for one seed on a set: split, triplets and weights are drawn anew."""
+    split = faces.split(seed)
+    triplets = split_triplets(split, seed, counts)
     rows = {name: table_row(split, triplets[2], r) for name, r in baselines(split, settings.latent).items()}
     for model in ("vae", "m1", "m2"):
         data = TrainingData(split.training, split.validation, *triplets[:2])

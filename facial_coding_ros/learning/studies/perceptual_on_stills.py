@@ -1,0 +1,106 @@
+"""The perceptual paper's comparison on real people: none, PCA, VAE, M1, M2 on stills whose person has a neutral picture.
+
+    standalone/env python -m facial_coding_ros.learning.studies.perceptual_on_stills STILLS WORK --out FOLDER
+
+WORK: the folder of `facial_coding train expression`, which holds what was read off the stills. Half of a person's neutral
+pictures make the neutral, the others are faces. Neutral and happy are thinned out, disgust, fear and contempt left out:
+the set has them of one person, or hardly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ...coding.expression.labels import EXPRESSION_LABELS
+from ...command_line import run_command
+from ...datasets.expression_set import ExpressionSet, centred_and_scaled, lower_lids
+from ...keypoints import SCHEMES
+from ..expression.stills import read_stills
+from ..expression.views import ViewSet, undisturbed_stills
+from ..perceptual.evaluation import markdown, summary, table_of_set
+from ..perceptual.settings import TrainingSettings
+
+CLASSES, KEYPOINTS, MOST = EXPRESSION_LABELS[:5], "68", 350
+"""Classes, scheme, and the most faces of a class."""
+TRIPLETS = (4000, 500, 500)
+
+
+def real_set(views: ViewSet, seed: int = 0) -> ExpressionSet:
+    """Faces of people with a neutral of their own, of undisturbed stills."""
+    rng = np.random.default_rng(seed)
+    scheme = SCHEMES[KEYPOINTS]
+    points = scheme.from_mesh(views.rows.points.astype(np.float32).reshape(len(views.rows), -1, 3))
+    points = centred_and_scaled(points, lower_lids(points, scheme))
+    neutrals, faces, person = [], [], []
+    for name in np.unique(views.person):
+        own = np.flatnonzero(views.person == name)
+        resting = rng.permutation(own[views.label[own] == 0])
+        if not len(resting):
+            continue
+        reference = resting[: (len(resting) + 1) // 2]
+        others = [row for row in own if row not in set(reference.tolist()) and views.label[row] < len(CLASSES)]
+        faces += others
+        person += [len(neutrals)] * len(others)
+        neutrals.append(points[reference].mean(0))
+    rows, owner = np.array(faces), np.array(person)
+    label = views.label[rows]
+    kept = np.concatenate([rng.permutation(np.flatnonzero(label == number))[:MOST] for number in range(len(CLASSES))])
+    return ExpressionSet(
+        name="stills",
+        keypoints=KEYPOINTS,
+        points=points[rows[kept]],
+        neutrals=np.stack(neutrals).astype(np.float32),
+        person=owner[kept],
+        ids=tuple(str(views.picture[row]) for row in rows[kept]),
+        label=label[kept],
+        degree=np.where(label[kept] > 0, 4, 0),
+        classes=CLASSES,
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("stills", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5, help="splits by person; default %(default)s")
+    parser.add_argument("--iterations", type=int, default=2500, help="default %(default)s")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import torch
+
+    torch.set_num_threads(1)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    views = undisturbed_stills(read_stills(arguments.stills), arguments.work)
+    # As for the robot's model: ten times the paper's rate, for a fortieth of its iterations.
+    settings = TrainingSettings(
+        iterations=arguments.iterations,
+        anneal_iterations=arguments.iterations,
+        learning_rate=1e-3,
+        batch=100,
+        triplet_batch=60,
+        samples=1,
+        triplet_samples=3,
+        evaluate_every=arguments.iterations // 10,
+    )
+    path = arguments.out / "perceptual_on_stills.json"
+    results = json.loads(path.read_text()) if path.is_file() else {}
+    for seed in range(arguments.seeds):
+        if str(seed) not in results:
+            faces = real_set(views, seed)
+            results[str(seed)] = table_of_set(faces, settings, seed, counts=TRIPLETS)
+            path.write_text(json.dumps(results, indent=1))
+            print(f"split {seed}: {len(faces)} faces, {np.bincount(faces.label).tolist()}", flush=True)
+    text = markdown(summary(results))
+    (arguments.out / "perceptual_on_stills.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("perceptual_on_stills", __doc__ or "", add_arguments, run))
