@@ -94,7 +94,7 @@ def _kept_aside(stills: list[Still], seed: int) -> list[Still]:
 def _tell(head: AppearanceHead, fusion: ExpressionFusion, rows: FeatureRows) -> FloatArray:
     logits = head.logits(rows.features.astype(np.float32), rows.points.astype(np.float32).reshape(len(rows), -1, 3))
     visible = [Visibility(float(v.mean()), *map(float, v)) for v in rows.visible]
-    return fusion.stranger(log_softmax(logits), visible, rows.size_px)
+    return fusion.stranger(log_softmax(logits), visible, rows.size_px.tolist())
 
 
 def _page(

@@ -72,6 +72,11 @@ class AuExpression:
         """
         if not aus:
             return []
+        shares = self.shares(aus)
+        return expressions_of(shares[:, :-1], shares[:, -1], self.settings.unsure_below)
+
+    def shares(self, aus: Sequence[ActionUnits]) -> FloatArray:
+        """(n, 9), n > 0: the shares of EXPRESSION_LABELS, then of unsure, as `estimate` takes them."""
         strength, trust = self._columns(aus)
         alternatives = strength[:, self._alternatives]
         chosen = alternatives.argmax(axis=2, keepdims=True)
@@ -86,7 +91,8 @@ class AuExpression:
         unexplained = activity * (1 - evidence.max(axis=1))
         total = shares.sum(axis=1) + unexplained
         shares *= trusted / np.maximum(total, 1e-6)[:, None]
-        return expressions_of(shares, np.maximum(0, 1 - shares.sum(axis=1)), self.settings.unsure_below)
+        unsure = np.maximum(0, 1 - shares.sum(axis=1, keepdims=True))
+        return np.concatenate([shares, unsure], axis=1)
 
     def _columns(self, aus: Sequence[ActionUnits]) -> tuple[FloatArray, FloatArray]:
         """Strength 0..1 between FLOOR and FULL, and trust, both (n, codes of the rules).
@@ -106,8 +112,11 @@ class AuExpression:
             both[self._one_sided] = np.abs(np.append(face.left - face.right, np.nan)[columns[self._one_sided]])
             intensity[row] = both
             trust[row] = np.where(np.isnan(both), 0, np.append(face.confidence, 0)[columns])
-        intensity = np.nan_to_num(intensity)
-        return np.clip((intensity - FLOOR) / (FULL - FLOOR), 0, 1), np.sqrt(np.clip(np.nan_to_num(trust), 0, 1))
+        # np.nan_to_num and np.clip take several times as long for these few numbers.
+        for values in (intensity, trust):
+            values[np.isnan(values)] = 0
+        strength = np.minimum(np.maximum((intensity - FLOOR) / (FULL - FLOOR), 0), 1)
+        return strength, np.sqrt(np.minimum(np.maximum(trust, 0), 1))
 
 
 def shares_of(expressions: Sequence[Expression]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from ..registries import EXPRESSION_SOURCES
 from ..rows import scatter
 from ..settings import CodingSettings
 from .appearance import GEOMETRY_MODEL, AppearanceHead
-from .au_rules import AuExpression, shares_of
+from .au_rules import AuExpression
 from .labels import CIRCUMPLEX, EXPRESSION_LABELS
 from .published_appearance import PublishedAppearance
 from .resting import RestingAppearance
@@ -63,13 +63,16 @@ class AppearanceExpressions:
         subject_keys = [face.subject_key for face in faces]
         appearance = self._filter.update(subject_keys, log_softmax(logits), stamp_ns)
         visible = [face.visibility for face in faces]
-        sizes = np.array([np.ptp(face.mesh[:, :2], axis=0).mean() for face in faces], np.float32)
+        height, width = given.frame.image.shape[:2]
+        boxes = [face.region for face in faces]
+        sizes = [((box.xmax - box.xmin) * width + (box.ymax - box.ymin) * height) / 2 for box in boxes]
         if not self.uses_neutral:
             probability = self._fusion.stranger(appearance, visible, sizes)
             return told_of(probability, visible, self._settings, affect)
         motions: list[float] = [math.nan] * len(faces)
         for i, motion in zip(given.known, given.motions, strict=True):
-            motions[i] = float(np.sqrt(np.square(motion.dense).sum(1).mean()))
+            flat = motion.dense.ravel()
+            motions[i] = math.sqrt(float(flat @ flat) / len(motion.dense))
         rests = [
             self._resting.update(key, own, moved, neutral, seen.face, stamp_ns)
             for key, own, moved, neutral, seen in zip(
@@ -81,7 +84,7 @@ class AppearanceExpressions:
             np.array([logits for logits, _ in rests], np.float32),
             np.array([seconds for _, seconds in rests], np.float32),
             self._latent_shares(evidence),
-            shares_of(self._rules.estimate(evidence.action_units)),
+            self._rules.shares(evidence.action_units),
             given.neutrals,
             visible,
             sizes,
@@ -89,14 +92,14 @@ class AppearanceExpressions:
         return told_of(self._fusion.probability(told), visible, self._settings, affect)
 
     def _latent_shares(self, evidence: ExpressionEvidence) -> FloatArray:
-        """(n, 8) probabilities by the latent; NaN without a neutral."""
+        """(n, 8) probabilities by the latent; 0 without a neutral."""
         given = evidence.faces
         if not given.known:
-            return np.full((len(given), len(EXPRESSION_LABELS)), np.nan, np.float32)
+            return np.zeros((len(given), len(EXPRESSION_LABELS)), np.float32)
         classified = None if self._perceptual.filters else evidence.outputs.get(CLASSIFIER)
         if classified is None:
             classified = self._perceptual.classifier.run(evidence.latents[list(given.known)])
-        return scatter(classified["probability"], given.known, len(given))
+        return scatter(classified["probability"], given.known, len(given), 0.0)
 
     def adopt(self, face_id: str, person_id: str) -> None:
         """A face turns out to be a person."""

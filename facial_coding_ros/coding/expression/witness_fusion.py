@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ class Witnesses:
     """What is told of the faces of one frame, each in its order.
 
     appearance: (n, 8) log-probabilities. rest, rest_s: (n, 8) and (n,), each person's own at rest, log-probabilities
-    too, and the seconds they are learnt from. latent: (n, 8) probabilities; any number without a neutral. aus: (n, 9)
+    too, and the seconds they are learnt from. latent: (n, 8) probabilities, 0 without a neutral. aus: (n, 9)
     shares of the labels and of unsure. neutrals, visible: of each face; size_px: (n,), of the face in the image.
     """
 
@@ -50,7 +51,7 @@ class Witnesses:
     aus: FloatArray
     neutrals: Sequence[Neutral]
     visible: Sequence[Visibility]
-    size_px: FloatArray
+    size_px: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,14 @@ class ExpressionFusion:
 
     def probability(self, told: Witnesses) -> FloatArray:
         """(n, 8), rows add up to 1."""
-        trust = np.array([trust_of(neutral) for neutral in told.neutrals], np.float32)[:, None]
+        trusts = [trust_of(neutral) for neutral in told.neutrals]
         logits = self._stranger_logits(told.appearance)
-        if trust.any():
+        if any(trusts):
             known = self.known_inputs(told) @ self.known_weight + self.known_bias
-            logits = logits + trust * np.where(trust > 0, known - logits, 0)
+            logits = logits + np.array(trusts, np.float32)[:, None] * (known - logits)
         return softmax(logits / self.temperature(told.visible, told.size_px)[:, None])
 
-    def stranger(self, appearance: FloatArray, visible: Sequence[Visibility], size_px: FloatArray) -> FloatArray:
+    def stranger(self, appearance: FloatArray, visible: Sequence[Visibility], size_px: Sequence[float]) -> FloatArray:
         """(n, 8) from appearance (n, 8) alone, whatever is known of the neutral."""
         return softmax(self._stranger_logits(appearance) / self.temperature(visible, size_px)[:, None])
 
@@ -98,19 +99,21 @@ class ExpressionFusion:
         share = (told.rest_s / (told.rest_s + REST_HALF_S))[:, None]
         own = told.appearance - share * (told.rest - self.resting)
         own = log_softmax(own)
-        latent, aus = (np.log(np.maximum(np.nan_to_num(shares), LEAST)) for shares in (told.latent, told.aus))
-        return np.concatenate([own, latent, aus], 1).astype(np.float32)
+        others = np.log(np.maximum(np.concatenate([told.latent, told.aus], 1), LEAST))
+        return np.concatenate([own, others], 1)
 
-    def temperature(self, visible: Sequence[Visibility], size_px: FloatArray) -> FloatArray:
+    def temperature(self, visible: Sequence[Visibility], size_px: Sequence[float]) -> FloatArray:
         """(n,), 1 for a large face of which all is seen."""
         return np.exp(np.maximum(hidden_and_small(visible, size_px) @ self.doubt, 0))
 
 
-def hidden_and_small(visible: Sequence[Visibility], size_px: FloatArray) -> FloatArray:
+def hidden_and_small(visible: Sequence[Visibility], size_px: Sequence[float]) -> FloatArray:
     """(n, 4): share of brows, eyes and lower face that is hidden, logarithm of how much too small the face is."""
-    hidden = np.array([[1 - seen.brows, 1 - seen.eyes, 1 - seen.lower_face] for seen in visible], np.float32)
-    small = np.log(np.maximum(FULL_SIZE_PX / np.maximum(size_px, 1.0), 1.0)).astype(np.float32)
-    return np.column_stack([hidden.reshape(-1, 3), small])
+    rows = [
+        (1 - seen.brows, 1 - seen.eyes, 1 - seen.lower_face, math.log(max(FULL_SIZE_PX / max(size, 1.0), 1.0)))
+        for seen, size in zip(visible, size_px, strict=True)
+    ]
+    return np.array(rows, np.float32).reshape(-1, 4)
 
 
 def trust_of(neutral: Neutral) -> float:

@@ -138,7 +138,7 @@ class AppearanceTraining:
         weight = np.zeros(len(label))
         for rows in (self.clean & still, ~self.clean & still):
             weight[rows] = 0.5 * prior_weights(label[rows])
-        hidden = hidden_and_small(self.visible, self.views.rows.size_px)
+        hidden = hidden_and_small(self.visible, self.views.rows.size_px.tolist())
         logits = appearance @ stranger[0] + stranger[1]
         doubt = fit_doubt(logits[still], label[still], weight[still], hidden[still])
         return ExpressionFusion(*stranger, *nothing, resting, doubt)
@@ -161,7 +161,7 @@ class AppearanceTraining:
     def strangers(self, fusion: ExpressionFusion, told: FloatArray, rows: NDArray[np.bool_]) -> ExpressionFigures:
         """Figures of some views, each told from appearance alone."""
         visible = [self.visible[i] for i in np.flatnonzero(rows)]
-        probability = fusion.stranger(log_softmax(told[rows]), visible, self.views.rows.size_px[rows])
+        probability = fusion.stranger(log_softmax(told[rows]), visible, self.views.rows.size_px[rows].tolist())
         return figures_of(probability, self.views.label[rows], LEAST)
 
     def evidence(self, told: FloatArray, rows: NDArray[np.bool_]) -> tuple[Witnesses, NDArray[np.int64]]:

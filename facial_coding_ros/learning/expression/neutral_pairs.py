@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...coding.expression.au_rules import AuExpression, shares_of
+from ...coding.expression.au_rules import AuExpression
 from ...coding.expression.witness_fusion import Witnesses
 from ...coding.facs import FacsEstimator, Views
 from ...coding.facs.confidence import noise_scale
@@ -73,7 +73,7 @@ def witnesses(views: ViewSet, known: KnownNeutrals, appearance: FloatArray) -> W
         motions = faces - known.neutral[start : start + _CHUNK]
         answers = estimator.session.run({"motion": motions, "noise_scale": noise[:, None]})
         view = Views((_TURN_DEG,) * count, (_EYE_PX,) * count, (seen,) * count)
-        aus.append(shares_of(rules.estimate(estimator.units(answers, view, told))))
+        aus.append(rules.shares(estimator.units(answers, view, told)))
         neutrals += told
     visible = [Visibility(float(v.mean()), *map(float, v)) for v in views.rows.visible[known.row]]
     return Witnesses(
@@ -84,5 +84,5 @@ def witnesses(views: ViewSet, known: KnownNeutrals, appearance: FloatArray) -> W
         np.concatenate(aus),
         neutrals,
         visible,
-        views.rows.size_px[known.row],
+        views.rows.size_px[known.row].tolist(),
     )

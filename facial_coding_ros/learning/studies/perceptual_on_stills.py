@@ -1,10 +1,10 @@
-"""The perceptual paper's comparison on real people: none, PCA, VAE, M1, M2 on stills whose person has a neutral picture.
+"""The perceptual paper's comparison (none, PCA, VAE, M1, M2) on stills of real people with a neutral picture.
 
     standalone/env python -m facial_coding_ros.learning.studies.perceptual_on_stills STILLS WORK --out FOLDER
 
-WORK: the folder of `facial_coding train expression`, which holds what was read off the stills. Half of a person's neutral
-pictures make the neutral, the others are faces. Neutral and happy are thinned out, disgust, fear and contempt left out:
-the set has them of one person, or hardly.
+WORK: the folder of `facial_coding train expression`, which holds what was read off the stills. Half of a person's
+neutral pictures make the neutral, the others are faces. Neutral and happy are thinned out; disgust, fear and contempt
+are left out, of which the set has those of one person, or hardly any.
 """
 
 from __future__ import annotations

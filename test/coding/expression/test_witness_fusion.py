@@ -42,7 +42,7 @@ def told(appearance, neutral=NONE, rest=None, rest_s=0.0, latent="neutral", visi
         aus[None],
         [neutral],
         [visible],
-        np.array([size], np.float32),
+        [size],
     )
 
 
