@@ -11,13 +11,13 @@ face graphs. 1.x has no Python graphs: use the backend "tasks" there.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..types import MESH_POINTS, SURFACE_POINTS, FloatArray, ImageArray
+from .mediapipe_library import load_mediapipe, with_absolute_paths
 from .regions import Box, Detection, Landmarks, Square
 
 INPUT_SIDE = 192
@@ -113,16 +113,14 @@ class MediaPipeGraph:
     backend = "MediaPipe on the CPU"
 
     def __init__(self, *, detection_score: float = 0.5, workers: int = 2) -> None:
-        # MediaPipe's native log begins when it is loaded; 2 leaves its errors. A value of the user's stays.
-        os.environ.setdefault("GLOG_minloglevel", "2")
         try:
-            import mediapipe
+            mediapipe = load_mediapipe()
             from google.protobuf import text_format
             from mediapipe.calculators.core import split_vector_calculator_pb2  # noqa: F401  known to the text below
             from mediapipe.framework import calculator_pb2
             from mediapipe.framework.formats import rect_pb2
             from mediapipe.python import packet_creator, packet_getter, solution_base  # noqa: F401  calculator options
-            from mediapipe.python._framework_bindings import calculator_graph, resource_util
+            from mediapipe.python._framework_bindings import calculator_graph
         except ImportError as error:
             raise ImportError(
                 f"MediaPipe's graphs cannot be loaded ({error}); install 'mediapipe>=0.10.14,<=0.10.21', or set "
@@ -130,13 +128,12 @@ class MediaPipeGraph:
             ) from error
         self._create, self._get, self._rect = packet_creator, packet_getter, rect_pb2.NormalizedRect
         self._image_format = mediapipe.ImageFormat.SRGB
-        resource_util.set_resource_dir(os.path.dirname(os.path.dirname(mediapipe.__file__)))
         self._order, self._irises, self._iris_depth = _order_of_mesh(*refinement_maps())
         self._workers = workers
         self._time = 0
         self._packets: dict[str, list[Any]] = {}
         config = text_format.Parse(_graph_text(workers, detection_score), calculator_pb2.CalculatorGraphConfig())
-        self._graph = calculator_graph.CalculatorGraph(graph_config=config)
+        self._graph = calculator_graph.CalculatorGraph(graph_config=with_absolute_paths(config))
         for stream in config.output_stream:
             self._graph.observe_output_stream(stream, self._receive, False)
         self._graph.start_run({})
@@ -277,6 +274,7 @@ def _order_of_mesh(
 
 def refinement_maps() -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Which mesh points each refined part replaces, and whose depth the irises take; from MediaPipe's own graph."""
+    load_mediapipe()
     from google.protobuf import text_format
     from mediapipe.calculators.util import landmarks_refinement_calculator_pb2
     from mediapipe.framework import calculator_pb2

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..types import MESH_POINTS, FloatArray, ImageArray
+from .mediapipe_library import load_mediapipe
 from .pose import PoseEstimator
 from .regions import Box, Detection, Landmarks, Square
 
@@ -51,7 +52,7 @@ class TaskLandmarker:
         if missing:
             raise ValueError(f"task_file {path} lacks {', '.join(sorted(missing))}; download {WHERE}.")
         try:
-            import mediapipe
+            mediapipe = load_mediapipe()
             from mediapipe.tasks.python import BaseOptions, vision
         except ImportError as error:
             raise ImportError(f"MediaPipe's Tasks cannot be loaded ({error}); install mediapipe.") from error

@@ -17,6 +17,7 @@ from ...inference.model_files import ModelError, ModelFile, one_line, write_mode
 from ...inference.onnx_runtime import OnnxRuntimeSession
 from ...models import share_folder
 from ...types import MESH_POINTS, FloatArray, ImageArray
+from ..mediapipe_library import load_mediapipe
 from . import converter, graph_builder, refined_regions, tflite
 from .converter import INPUT, MESH, PRESENCE, SIDE, convert_landmark_network
 from .network import LandmarkNetwork, crop
@@ -103,16 +104,15 @@ def converted_network(folder: Path | None = None) -> ModelFile:
 
 def _mediapipe_parts() -> tuple[Path, list[NDArray[Any]], list[NDArray[Any]]]:
     try:
-        import mediapipe
-
         from ..mediapipe_graph import refinement_maps
 
+        mediapipe = load_mediapipe()
         maps, iris_depth = refinement_maps()
     except ImportError as error:
         raise ModelError(
             f"MediaPipe's wheel, 0.10.14 to 0.10.21, holds the landmark network, and {one_line(error)}."
         ) from None
-    source = Path(mediapipe.__file__).parent / "modules/face_landmark/face_landmark_with_attention.tflite"
+    source = Path(mediapipe.__file__ or "").parent / "modules/face_landmark/face_landmark_with_attention.tflite"
     if not source.is_file():
         raise ModelError(f"MediaPipe {mediapipe.__version__} has no {source.name}; 0.10.14 to 0.10.21 have it.")
     return source, maps, iris_depth
