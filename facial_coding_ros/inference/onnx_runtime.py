@@ -15,7 +15,7 @@ from .memory import bounded_memory
 from .model_files import ModelError, ModelFile, one_line
 from .session import Binding, Tensor, check_form, run_bound
 
-# For a process that had loaded it before this package said so in the environment.
+# For a process that had loaded it before this package said so in the environment: no reports from here on.
 ort.disable_telemetry_events()
 
 # They share no base class.
@@ -85,7 +85,7 @@ class OnnxRuntimeSession:
         try:
             with bounded_memory(len(self.model.graph)):
                 yield
-        except (*ERRORS, MemoryError) as error:
+        except (*ERRORS, MemoryError, RuntimeError) as error:  # bound runs raise the last
             raise ModelError(
                 f"{self.model.path} cannot be opened by ONNX Runtime {ort.__version__}: {one_line(error)}"
             ) from None

@@ -14,7 +14,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from facial_coding_msgs.msg import FaceCodeArray, FaceEvent
-from rcl_interfaces.msg import ParameterDescriptor, ParameterType, SetParametersResult
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -33,19 +33,13 @@ from ..types import CameraIntrinsics, Frame, NeutralState
 from ..worker import LatestWorker
 from . import diagnostics, messages, parameters
 from .add_on import TrackedElsewhere
+from .descriptors import descriptor
 from .humans import FACES, RELIABLE, Humans
 from .input_watch import InputWatch, why_no_images
 from .neutral_services import NeutralServices
 from .persons import Persons
 from .process import check_hri_msgs, run_node
 from .settings import NodeSettings
-
-_PARAMETER_TYPES = {
-    bool: ParameterType.PARAMETER_BOOL,
-    int: ParameterType.PARAMETER_INTEGER,
-    float: ParameterType.PARAMETER_DOUBLE,
-    str: ParameterType.PARAMETER_STRING,
-}
 
 
 class FacialCodingNode(LifecycleNode):
@@ -55,14 +49,7 @@ class FacialCodingNode(LifecycleNode):
         super().__init__(parameters.NODE_NAME, **node_arguments)
         check_hri_msgs()
         for name, default, option in parameters.declared():
-            descriptor = ParameterDescriptor(
-                name=name,
-                type=_PARAMETER_TYPES[type(default)],
-                description=option.description,
-                additional_constraints=option.allowed(),
-                dynamic_typing=True,  # an integer for a float is fine; other types are refused by our own check
-            )
-            self.declare_parameter(name, default, descriptor)
+            self.declare_parameter(name, default, descriptor(name, default, option))
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused bag stops ROS time
         self._lock = threading.Lock()
@@ -187,12 +174,18 @@ class FacialCodingNode(LifecycleNode):
 
     def _on_set_parameters(self, changes: list[Parameter[Any]]) -> SetParametersResult:
         ours = {name for name, _, _ in parameters.declared()}
-        values = {change.name: change.value for change in changes if change.name in ours}
+        before = self._parameter_values()
+        # A whole file may be loaded while the node runs: what it leaves as it is needs no new configuration.
+        values = {
+            change.name: change.value
+            for change in changes
+            if change.name in ours and _typed(change.value) != _typed(before[change.name])
+        }
         if self._pipeline is not None and (fixed := parameters.fixed_while_running(values)):
             reason = f"parameter {fixed[0]} takes effect when the node is configured: clean up first, then configure"
             return SetParametersResult(successful=False, reason=reason)
         try:
-            settings = parameters.build(self._parameter_values() | values)
+            settings = parameters.build(before | values)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         if self._pipeline is not None:
@@ -235,11 +228,11 @@ class FacialCodingNode(LifecycleNode):
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._camera = intrinsics(message)
 
-    def _on_joined(self, face_id: str, person_id: str) -> None:
+    def _on_joined(self, face_id: str, person_id: str, anonymous: bool) -> None:
         with self._lock:
             if self._pipeline is not None:
-                self._pipeline.join(face_id, person_id)
-                self._neutral_services.joined(face_id, person_id)
+                for former in self._pipeline.join(face_id, person_id, anonymous):
+                    self._neutral_services.joined(former, person_id or face_id)
 
     # -- work, in the worker's thread
 
@@ -307,6 +300,9 @@ class FacialCodingNode(LifecycleNode):
             with self._lock:
                 self._humans.nobody()
         self._warn_of_other_trackers()
+        with self._lock:
+            if self._pipeline is not None:
+                self._pipeline.neutral.check_store()
         self._publish_diagnostics(active=True)
 
     def _warn_of_other_trackers(self) -> None:
@@ -342,6 +338,10 @@ class FacialCodingNode(LifecycleNode):
         )
         stamp = self.get_clock().now().to_msg()  # diagnostics speak of the node, not of an image
         self._diagnostics.publish(diagnostics.message(self.get_name(), stamp, health))
+
+
+def _typed(value: Any) -> tuple[type, Any]:
+    return type(value), value
 
 
 def _said(error: Exception) -> str:

@@ -46,7 +46,12 @@ class TrackingSettings(Settings):
         3, "frames in which a face must be seen before it is announced", low=1, high=100, live=True
     )
     max_lost_s: float = option(
-        1.5, "how long an unseen face keeps its id, in seconds of image time", low=0.0, high=60.0, live=True
+        1.5,
+        "how long an unseen face keeps its id, in seconds of image time, be it out of sight or the camera without "
+        "images; for the latter at least 1",
+        low=0.0,
+        high=60.0,
+        live=True,
     )
     smoothing: bool = option(True, "smooth landmarks over time", live=True)
     smoothing_min_cutoff_hz: float = option(

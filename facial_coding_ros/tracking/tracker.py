@@ -21,6 +21,10 @@ from .visibility import visibility
 
 CLOSER = 1.5
 """Beyond max_faces a new face takes the place of a followed one only when it is that much larger."""
+
+
+LONGEST_INTERVAL_S = 1.0
+"""A face of the last image is looked for in the next one after up to this time, also where `max_lost_s` is less."""
 SURE = 0.5
 """Landmarks of a new face with less presence are sought once more."""
 MOST_PERSONS = 256
@@ -137,9 +141,9 @@ class FaceTracker:
         A face whose landmarks are not found in this frame is left out; a face that is no longer named is forgotten. Of
         more than max_faces the largest stay.
         """
-        persons = self._persons
+        persons = dict(self._persons)
         stamp = self._begin(frame)
-        self._persons = persons  # the other node's ids outlast a stamp that jumps back
+        self._persons = persons  # the other node's ids outlast a stamp that jumps back, and a gap
         height, width = frame.image.shape[:2]
         regions = self._largest(regions)
         known = {track.face_id: track for track in self._tracks}
@@ -180,6 +184,7 @@ class FaceTracker:
             self.reset()
         self._stamp_ns = stamp
         self._count(frames=1)
+        self._end_unseen(stamp)
         return stamp
 
     def _where_to_detect(self, frame: Frame) -> tuple[bool, list[Box]]:
@@ -191,6 +196,14 @@ class FaceTracker:
             return False, []
         height, width = frame.image.shape[:2]
         return self._search.views(width, height, self.settings.tiles)
+
+    def _end_unseen(self, stamp: int) -> None:
+        """After a gap without images nobody is taken for who was there before, wherever the face stands."""
+        longest_s = max(self.settings.max_lost_s, LONGEST_INTERVAL_S)
+        for track in [track for track in self._tracks if (stamp - track.seen_ns) / 1e9 > longest_s]:
+            self._tracks.remove(track)
+            self._persons.pop(track.face_id, None)
+            self._count(tracks_lost=int(track.announced))
 
     def _observe(
         self, image: ImageArray, landmarks: Landmarks | None, seen: list[Observation], track: Track | None
