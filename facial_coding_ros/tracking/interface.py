@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..types import Face, Frame, ImageArray, Region
-from .regions import Box, Detection, Landmarks, Square
+from .regions import Detection, Landmarks, Square
 from .settings import TrackingSettings, TrackingStatistics
 from .smoothing import OneEuroFilter
 
@@ -36,8 +36,9 @@ class LandmarkSource(Protocol):
     def backend(self) -> str: ...
 
     def process(
-        self, image: ImageArray, squares: Sequence[Square], detect: bool, parts: Sequence[Box] = ()
-    ) -> tuple[list[Landmarks | None], list[Detection]]: ...
+        self, image: ImageArray, squares: Sequence[Square], views: Sequence[Square] = ()
+    ) -> tuple[list[Landmarks | None], list[Detection]]:
+        """Landmarks in each square, and the faces in each view, side by side."""
 
     def close(self) -> None: ...
 

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import platform
 
 from ..face_model.ict import IctFaces
-from ..inference import InferenceSettings, ModelError, what_tensorrt_lacks
+from ..inference import InferenceSettings
 from .interface import LandmarkSource, Tracker
 from .pose import PoseEstimator
 from .settings import TrackingSettings
 from .shape import ShapeReader
 from .tracker import FaceTracker
 
-_log = logging.getLogger(__name__)
-
 
 def make_tracker(settings: TrackingSettings, inference: InferenceSettings | None = None) -> Tracker:
     """The tracker of the chosen backend.
 
-    inference: what computes the landmark network where that is not MediaPipe's own graph.
-    Raises ImportError when MediaPipe cannot be loaded, FileNotFoundError or ValueError with one line for a task file
-    that is missing or no good, for settings that do not fit together, and for a landmark network that cannot be had.
+    inference: what computes the networks where that is not MediaPipe itself.
+    Raises FileNotFoundError or ValueError with one line for a task file that is missing or no good, for settings that
+    do not fit together, and for a network that cannot be had; ImportError when MediaPipe is to compute them and cannot
+    be loaded.
     """
-    if settings.backend == "tasks" and settings.landmark_backend == "onnx":
-        raise ValueError("tracking.landmark_backend is 'onnx'; that needs tracking.backend 'mediapipe'")
+    if settings.backend == "tasks" and settings.landmark_backend == "mediapipe":
+        raise ValueError("tracking.landmark_backend is 'mediapipe'; that needs tracking.backend 'mediapipe'")
     faces = IctFaces.load()
     pose = PoseEstimator(faces)
     source: LandmarkSource
@@ -41,23 +38,13 @@ def make_tracker(settings: TrackingSettings, inference: InferenceSettings | None
 
 
 def _mediapipe_source(settings: TrackingSettings, inference: InferenceSettings | None) -> LandmarkSource:
-    from .mediapipe_graph import MediaPipeGraph
-
-    inference = inference or InferenceSettings()
     workers = settings.workers or min(os.cpu_count() or 1, 4, settings.max_faces)
-    backend = settings.landmark_backend
-    if backend == "auto":
-        # ONNX Runtime is the quicker one where that was measured; MediaPipe's own kernels are written for ARM first.
-        measured = platform.machine().lower() in ("x86_64", "amd64")
-        on_gpu = inference.backend != "onnxruntime" and not what_tensorrt_lacks()
-        backend = "auto" if measured or on_gpu else "mediapipe"
-    if backend != "mediapipe":
-        from .onnx_landmarks import OnnxLandmarks
+    if settings.landmark_backend == "mediapipe":
+        from .mediapipe_graph import MediaPipeGraph
 
-        try:
-            return OnnxLandmarks(inference, detection_score=settings.detection_score, workers=workers)
-        except ModelError as error:
-            if backend == "onnx":
-                raise
-            _log.warning("MediaPipe's own graph computes the landmarks, which takes longer: %s", error)
-    return MediaPipeGraph(detection_score=settings.detection_score, workers=workers)
+        return MediaPipeGraph(detection_score=settings.detection_score, workers=workers)
+    from .conversion.model_cache import tracker_models
+    from .onnx_networks import OnnxNetworks
+
+    models = tracker_models(settings.networks)
+    return OnnxNetworks(models, inference, detection_score=settings.detection_score, workers=workers)

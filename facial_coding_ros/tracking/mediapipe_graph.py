@@ -18,12 +18,13 @@ import numpy as np
 
 from ..types import MESH_POINTS, SURFACE_POINTS, FloatArray, ImageArray
 from .mediapipe_library import load_mediapipe, with_absolute_paths
-from .regions import Box, Detection, Landmarks, Square
+from .regions import Detection, Landmarks, Square, presence, sensible
 
+Box = tuple[int, int, int, int]
+"""xmin, ymin, xmax, ymax of a part of an image, in pixels."""
 INPUT_SIDE = 192
 PARTS = ("mesh", "lips", "left_eye", "right_eye", "left_iris", "right_iris")
 """Outputs of the landmark network, in its order; after them comes the presence of a face."""
-MIDDLE_LOGIT, LOGIT_SCALE = 10.0, 2.5
 
 _DETECTOR = """
 input_stream: "detector_image"
@@ -143,21 +144,26 @@ class MediaPipeGraph:
         self._packets.setdefault(stream, []).append(packet)
 
     def process(
-        self, image: ImageArray, squares: Sequence[Square], detect: bool, parts: Sequence[Box] = ()
+        self, image: ImageArray, squares: Sequence[Square], views: Sequence[Square] = ()
     ) -> tuple[list[Landmarks | None], list[Detection]]:
-        """Landmarks in each square, and the faces the detector finds in the image and in parts of it, all in one pass.
+        """Landmarks in each square, and the faces the detector finds in each view, all in one pass.
 
-        image: (height, width, 3) uint8, RGB. A square that has no sense (empty or far outside) gives None.
+        image: (height, width, 3) uint8, RGB. A square that has no sense (empty or far outside) gives None. A view is
+        the square around the image, or an upright one within it. Raises ValueError for others.
         """
         height, width = image.shape[:2]
         packet = self._image_packet(image)
         self._packets = {}
-        views: dict[int, Box] = {}
-        if detect:
-            views[self._detector(packet)] = (0, 0, width, height)
-        for xmin, ymin, xmax, ymax in parts:
-            part = np.ascontiguousarray(image[ymin:ymax, xmin:xmax])
-            views[self._detector(self._image_packet(part))] = (xmin, ymin, xmax, ymax)
+        shown: dict[int, Box] = {}
+        for view in views:
+            if view == Square.around(width, height):
+                shown[self._detector(packet)] = (0, 0, width, height)
+                continue
+            xmin, ymin, side = round(view.x - view.side / 2), round(view.y - view.side / 2), round(view.side)
+            if view.angle or min(xmin, ymin) < 0 or xmin + side > width or ymin + side > height:
+                raise ValueError(f"MediaPipe's detector is shown upright squares within an image, not {view}")
+            part = np.ascontiguousarray(image[ymin : ymin + side, xmin : xmin + side])
+            shown[self._detector(self._image_packet(part))] = (xmin, ymin, xmin + side, ymin + side)
         used = [i for i, square in enumerate(squares) if sensible(square, width, height)]
         for turn, index in enumerate(used):
             worker = turn % self._workers
@@ -176,7 +182,7 @@ class MediaPipeGraph:
         found: list[Landmarks | None] = [None] * len(squares)
         for turn, index in enumerate(used):
             found[index] = self._landmarks(turn % self._workers, turn // self._workers, squares[index])
-        detections = self._detections(views)
+        detections = self._detections(shown)
         self._packets = {}
         return found, detections
 
@@ -231,15 +237,6 @@ class MediaPipeGraph:
         return Landmarks(_to_image(mesh, square), presence(float(values[-1])))
 
 
-def presence(logit: float) -> float:
-    """The network's own answer to "is this a face" as a probability that means something.
-
-    Its logit is far too sure of itself: letters and clouds reach 9, good faces lie at 20 to 35, small, blurred or dark
-    ones at 5 to 20. So its sigmoid, which MediaPipe thresholds at 0.5, lets false faces through.
-    """
-    return 1 / (1 + math.exp(-(min(max(logit, -60.0), 60.0) - MIDDLE_LOGIT) / LOGIT_SCALE))
-
-
 def _to_image(mesh: FloatArray, square: Square) -> FloatArray:
     """From pixels of the network's input to pixels of the image."""
     scale, half = square.side / INPUT_SIDE, INPUT_SIDE / 2
@@ -247,15 +244,6 @@ def _to_image(mesh: FloatArray, square: Square) -> FloatArray:
     turn = np.array(((cos, sin, 0), (-sin, cos, 0), (0, 0, scale)), np.float32)
     shift = np.array((square.x - (cos - sin) * half, square.y - (sin + cos) * half, 0), np.float32)
     return mesh @ turn + shift
-
-
-def sensible(square: Square, width: int, height: int) -> bool:
-    """Whether a face can be sought in a square: it is neither tiny nor huge nor far outside."""
-    return (
-        4 <= square.side <= 8 * max(width, height)
-        and -square.side < square.x < width + square.side
-        and -square.side < square.y < height + square.side
-    )
 
 
 def _order_of_mesh(

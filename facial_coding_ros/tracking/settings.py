@@ -17,10 +17,15 @@ class TrackingSettings(Settings):
         choices=("mediapipe", "tasks"),
     )
     landmark_backend: str = option(
-        "auto",
-        "what computes the landmarks of the backend 'mediapipe': its own graph, or the same network as ONNX, where "
-        "inference.backend says; 'auto': ONNX on x86-64 and where TensorRT is, else MediaPipe's graph",
-        choices=("auto", "mediapipe", "onnx"),
+        "onnx",
+        "what computes the networks of the backend 'mediapipe': ONNX Runtime or TensorRT, as inference.backend says, "
+        "or, to compare with, MediaPipe itself, whose detector sees next to nothing on ARM processors",
+        choices=("onnx", "mediapipe"),
+    )
+    networks: str = option(
+        "",
+        "folder of `facial_coding convert-tracker`, for a machine without MediaPipe; empty: the networks are made from "
+        "MediaPipe's wheel at the first start",
     )
     task_file: str = option("", "path of face_landmarker.task, for the backend 'tasks'")
     max_faces: int = option(

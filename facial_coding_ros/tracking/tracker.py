@@ -11,7 +11,7 @@ import numpy as np
 from ..types import Face, Frame, ImageArray, Region
 from .interface import LandmarkSource, Sighting
 from .pose import PoseEstimator
-from .regions import Box, Detection, Landmarks, Square, mesh_regions, region_square
+from .regions import Detection, Landmarks, Square, mesh_regions, region_square
 from .search import FaceSearch
 from .settings import TrackingSettings, TrackingStatistics
 from .shape import ShapeReader
@@ -95,17 +95,16 @@ class FaceTracker:
         """The first half of `track`: all that the next frame needs. `faces` may run beside the next one's `follow`."""
         stamp = self._begin(frame)
         followed = [track for track in self._tracks if track.misses <= BLIND_FRAMES]
-        whole, parts = self._where_to_detect(frame)
-        detect = whole or bool(parts)
+        views = self._where_to_detect(frame)
         squares = [track.region(stamp) for track in followed]
-        found, detections = self._source.process(frame.image, squares, whole, parts)
+        found, detections = self._source.process(frame.image, squares, views)
         self._count(landmarks_run=len(followed))
         seen: list[Observation] = []
         for track, landmarks in zip(followed, found, strict=True):
             self._observe(frame.image, landmarks, seen, track)
-        if detect:
+        if views:
             self._search.done(stamp)
-            self._count(detections_run=int(whole) + len(parts))
+            self._count(detections_run=len(views))
             self._look_at_new(frame, detections, seen)
             self._keep_within_budget(seen)
         pairs = assign(self._tracks, seen, stamp)
@@ -155,7 +154,7 @@ class FaceTracker:
                 self._tracks.append(track)
             square = region_square(regions[face_id], width, height)
             squares.append(_followed_square(track, square, stamp))
-        found, _ = self._source.process(frame.image, squares, False)
+        found, _ = self._source.process(frame.image, squares)
         self._count(landmarks_run=len(squares))
         visible: list[tuple[Track, Observation]] = []
         for track, landmarks in zip(self._tracks, found, strict=True):
@@ -187,14 +186,14 @@ class FaceTracker:
         self._end_unseen(stamp)
         return stamp
 
-    def _where_to_detect(self, frame: Frame) -> tuple[bool, list[Box]]:
-        """Whether in the whole image, and in which parts of it."""
+    def _where_to_detect(self, frame: Frame) -> list[Square]:
+        """In which squares of the image; in none on most frames."""
+        height, width = frame.image.shape[:2]
         if self._source.detects_always:
-            return True, []
+            return [Square.around(width, height)]
         hurry = not self._tracks or any(track.misses for track in self._tracks)
         if not self._search.due(frame.stamp_ns, self.settings.detection_rate_hz, hurry):
-            return False, []
-        height, width = frame.image.shape[:2]
+            return []
         return self._search.views(width, height, self.settings.tiles)
 
     def _end_unseen(self, stamp: int) -> None:
@@ -233,12 +232,12 @@ class FaceTracker:
 
     def _landmarks_of(self, image: ImageArray, detections: list[Detection]) -> list[Landmarks]:
         """Of each detection; where the tilt of the eyes leads nowhere, as it does for small faces, upright."""
-        found, _ = self._source.process(image, [detection.square for detection in detections], False)
+        found, _ = self._source.process(image, [detection.square for detection in detections])
         best = dict(enumerate(found))
         poor = [i for i, one in best.items() if one is None or one.presence < SURE]
         upright = [dataclasses.replace(detections[i].square, angle=0.0) for i in poor]
         if poor:
-            for i, again in zip(poor, self._source.process(image, upright, False)[0], strict=True):
+            for i, again in zip(poor, self._source.process(image, upright)[0], strict=True):
                 earlier = best[i]
                 if again is not None and (earlier is None or again.presence > earlier.presence):
                     best[i] = again

@@ -41,7 +41,7 @@ class PictureTracker:
 
     def __call__(self, image: ImageArray) -> Seen | None:
         """The best detected face of an RGB picture; None when no face is found. The same for the same picture."""
-        _, detections = self._graph.process(image, [], True)
+        _, detections = self._graph.process(image, [], [Square.around(image.shape[1], image.shape[0])])
         if not detections:
             return None
         first = self._landmarks(image, max(detections, key=lambda found: found.score).square)
@@ -58,7 +58,7 @@ class PictureTracker:
         return Seen(first.mesh, np.mean(meshes, 0, dtype=np.float32))
 
     def _landmarks(self, image: ImageArray, square: Square) -> Landmarks | None:
-        found = self._graph.process(image, [square], False)[0][0]
+        found = self._graph.process(image, [square])[0][0]
         return None if found is None or found.presence < TrackingSettings().keep_score else found
 
     def close(self) -> None:
