@@ -60,7 +60,7 @@ setup(
     install_requires=[
         "mediapipe>=0.10.14,<=0.10.21",
         "numpy>=1.23,<2",
-        "onnxruntime>=1.16",
+        "onnxruntime>=1.20",
         "onnx",
         "opencv-python-headless>=4.8,<4.12",
         "PyYAML",
