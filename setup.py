@@ -46,7 +46,7 @@ extras = {
 setup(
     name=package,
     version=version,
-    python_requires=">=3.10",
+    python_requires=">=3.10,<3.13",
     packages=[*find_packages(include=[package, f"{package}.*"]), *data],
     package_dir=data,
     package_data={package: ["py.typed"]} | {name: ["*.*"] for name in data},
@@ -58,11 +58,12 @@ setup(
     ],
     # Ranges, for a robot that has other packages too; standalone/requirements.txt has the versions that are tested.
     install_requires=[
+        # MediaPipe asks for any jax. Without a bound, pip downloads one after the other until one fits NumPy 1.
+        "jax<0.5",
         "mediapipe>=0.10.14,<=0.10.21",
         "numpy>=1.23,<2",
         "onnxruntime>=1.20",
         "onnx",
-        "opencv-python-headless>=4.8,<4.12",
         "PyYAML",
         "scipy",
         "tqdm",

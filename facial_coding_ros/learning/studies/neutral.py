@@ -143,7 +143,7 @@ def _write(prior: FacePrior, people: int) -> None:
         licence: MIT, as ICT-FaceKit (USC Institute for Creative Technologies), see ict_mesh.yaml
         units: eye distances; a registered face as 1540 numbers, dense x, y, z of 468 points, sparse x, y of 68 / 400
         arrays: see facial_coding_ros/neutral/prior.py
-        metrics: see docs/results/neutral/README.md
+        metrics: see docs/neutral.md
         sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}
         """
     path.with_suffix(".yaml").write_text(textwrap.dedent(card))

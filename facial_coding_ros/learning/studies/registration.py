@@ -158,7 +158,7 @@ def write_model(linear: FloatArray, pose: FloatArray, people: int) -> None:
           linear: (137, 136), normalised x0..x67, y0..y67, 1 of a turned face -> normalised frontal x0..x67, y0..y67
           pose: (5, 1404), features u, v, u^2, u v, v^2 of the turn -> what to subtract from the frontal mesh (468, 3),
             in eye distances; u, v are the image x and y of the axis out of the face
-        metrics: see docs/results/registration/README.md
+        metrics: see docs/keypoints.md
         sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}
         """
     path.with_suffix(".yaml").write_text(textwrap.dedent(card))

@@ -18,7 +18,7 @@ FRAMES = 3
 SHIFT, SCALE, TILT_DEG = 0.007, 0.01, 0.7
 """Jitter of the region of interest for landmarks from frame to frame (standard deviations, of its side), from small
 movements of the head and the landmarks' own noise. The landmarks' error depends on the square, so it averages out.
-They are the same for all pictures; others for each change no figure (docs/results/facs)."""
+They are the same for all pictures; others for each change no figure (docs/design_notes/facs.md)."""
 
 
 @dataclass(frozen=True)
