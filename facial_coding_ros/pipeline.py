@@ -139,9 +139,9 @@ class Pipeline:
         self._provided = ProvidedNeutrals()
 
     def _check_needs(self) -> None:
-        if BLENDSHAPES in self.coding.needs and self.settings.tracking.backend != "tasks":
+        if BLENDSHAPES in self.coding.needs and self.settings.tracking.landmark_backend != "tasks":
             raise ValueError(
-                f"facs.source is {self.settings.facs.source!r}; that needs tracking.backend 'tasks' and "
+                f"facs.source is {self.settings.facs.source!r}; that needs tracking.landmark_backend 'tasks' and "
                 "tracking.task_file"
             )
 

@@ -28,8 +28,11 @@ from facial_coding_ros.nodes import parameters
 from facial_coding_ros.nodes.settings import NodeSettings
 from facial_coding_ros.options import option
 from facial_coding_ros.pipeline import Pipeline, PipelineSettings
-from facial_coding_ros.tracking import TrackingSettings
-from facial_coding_ros.types import ActionUnits, FaceCode, FloatArray
+from facial_coding_ros.tracking import TrackingSettings, make_tracker
+from facial_coding_ros.tracking.pose import PoseEstimator
+from facial_coding_ros.tracking.regions import Detection, Landmarks, Square
+from facial_coding_ros.tracking.registries import LANDMARK_SOURCES
+from facial_coding_ros.types import ActionUnits, FaceCode, FloatArray, ImageArray
 
 from .conftest import CLIP
 
@@ -82,6 +85,44 @@ def test_an_action_unit_model() -> None:
     assert len(strengths) > 20 and max(strengths) > 0.2
     with pytest.raises(ValueError, match="'blendshapes', 'keypoints', 'network'"):
         FacsSettings(source="lip_corners")
+
+
+class MirroredLandmarks:
+    """A backend on top of the shipped one: it looks at the image in a mirror and gives the mesh as seen there."""
+
+    detects_always = False
+    shape_spread = 1.0
+
+    def __init__(self, settings: TrackingSettings, inference: InferenceSettings, pose: PoseEstimator) -> None:
+        self._networks = LANDMARK_SOURCES.create("onnx", settings, inference, pose)
+        self.backend = f"mirrored: {self._networks.backend}"
+
+    def process(
+        self, image: ImageArray, squares: Sequence[Square], views: Sequence[Square] = ()
+    ) -> tuple[list[Landmarks | None], list[Detection]]:
+        return self._networks.process(np.ascontiguousarray(image[:, ::-1]), squares, views)
+
+    def close(self) -> None:
+        self._networks.close()
+
+
+def test_a_landmark_backend() -> None:
+    LANDMARK_SOURCES.register("mirrored")(MirroredLandmarks)
+    frames = list(islice(open_source(CLIP).frames(), 12))
+    seen = {}
+    try:
+        for backend in ("onnx", "mirrored"):
+            tracker = make_tracker(TrackingSettings(landmark_backend=backend))
+            with closing(tracker):
+                faces = [tracker.track(frame) for frame in frames][-1]
+                assert tracker.backend.startswith("mirrored") == (backend == "mirrored")
+            seen[backend] = sorted((face.region.xmin + face.region.xmax) / 2 for face in faces)
+    finally:
+        LANDMARK_SOURCES.unregister("mirrored")
+    assert len(seen["onnx"]) == 2
+    np.testing.assert_allclose(seen["mirrored"], sorted(1 - x for x in seen["onnx"]), atol=0.02)
+    with pytest.raises(ValueError, match="'mediapipe', 'onnx', 'tasks'"):
+        TrackingSettings(landmark_backend="mirrored")
 
 
 class WideMouth:

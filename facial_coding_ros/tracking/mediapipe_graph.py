@@ -5,7 +5,7 @@ and runs on each frame when fewer faces are present than asked for, and faces go
 the full-range detector runs when it is called for, and faces share a few networks ("workers") that work side by side.
 
 Used of MediaPipe, 0.10.14 to 0.10.21: CalculatorGraph, packet_creator, packet_getter and the calculators of its own
-face graphs. 1.x has no Python graphs: use the backend "tasks" there.
+face graphs. 1.x has no Python graphs: use the landmark backend "tasks" there.
 """
 
 from __future__ import annotations

@@ -5,29 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..options import Settings, option
+from .registries import LANDMARK_SOURCES
 
 
 @dataclass(frozen=True)
 class TrackingSettings(Settings):
     """How faces are found and followed."""
 
-    backend: str = option(
-        "mediapipe",
-        "what finds faces and landmarks: the models in MediaPipe's wheel, or a FaceLandmarker task file",
-        choices=("mediapipe", "tasks"),
-    )
     landmark_backend: str = option(
         "onnx",
-        "what computes the networks of the backend 'mediapipe': ONNX Runtime or TensorRT, as inference.backend says, "
-        "or, to compare with, MediaPipe itself, whose detector sees next to nothing on ARM processors",
-        choices=("onnx", "mediapipe"),
+        "what finds faces and landmarks: onnx: MediaPipe's networks in ONNX Runtime or TensorRT, as inference.backend "
+        "says; mediapipe: its own graphs, to compare with, whose detector sees next to nothing on ARM processors; "
+        "tasks: its FaceLandmarker with a task file, which also gives blendshapes",
+        choices=LANDMARK_SOURCES.names,
     )
     networks: str = option(
         "",
         "folder of `facial_coding convert-tracker`, for a machine without MediaPipe; empty: the networks are made from "
         "MediaPipe's wheel at the first start",
     )
-    task_file: str = option("", "path of face_landmarker.task, for the backend 'tasks'")
+    task_file: str = option("", "path of face_landmarker.task, for the landmark backend 'tasks'")
     max_faces: int = option(
         8, "faces followed at once; of more, the nearest and longest followed stay", low=1, high=64, live=True
     )
