@@ -17,7 +17,7 @@ GROUND = (
 )  # fmt: skip
 ROBOT = (
     "inference", "image", "keypoints", "tracking", "neutral", "au_networks", "coding", "events", "face_codes",
-    "drawing", "pipeline", "recordings", "nodes", "node_commands", "client",
+    "drawing", "pipeline", "recordings", "self_check", "nodes", "node_commands", "client",
 )  # fmt: skip
 LEARNING = ("datasets", "learning", "evaluation", "commands", "cli", "__main__")
 ORDER = (*GROUND, *ROBOT, *LEARNING)

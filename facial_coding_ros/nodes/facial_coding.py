@@ -29,6 +29,8 @@ from ..image.conversion import ImageError, to_rgb
 from ..image.sources import fitting, intrinsics
 from ..neutral import StoreError
 from ..pipeline import Pipeline
+from ..self_check import Level
+from ..self_check.sight import check_sight
 from ..types import CameraIntrinsics, Frame, NeutralState
 from ..worker import LatestWorker
 from . import diagnostics, messages, parameters
@@ -62,6 +64,7 @@ class FacialCodingNode(LifecycleNode):
         self._neutral_services = NeutralServices(self, self._lock)
         self._own_publishers: list[Publisher[Any]] = []
         self._watch_timers: list[Timer] = []
+        self._refusal: tuple[Publisher[Any], Timer] | None = None
         self._subscriptions_of_input: list[Subscription[Any]] = []
         self._watch = InputWatch(self.get_clock())
         self._camera: CameraIntrinsics | None = None
@@ -76,14 +79,18 @@ class FacialCodingNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
+            self._end_refusal()
             self._settings = parameters.build(self._parameter_values())
             self._pipeline = Pipeline(self._settings.pipeline, background=True)
+            self._check_sight(self._pipeline)
             self._codes = self._own_publisher(FaceCodeArray, "~/face_codes")
             self._events = self._own_publisher(FaceEvent, "~/events")
             self._diagnostics = self._own_publisher(DiagnosticArray, "/diagnostics")
         except Exception as error:  # noqa: BLE001  rclpy would say nothing
-            self.get_logger().error(f"not configured: {_said(error)}")
+            reason = f"not configured: {_said(error)}"
+            self.get_logger().error(reason)
             self._release()
+            self._say_refusal(reason)
             return TransitionCallbackReturn.FAILURE
         return super().on_configure(state)
 
@@ -107,6 +114,7 @@ class FacialCodingNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop()
         self._release()
+        self._end_refusal()
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -114,6 +122,31 @@ class FacialCodingNode(LifecycleNode):
         self._stop()
         self._release()
         return TransitionCallbackReturn.SUCCESS
+
+    def _check_sight(self, pipeline: Pipeline) -> None:
+        """Raises ValueError when the tracker does not see what is on the stored pictures."""
+        if self._settings.pipeline.tracking.backend != "mediapipe":
+            return
+        findings = check_sight(pipeline.tracker.source, detector=self._settings.ros.mode != "addon")
+        if wrong := [f"{one.what}: {one.text}" for one in findings if one.level is Level.ERROR]:
+            raise ValueError(f"this machine does not see as it should: {'; '.join(wrong)}")
+
+    def _say_refusal(self, reason: str) -> None:
+        """In diagnostics, each second, as an ERROR, until the node is configured again or ends."""
+        publisher = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+
+        def say() -> None:
+            publisher.publish(diagnostics.refusal(self.get_name(), self.get_clock().now().to_msg(), reason))
+
+        say()
+        self._refusal = (publisher, self.create_timer(1.0, say, clock=self._steady))
+
+    def _end_refusal(self) -> None:
+        if self._refusal is not None:
+            publisher, timer = self._refusal
+            self.destroy_timer(timer)
+            self.destroy_publisher(publisher)
+            self._refusal = None
 
     def _own_publisher(self, kind: type, topic: str) -> Publisher[Any]:
         self._own_publishers.append(self.create_publisher(kind, topic, RELIABLE))

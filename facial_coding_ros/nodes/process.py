@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+
+REFUSAL_S = 3.0
+"""How long a process stays that could not be configured, in seconds."""
 
 
 class StartError(RuntimeError):
@@ -78,10 +82,10 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycl
     node: Node | None = None
     try:
         node = make()
-        if isinstance(node, LifecycleNode) and lifecycle and node.get_parameter("autostart").value is not False:
-            _start(node)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
+        if isinstance(node, LifecycleNode) and lifecycle and node.get_parameter("autostart").value is not False:
+            _start(node, executor)
         while not stopping:
             executor.spin_once(timeout_sec=0.2)
         return 0
@@ -98,8 +102,12 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycl
         rclpy.try_shutdown()
 
 
-def _start(node: LifecycleNode) -> None:
+def _start(node: LifecycleNode, executor: SingleThreadedExecutor) -> None:
     if node.trigger_configure() != TransitionCallbackReturn.SUCCESS:
+        # What the node says of it in diagnostics reaches those who listen, whom it has yet to discover.
+        end = time.monotonic() + REFUSAL_S
+        while (left := end - time.monotonic()) > 0:
+            executor.spin_once(timeout_sec=left)
         raise StartError("could not be configured; the reason stands above")
     if node.trigger_activate() != TransitionCallbackReturn.SUCCESS:
         raise StartError("could not be activated; the reason stands above")

@@ -53,6 +53,10 @@ class Tracker(Protocol):
     def backend(self) -> str:
         """What computes landmarks, in words."""
 
+    @property
+    def source(self) -> LandmarkSource:
+        """What finds faces and landmarks; to be looked at between frames, from the tracker's thread."""
+
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """The announced faces in sight, sorted by face_id; empty when there are none."""
 

@@ -52,6 +52,11 @@ class FaceTracker:
         return self._source.backend
 
     @property
+    def source(self) -> LandmarkSource:
+        """What finds faces and landmarks."""
+        return self._source
+
+    @property
     def statistics(self) -> TrackingStatistics:
         return TrackingStatistics(**self._counts, live_tracks=len(self._tracks))
 

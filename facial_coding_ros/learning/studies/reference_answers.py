@@ -1,6 +1,9 @@
 """Makes models/reference_answers.npz: what MediaPipe's own graph answers to two frames of the demo clip, on x86-64.
 
-    standalone/env python -m facial_coding_ros.learning.studies.reference_answers
+    standalone/env python -m facial_coding_ros.learning.studies.reference_answers [--codes]
+
+With --codes only models/reference_codes.npz: what the shipped models make of these pictures. They are made anew when a
+coding model changes.
 
 Run it on x86-64 only: on ARM processors MediaPipe's detector is not to be trusted.
 """
@@ -11,15 +14,22 @@ import hashlib
 import io
 import platform
 import sys
+from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
 import cv2
 import numpy as np
+import onnxruntime
 import yaml
 
 from ...errors import UserError
 from ...image.sources import open_source
+from ...inference import InferenceSettings, ModelFile
 from ...models import share_folder
+from ...pipeline import PipelineSettings
+from ...self_check.codes import FILE as CODES
+from ...self_check.codes import codes_of_pictures
 from ...tracking.mediapipe_graph import MediaPipeGraph
 from ...tracking.reference_answers import FILE
 from ...tracking.regions import Square
@@ -30,9 +40,11 @@ FRAMES = (12, 230)
 WIDTH, HEIGHT = 640, 360
 
 
-def main() -> int:
+def main(words: Sequence[str]) -> int:
     if platform.machine() not in ("x86_64", "AMD64"):
         raise UserError(f"MediaPipe's detector is the reference on x86-64 only; this is {platform.machine()}")
+    if list(words) == ["--codes"]:
+        return write_codes()
     import mediapipe
 
     frames = list(islice(open_source(share_folder("demo") / "two_people.mp4").frames(), max(FRAMES) + 1))
@@ -83,6 +95,30 @@ def main() -> int:
     }
     path.with_suffix(".yaml").write_text(yaml.safe_dump(card, sort_keys=False, width=110), encoding="utf-8")
     print(f"{path}: {len(content.getvalue())} bytes, {len(detections)} faces in {len(views)} views")
+    return write_codes()
+
+
+def write_codes() -> int:
+    """Of the stored pictures, by the tracker's own networks and the shipped models in ONNX Runtime."""
+    codes = codes_of_pictures(PipelineSettings(inference=InferenceSettings(backend="onnxruntime"))).codes
+    models = ModelFile.read(share_folder("models") / "coding.onnx").card["parts"]
+    content = io.BytesIO()
+    arrays: dict[str, Any] = codes
+    np.savez_compressed(content, **arrays)
+    path = share_folder("models") / CODES
+    path.write_bytes(content.getvalue())
+    card = {
+        "name": path.stem,
+        "what": "Face codes of the pictures in reference_answers.npz, for comparison with another machine's.",
+        "made_by": "python -m facial_coding_ros.learning.studies.reference_answers --codes",
+        "made_with": f"ONNX Runtime {onnxruntime.__version__} on {platform.machine()}",
+        "licence": "Apache-2.0, as this package",
+        "models": models,
+        "arrays": {name: f"{values.shape}, faces from left to right" for name, values in codes.items()},
+        "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
+    }
+    path.with_suffix(".yaml").write_text(yaml.safe_dump(card, sort_keys=False, width=110), encoding="utf-8")
+    print(f"{path}: {len(content.getvalue())} bytes")
     return 0
 
 
@@ -91,4 +127,4 @@ def _png(picture: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
