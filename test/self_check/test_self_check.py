@@ -85,6 +85,7 @@ def test_a_gpu_that_was_asked_for_and_is_not_there_is_an_error() -> None:
     assert check_gpu(replace(InferenceSettings(), backend="tensorrt")).level is Level.ERROR
 
 
+@pytest.mark.slow
 def test_doctor_says_one_line_each_and_its_exit_code_what_they_come_to(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
