@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .sparse_tensors import Level, densify
+from .sparse_tensors import TreeLevel, densify
 
 TYPES: dict[int, type[np.generic]] = {
     0: np.float32, 1: np.float16, 2: np.int32, 3: np.uint8, 4: np.int64, 6: np.bool_, 7: np.int16, 9: np.int8,
@@ -160,9 +160,9 @@ def _constant(values: NDArray[Any], shape: tuple[int, ...], sparsity: Table | No
     for table in sparsity.tables(2):
         if table.number(0, "b"):
             segments, indices = (_indices(table, field) for field in (2, 4))
-            levels.append(Level(0, segments, indices))
+            levels.append(TreeLevel(0, segments, indices))
         else:
-            levels.append(Level(table.number(1, "i")))
+            levels.append(TreeLevel(table.number(1, "i")))
     order, block_map = (sparsity.numbers(field).tolist() for field in (0, 1))
     return densify(values, shape, levels, order, block_map)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Level:
+class TreeLevel:
     """One level of the tree. dense_size: children of each node; segments and indices: of a sparse level, else None."""
 
     dense_size: int
@@ -28,7 +28,7 @@ class Level:
 def densify(
     values: NDArray[Any],
     shape: tuple[int, ...],
-    levels: Sequence[Level],
+    levels: Sequence[TreeLevel],
     traversal_order: Sequence[int],
     block_map: Sequence[int],
 ) -> NDArray[Any]:

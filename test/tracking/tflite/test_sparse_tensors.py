@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facial_coding_ros.tracking.tflite.sparse_tensors import Level, densify
+from facial_coding_ros.tracking.tflite.sparse_tensors import TreeLevel, densify
 
 
 def packed(
     dense: NDArray[Any], order: list[int], block_map: list[int], block: list[int], sparse: set[int]
-) -> tuple[NDArray[Any], list[Level]]:
+) -> tuple[NDArray[Any], list[TreeLevel]]:
     """A dense tensor as the format stores it, node by node. sparse: levels that list their children."""
     rank = dense.ndim
     size = [n // (block[block_map.index(d)] if d in block_map else 1) for d, n in enumerate(dense.shape)] + block
@@ -49,9 +49,9 @@ def packed(
 
     walk(0, {})
     levels = [
-        Level(0, np.array(segments[i], np.int32), np.array(indices[i], np.uint8))
+        TreeLevel(0, np.array(segments[i], np.int32), np.array(indices[i], np.uint8))
         if i in sparse
-        else Level(size[dimension])
+        else TreeLevel(size[dimension])
         for i, dimension in enumerate(order)
     ]
     return np.array(values, dense.dtype), levels
