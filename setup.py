@@ -1,9 +1,11 @@
 """Both packages that this folder is: of Python (`pip install .`) and of ROS 2 (package.xml, ament_python)."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 package = "facial_coding_ros"
 here = Path(__file__).resolve().parent  # `colcon build --symlink-install` runs a link to this file
@@ -36,6 +38,16 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
 
 
 with_onnx = ["onnx"]
+
+
+class FreshBuild(build_py):
+    """Leaves nothing of an earlier build in the wheel: setuptools would keep modules that are gone from the sources."""
+
+    def run(self) -> None:
+        shutil.rmtree(Path(self.build_lib, package), ignore_errors=True)
+        super().run()
+
+
 extras = {
     "bags": ["rosbags", "rosbags-image"],
     "view": ["matplotlib", "pandas", "plotly", "pyarrow<26"],
@@ -69,6 +81,7 @@ setup(
         "tqdm",
     ],
     extras_require=extras,
+    cmdclass={"build_py": FreshBuild},
     zip_safe=False,
     author="facial_coding_ros maintainers",
     maintainer="facial_coding_ros maintainers",

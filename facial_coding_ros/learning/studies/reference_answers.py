@@ -1,8 +1,8 @@
 """Makes models/reference_answers.npz: what MediaPipe's own graph answers to two frames of the demo clip, on x86-64.
 
-    standalone/env python -m facial_coding_ros.learning.studies.reference_answers [--codes]
+    standalone/env python -m facial_coding_ros.learning.studies.reference_answers models [--codes]
 
-With --codes only models/reference_codes.npz: what the shipped models make of these pictures. They are made anew when a
+The folder to write to is named. With --codes only reference_codes.npz: what the shipped models make of these pictures. They are made anew when a
 coding model changes.
 
 Run it on x86-64 only: on ARM processors MediaPipe's detector is not to be trusted.
@@ -14,8 +14,8 @@ import hashlib
 import io
 import platform
 import sys
-from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -40,11 +40,14 @@ FRAMES = (12, 230)
 WIDTH, HEIGHT = 640, 360
 
 
-def main(words: Sequence[str]) -> int:
+def main(words: list[str]) -> int:
     if platform.machine() not in ("x86_64", "AMD64"):
         raise UserError(f"MediaPipe's detector is the reference on x86-64 only; this is {platform.machine()}")
-    if list(words) == ["--codes"]:
-        return write_codes()
+    if not words or words[1:] not in ([], ["--codes"]):
+        raise SystemExit(f"usage: {sys.argv[0]} FOLDER [--codes]")
+    folder = Path(words[0])
+    if words[1:]:
+        return write_codes(folder)
     import mediapipe
 
     frames = list(islice(open_source(share_folder("demo") / "two_people.mp4").frames(), max(FRAMES) + 1))
@@ -75,7 +78,7 @@ def main(words: Sequence[str]) -> int:
     arrays |= {"presences": np.array(presences, np.float32)}
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
-    path = share_folder("models") / FILE
+    path = folder / FILE
     path.write_bytes(content.getvalue())
     card = {
         "name": path.stem,
@@ -98,14 +101,14 @@ def main(words: Sequence[str]) -> int:
     return write_codes()
 
 
-def write_codes() -> int:
+def write_codes(folder: Path) -> int:
     """Of the stored pictures, by the tracker's own networks and the shipped models in ONNX Runtime."""
     codes = codes_of_pictures(PipelineSettings(inference=InferenceSettings(backend="onnxruntime"))).codes
     models = ModelFile.read(share_folder("models") / "coding.onnx").card["parts"]
     content = io.BytesIO()
     arrays: dict[str, Any] = codes
     np.savez_compressed(content, **arrays)
-    path = share_folder("models") / CODES
+    path = folder / CODES
     path.write_bytes(content.getvalue())
     card = {
         "name": path.stem,
