@@ -39,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache", type=Path, default=Path("/tmp/facial_coding_study"), help="folder for rendered faces"
     )
     parser.add_argument("--out", type=Path, default=Path("neutral_study"), help="folder for the results")
-    parser.add_argument(
-        "--model", type=Path, metavar="FILE.npz", help="also make the prior from all people and write it there"
-    )
+    parser.add_argument("--model", type=Path, metavar="FILE.npz", help="also write the prior of all people there")
 
 
 def run(arguments: argparse.Namespace) -> int:
