@@ -2,8 +2,8 @@
 
     standalone/env python -m facial_coding_ros.learning.studies.reference_answers models [--codes]
 
-The folder to write to is named. With --codes only reference_codes.npz: what the shipped models make of these pictures. They are made anew when a
-coding model changes.
+The folder to write to is named. With --codes only reference_codes.npz: what the shipped models make of these pictures.
+They are made anew when a coding model changes.
 
 Run it on x86-64 only: on ARM processors MediaPipe's detector is not to be trusted.
 """
@@ -98,7 +98,7 @@ def main(words: list[str]) -> int:
     }
     path.with_suffix(".yaml").write_text(yaml.safe_dump(card, sort_keys=False, width=110), encoding="utf-8")
     print(f"{path}: {len(content.getvalue())} bytes, {len(detections)} faces in {len(views)} views")
-    return write_codes()
+    return write_codes(folder)
 
 
 def write_codes(folder: Path) -> int:
