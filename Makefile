@@ -1,9 +1,9 @@
 # `make demo` and `make test` need nothing but a clone; everything lands in .standalone/ (git-ignored).
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint bench docs docs-serve lock training tensorrt clean
+.PHONY: help setup demo test test-fast lint bench check-aarch64 docs docs-serve lock training tensorrt clean
 
 help:      ## this list
-	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/ -/'
+	@grep -E '^[a-z0-9-]+: .*##' Makefile | sed 's/:.*##/ -/'
 
 setup:     ## the environment for a machine without ROS
 	@standalone/setup
@@ -28,6 +28,9 @@ lint: ## linting and types only
 
 bench: setup ## costs, as ratios to plain MediaPipe on the same frames; [WHAT=inference] another of benchmark/
 	@standalone/env python -m benchmark $(WHAT)
+
+check-aarch64: ## face codes on an emulated aarch64 against this machine's; needs root (docs/tracking.md); [AARCH64=folder]
+	@standalone/aarch64/check
 
 training: ## adds torch and scikit-learn to the environment
 	@standalone/setup training

@@ -1,9 +1,11 @@
 """Both packages that this folder is: of Python (`pip install .`) and of ROS 2 (package.xml, ament_python)."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 package = "facial_coding_ros"
 here = Path(__file__).resolve().parent  # `colcon build --symlink-install` runs a link to this file
@@ -36,6 +38,16 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
 
 
 with_onnx = ["onnx"]
+
+
+class FreshBuild(build_py):
+    """Leaves nothing of an earlier build in the wheel: setuptools would keep modules that are gone from the sources."""
+
+    def run(self) -> None:
+        shutil.rmtree(Path(self.build_lib, package), ignore_errors=True)
+        super().run()
+
+
 extras = {
     "bags": ["rosbags", "rosbags-image"],
     "view": ["matplotlib", "pandas", "plotly", "pyarrow<26"],
@@ -46,7 +58,7 @@ extras = {
 setup(
     name=package,
     version=version,
-    python_requires=">=3.10",
+    python_requires=">=3.10,<3.13",
     packages=[*find_packages(include=[package, f"{package}.*"]), *data],
     package_dir=data,
     package_data={package: ["py.typed"]} | {name: ["*.*"] for name in data},
@@ -58,16 +70,18 @@ setup(
     ],
     # Ranges, for a robot that has other packages too; standalone/requirements.txt has the versions that are tested.
     install_requires=[
+        # MediaPipe asks for any jax. Without a bound, pip downloads one after the other until one fits NumPy 1.
+        "jax<0.5",
         "mediapipe>=0.10.14,<=0.10.21",
         "numpy>=1.23,<2",
-        "onnxruntime>=1.16",
+        "onnxruntime>=1.20",
         "onnx",
-        "opencv-python-headless>=4.8,<4.12",
         "PyYAML",
         "scipy",
         "tqdm",
     ],
     extras_require=extras,
+    cmdclass={"build_py": FreshBuild},
     zip_safe=False,
     author="facial_coding_ros maintainers",
     maintainer="facial_coding_ros maintainers",

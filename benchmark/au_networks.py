@@ -1,6 +1,6 @@
 """Image networks in ONNX Runtime on the CPU: ms a face at batch 1, 2 and 4, GMAC; ME-GraphAU against its plain form.
 
-    standalone/env python -m benchmark.au_networks --out docs/results/au_networks/speed.md
+    standalone/env python -m benchmark.au_networks --out speed.md
 
 Weights are random: they do not change the speed. The networks take turns, so that a busy machine slows all of them.
 The plain form is the same backbone with pooling and one linear layer.

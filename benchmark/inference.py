@@ -23,8 +23,9 @@ from facial_coding_ros.coding.fusion import coding_parts, fuse
 from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
 from facial_coding_ros.inference import InferenceSettings, ModelFile, open_session
 from facial_coding_ros.models import share_folder
+from facial_coding_ros.tracking.conversion.model_cache import tracker_models
 from facial_coding_ros.tracking.mediapipe_graph import MediaPipeGraph
-from facial_coding_ros.tracking.onnx_landmarks import OnnxLandmarks
+from facial_coding_ros.tracking.onnx_networks import OnnxNetworks
 from facial_coding_ros.tracking.regions import Square
 from facial_coding_ros.types import FloatArray
 
@@ -46,14 +47,14 @@ def landmarks() -> None:
     print(f"landmarks, {image.shape[1]}x{image.shape[0]}, per face: wall | processor time")
     for threads in (1, 2):
         graph = MediaPipeGraph(workers=threads)
-        network = OnnxLandmarks(InferenceSettings(backend="onnxruntime"), workers=threads)
-        found = [d.square for d in graph.process(image, [], True)[1]]
+        network = OnnxNetworks(tracker_models(), InferenceSettings(backend="onnxruntime"), workers=threads)
+        found = [d.square for d in graph.process(image, [], [Square.around(image.shape[1], image.shape[0])])[1]]
         for batch in BATCHES:
             squares = (found * batch)[:batch]
             times = interleaved(
                 {
-                    "mediapipe": partial(graph.process, image, squares, False),
-                    "onnx": partial(network.process, image, squares, False),
+                    "mediapipe": partial(graph.process, image, squares),
+                    "onnx": partial(network.process, image, squares),
                 }
             )
             (wall, cpu), (our_wall, our_cpu) = (times[name] for name in ("mediapipe", "onnx"))
@@ -113,7 +114,7 @@ def allocations() -> None:
     shapes = {name: {t.name: t.shape for t in coders[name].session.inputs} for name in list(coders)[:3]}
     graph = CodingGraph(coders, settings)
     graph.warm_up(*range(1, 9))
-    source = OnnxLandmarks(settings)
+    source = OnnxNetworks(tracker_models(), settings)
     image = np.full((480, 640, 3), 90, np.uint8)
     print("allocated in a frame after the warm-up, first run | later runs, bytes at most")
     for faces in BATCHES:
@@ -124,7 +125,7 @@ def allocations() -> None:
         }
         answers = faces * (478 * 3 + 1) * 4
         coded = [peak_of(partial(graph.run, inputs)) for _ in range(4)]
-        located = [peak_of(partial(source.process, image, squares, False)) for _ in range(4)]
+        located = [peak_of(partial(source.process, image, squares)) for _ in range(4)]
         print(
             f"  {faces} faces: coding {coded[0]} | {max(coded[1:])}; landmarks {located[0]} | {max(located[1:])}, "
             f"of it {answers} the answers"

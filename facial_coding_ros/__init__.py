@@ -37,6 +37,9 @@ __version__ = "0.1.0"  # setup.py reads it here; package.xml says the same
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Read when OpenCV is loaded. Its threads make the landmark network's input later by half, and use two cores for it.
 os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+# Read when ONNX Runtime is loaded. It would report to its maker: names of graphs, sizes of batches (faces per frame)
+# and an id of this machine, in a file of the user's cache and over the network.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _MODULES = {
     "ActionUnits": "types",

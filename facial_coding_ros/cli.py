@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import-checkpoint": ("import_checkpoint", "a published ME-GraphAU, OpenGraphAU or JAA-Net checkpoint"),
     "export au": ("export_au", "an image network as ONNX with its card"),
     "export coding": ("export_coding", "the coding models joined into one ONNX graph"),
+    "doctor": ("doctor", "whether this machine sees and codes as it should, one line for each check"),
+    "convert-tracker": ("convert_tracker", "the tracker's networks as a folder, for robots without MediaPipe"),
     "engines": ("engines", "TensorRT's engines of the models: build, list, verify, clear"),
     "similar": ("similar", "moments of a recording that look like a given one"),
 }

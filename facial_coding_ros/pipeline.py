@@ -139,12 +139,12 @@ class Pipeline:
         self._provided = ProvidedNeutrals()
 
     def _check_needs(self) -> None:
-        if BLENDSHAPES in self.coding.needs and self.settings.tracking.backend != "tasks":
+        if BLENDSHAPES in self.coding.needs and self.settings.tracking.landmark_backend != "tasks":
             raise ValueError(
-                f"facs.source is {self.settings.facs.source!r}; that needs tracking.backend 'tasks' and "
+                f"facs.source is {self.settings.facs.source!r}; that needs tracking.landmark_backend 'tasks' and "
                 "tracking.task_file"
             )
-        wanted, there = self.coding.landmark_network, self.tracker.landmark_network
+        wanted, there = self.coding.landmark_network, self.tracker.source.landmark_network
         if wanted and there and wanted != there:
             raise ValueError(
                 f"the appearance head was made for the landmark network {wanted[:12]}..., and the installed MediaPipe "
@@ -269,7 +269,7 @@ class Pipeline:
         self.neutral.settings = settings.neutral
         self.coding.configure(settings.coding)
 
-    def join(self, face_id: str, person_id: str) -> None:
+    def join(self, face_id: str, person_id: str, anonymous: bool = False) -> tuple[str, ...]:
         """Say which person a face is, so that the person's resting face is used and learnt.
 
         Parameters
@@ -278,13 +278,30 @@ class Pipeline:
             The face.
         person_id : str
             The person, who may be known already; empty takes back what was said.
+        anonymous : bool
+            The person's id does not last, and its resting face is not stored. With an empty person_id: so was that of
+            the person whom the face was held for, and it is gone; what was learnt stays with the face.
+
+        Returns
+        -------
+        tuple of str
+            Whose resting face went over: that of somebody anonymous whom the face was held for before, and the face's
+            own.
         """
-        if person_id:
-            self.tracker.set_person(face_id, person_id)
-            self.neutral.adopt(face_id, person_id)
-            self.coding.adopt(face_id, person_id)
-        else:
+        if not person_id:
             self.tracker.clear_person(face_id)
+            formers = self.neutral.anonymous_before(face_id, "") if anonymous else ()
+            for former in formers:
+                self.neutral.adopt(former, face_id, person=False)
+                self.coding.adopt(former, face_id)
+            return formers
+        self.tracker.set_person(face_id, person_id)
+        self.neutral.set_anonymous(person_id, anonymous)
+        formers = (*self.neutral.anonymous_before(face_id, person_id), face_id)
+        for former in formers:
+            self.neutral.adopt(former, person_id)
+            self.coding.adopt(former, person_id)
+        return formers
 
     def reset(self) -> None:
         """Forget all tracks; resting faces of persons stay."""

@@ -18,6 +18,7 @@ ROLES = {
     "losses",
     "network",
     "networks",
+    "registries",
     "registry",
     "report",
     "results",

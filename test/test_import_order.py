@@ -17,7 +17,7 @@ GROUND = (
 )  # fmt: skip
 ROBOT = (
     "inference", "image", "keypoints", "tracking", "neutral", "au_networks", "coding", "events", "face_codes",
-    "drawing", "pipeline", "recordings", "nodes", "node_commands", "client",
+    "drawing", "pipeline", "recordings", "self_check", "nodes", "node_commands", "client",
 )  # fmt: skip
 LEARNING = ("datasets", "learning", "evaluation", "commands", "cli", "__main__")
 ORDER = (*GROUND, *ROBOT, *LEARNING)
@@ -126,6 +126,14 @@ def test_what_the_robot_runs_knows_nothing_of_learning(graph: dict[str, set[str]
             waiting += graph[name]
     assert len(needed) > 50
     assert {name for name in needed if room(name) in LEARNING} == set()
+
+
+def test_packages_only_hand_names_on() -> None:
+    """A docstring, imports and __all__. The package itself also sets what numpy reads, and loads its names lazily."""
+    for path in (REPOSITORY / PACKAGE).rglob("__init__.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            handed_on = isinstance(node, (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign, ast.AnnAssign))
+            assert handed_on or path.parent == REPOSITORY / PACKAGE, f"{path}:{node.lineno}"
 
 
 def test_a_wrong_import_is_found(tmp_path: Path) -> None:

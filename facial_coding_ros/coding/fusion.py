@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..inference.model_files import ModelError, ModelFile, write_model
+from ..inference.node_names import name_nodes
 from ..inference.onnx_runtime import OnnxRuntimeSession
 from ..models import share_folder
 from ..types import FloatArray
@@ -88,6 +89,7 @@ def fuse(parts: Sequence[Part], path: Path | str) -> float:
     )
     model = helper.make_model(fused, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="facial_coding_ros")
     model.ir_version = IR_VERSION
+    name_nodes(model)
     onnx.checker.check_model(model, full_check=True)
     content = bytes(model.SerializeToString(deterministic=True))
     card: dict[str, Any] = {

@@ -12,7 +12,7 @@ from .frame_faces import FrameFaces
 from .settings import CodingSettings
 
 BLENDSHAPES = "blendshapes"
-"""In `ActionUnitEstimator.needs`: Face.blendshapes, which only the tracking backend 'tasks' gives."""
+"""In `ActionUnitEstimator.needs`: Face.blendshapes, which only the landmark backend 'tasks' gives."""
 
 
 @dataclass(frozen=True)

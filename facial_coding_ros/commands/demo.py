@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     # Before rclpy is loaded: nobody outside this machine is meant.
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    from ..nodes.process import no_profile_of_the_current_folder
     from ..nodes.recorder import Recorder
+
+    no_profile_of_the_current_folder()
 
     clip, fps = _input(arguments)
     folder = Path(arguments.out)
@@ -73,9 +76,9 @@ def _input(arguments: argparse.Namespace) -> tuple[str, float]:
 
 def _play(clip: str, recorder: Recorder, seconds: float | None) -> None:  # type: ignore[name-defined]  # noqa: F821
     remap = ["-r", f"__ns:=/{_NAMESPACE}"]
-    node = [sys.executable, "-m", "facial_coding_ros.nodes.facial_coding", "--ros-args", *remap]
+    node = [*_program("facial_coding"), "--ros-args", *remap]
     manager = [sys.executable, str(share_folder("examples") / "dialogue_manager.py")]
-    player = [sys.executable, "-m", "facial_coding_ros.nodes.clip_player", "--ros-args", *remap]
+    player = [*_program("clip_player"), "--ros-args", *remap]
     quoted = clip.replace("'", "''")  # as YAML, which parameters are read as, has it
     player += ["-p", f"clip:='{quoted}'", "-p", "wait_for:=2", "-p", f"wait_s:={_START_S}"]
     with _process("dialogue manager", manager) as listening, _process("node", node) as coding:
@@ -94,6 +97,12 @@ def _play(clip: str, recorder: Recorder, seconds: float | None) -> None:  # type
         time_left = time.monotonic() + 1.0  # the dialogue manager hears that all are gone
         while time.monotonic() < time_left and listening.poll() is None:
             recorder.spin_once(0.1)
+
+
+def _program(node: str) -> list[str]:
+    """The command of a node. `python -m` would look for modules in the current folder first."""
+    start = f"import sys; sys.path[:] = filter(None, sys.path); from facial_coding_ros.nodes.{node} import main"
+    return [sys.executable, "-c", f"{start}; sys.exit(main())"]
 
 
 @contextlib.contextmanager

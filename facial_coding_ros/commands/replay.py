@@ -14,6 +14,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from tqdm import tqdm
@@ -37,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--topic", metavar="TOPIC", action="append", default=[], help=topic)
     add("--range", metavar="START:END", default="", help="seconds since the first frame; either may be left out")
     add("--fps", type=float, default=DEFAULT_FPS, help="of a folder of images; default %(default)s")
-    formats = "of csv, parquet (the table) and bag (MCAP with the node's messages); default %(default)s"
-    add("--formats", default="csv,parquet", help=formats)
+    formats = "of csv, parquet (the table) and bag (MCAP of messages); default csv, and parquet where pyarrow is"
+    add("--formats", default="csv,parquet" if find_spec("pyarrow") else "csv", help=formats)
     add("--overlay", action="store_true", help="also overlay.webm: the codes on the images")
     add("--resume", action="store_true", help="keep results of the same input, settings, models and code")
     processors = os.cpu_count() or 1

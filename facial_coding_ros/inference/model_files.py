@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..npz import open_npz
 from ..types import FloatArray
+from .graph_check import GraphError, check_graph
 
 TOLERANCE = 1e-3
 """Largest difference between two backends' answers to the same inputs, where the card names none: in the unit of the
@@ -59,6 +60,10 @@ class ModelFile:
                 f"{path} is damaged or not the file that {card_path.name} describes: its sha256 is {found[:12]}..., "
                 f"the card says {str(expected)[:12]}... ({len(graph)} bytes)."
             )
+        try:
+            check_graph(graph)
+        except GraphError as error:
+            raise ModelError(f"{path} is refused: {error}.") from None
         return cls(path, card, graph, found)
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,12 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from ..types import FloatArray
+from .memory import bounded_memory
 from .model_files import ModelError, ModelFile, one_line
 from .session import Binding, Tensor, check_form, run_bound
+
+# For a process that had loaded it before this package said so in the environment: no reports from here on.
+ort.disable_telemetry_events()
 
 # They share no base class.
 ERRORS = (
@@ -40,17 +45,13 @@ class OnnxRuntimeSession:
         options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3
-        try:
-            self._session: ort.InferenceSession | None = ort.InferenceSession(
-                model.graph, options, providers=["CPUExecutionProvider"]
-            )
-        except ERRORS as error:
-            raise ModelError(
-                f"{model.path} cannot be opened by ONNX Runtime {ort.__version__}: {one_line(error)}"
-            ) from None
+        self._session: ort.InferenceSession | None = None
         self.model = model
-        self.inputs = tuple(_tensor(node, model) for node in self._session.get_inputs())
-        self.outputs = self._output_tensors(self._session)
+        with self._bounded():
+            session = ort.InferenceSession(model.graph, options, providers=["CPUExecutionProvider"])
+            self.inputs = tuple(_tensor(node, model) for node in session.get_inputs())
+            self.outputs = self._output_tensors(session)
+        self._session = session
         check_form(model, self.inputs, self.outputs)
         self.backend = f"ONNX Runtime {ort.__version__} on the CPU, {threads} thread{'s' if threads > 1 else ''}"
         if why:
@@ -70,12 +71,24 @@ class OnnxRuntimeSession:
         return run_bound(self, inputs)
 
     def warm_up(self, *batches: int) -> None:
-        for batch in batches or (1,):
-            self.bind(batch).run()
+        with self._bounded():
+            for batch in batches or (1,):
+                self.bind(batch).run()
 
     def close(self) -> None:
         self._bindings.clear()
         self._session = None
+
+    @contextlib.contextmanager
+    def _bounded(self) -> Iterator[None]:
+        """Bounds the memory that the graph may take, and says in one line what ONNX Runtime has against it."""
+        try:
+            with bounded_memory(len(self.model.graph)):
+                yield
+        except (*ERRORS, MemoryError, RuntimeError) as error:  # bound runs raise the last
+            raise ModelError(
+                f"{self.model.path} cannot be opened by ONNX Runtime {ort.__version__}: {one_line(error)}"
+            ) from None
 
     def _output_tensors(self, session: ort.InferenceSession) -> tuple[Tensor, ...]:
         nodes = session.get_outputs()

@@ -13,7 +13,7 @@ from .bins import FRONTAL, HeadTurn
 from .calibration import Calibration, CalibrationRun
 from .estimator import Estimator, PriorEstimator
 from .settings import NeutralSettings
-from .store import NeutralStore, StoredNeutral, StoreError
+from .store import BUSY_S, NeutralStore, StoredNeutral, StoreError, StoreUnavailableError
 from .vectors import from_vector, to_vector
 
 _LONGEST_STEP_S = 0.2  # what one frame counts at most, however long the gap before it
@@ -23,6 +23,8 @@ _GLANCE_DEG = 6.0  # a pose further from the usual one moves it no more than thi
 _AWAY_DEG, _TURNED_DEG, _USUALLY_TURNED_DEG, _LEAST_WEIGHT = 8.0, 3.0, 20.0, 0.02
 _STRAIGHT_DEG = 9.5  # a usual pose nearer than this to straight ahead is mostly taken for straight ahead
 _READY_SLACK = 1.5
+_MOST_ANONYMOUS, _MOST_NOTICES = 256, 20
+_TRIES_EVERY = 30  # checks of the store between tries to open it
 _BY_HAND_S, _STORED_S = 120.0, 60.0  # seconds of frames that a given neutral counts for
 
 logger = logging.getLogger(__name__)
@@ -98,27 +100,31 @@ class _Entry:
 class NeutralKeeper:
     """Neutrals of all faces and persons in view, and of a bounded number of others. Not thread-safe.
 
-    Raises StoreError when the settings name a store that cannot be used.
+    A store that cannot be had now (no room, no right to write, in use by another process) stops nothing: it stands in
+    `notices`. Raises StoreError when the settings name another program's file.
     """
 
     def __init__(self, settings: NeutralSettings | None = None) -> None:
         self.settings = settings or NeutralSettings()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._runs: dict[str, CalibrationRun] = {}
-        self._store = NeutralStore(Path(self.settings.store)) if self.settings.store else None
+        self._anonymous: OrderedDict[str, str] = OrderedDict()  # person -> the face it was last held for
         self._problem = ""
+        self._notices: list[str] = []
+        self._store = self._open_store()
+        self._checks = 0
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What a person should know of the store: files and rows set aside, and why it does not write now."""
-        notices = tuple(self._store.notices) if self._store else ()
-        return (*notices, self._problem) if self._problem else notices
+        said = (*self._notices, *(self._store.notices if self._store else ()))
+        return (*said, self._problem) if self._problem else said
 
     def update(self, subject_key: str, registered: Registered, face: Face, stamp_ns: int) -> Neutral:
         """Learns from one face of one frame and returns its neutral as known now."""
         vector = to_vector(registered)
         entry = self._entry(subject_key, stamp_ns, bool(face.person_id))
-        entry.person = bool(face.person_id)
+        entry.person = self._lasts(subject_key, bool(face.person_id))
         seconds = min(max(stamp_ns - entry.last_ns, 0) / 1e9, _LONGEST_STEP_S)
         entry.last_ns = stamp_ns
         weight = entry.usual_pose.weight(face.pose.yaw_deg, face.pose.pitch_deg, seconds) * face.visibility.face
@@ -192,39 +198,79 @@ class NeutralKeeper:
     def reset(self, subject_key: str) -> bool:
         """Forgets the neutral of a subject in memory, on disk too, and learns it again; False when it is not in memory.
 
-        Persons who are only on disk stay there; `forget` deletes them.
+        Persons who are only on disk stay there; `forget` deletes them. Raises StoreError, and changes nothing, when the
+        disk cannot be written.
         """
-        self._runs.pop(subject_key, None)
-        if self._entries.pop(subject_key, None) is None:
+        entry = self._entries.get(subject_key)
+        if entry is None:
+            self._runs.pop(subject_key, None)
             return False
-        self._delete(subject_key)
+        if entry.person:
+            self._delete(subject_key)
+        self._runs.pop(subject_key, None)
+        del self._entries[subject_key]
         return True
 
     def forget(self, person_id: str) -> bool:
         """Deletes all that is kept about a person, in memory and on disk; False when nothing was.
 
-        Raises StoreError when the disk cannot be written, so that nobody believes it done.
+        Raises StoreError, and changes nothing, when the disk cannot be written, so that nobody believes it done.
         """
+        stored = self._delete(person_id)
         self._runs.pop(person_id, None)
-        known = self._entries.pop(person_id, None) is not None
-        stored = self._store.forget(person_id) if self._store else False
-        return known or stored
+        return self._entries.pop(person_id, None) is not None or stored
 
-    def adopt(self, face_id: str, person_id: str) -> None:
-        """A face turns out to be a person. A neutral that the person already has stays; else the face's becomes it."""
-        entry, run = self._entries.pop(face_id, None), self._runs.pop(face_id, None)
+    def set_anonymous(self, person_id: str, anonymous: bool) -> None:
+        """Says whether a person's id lasts. An anonymous person is held like a face: in memory, never on disk."""
+        if not anonymous:
+            self._anonymous.pop(person_id, None)
+            return
+        if person_id in self._anonymous:
+            return
+        self._anonymous[person_id] = ""
+        while len(self._anonymous) > _MOST_ANONYMOUS:
+            self._anonymous.popitem(last=False)
+        entry = self._entries.get(person_id)
+        if entry is not None:
+            entry.person = False
+        if self._store is not None:
+            try:
+                self._store.forget(person_id)
+            except StoreError as error:
+                self._report(error)
+
+    def anonymous_before(self, face_id: str, person_id: str) -> tuple[str, ...]:
+        """The anonymous person whom a face was held for until it became this person; none where there was none."""
+        formers = tuple(one for one, face in self._anonymous.items() if face == face_id and one != person_id)
+        for former in formers:
+            self._anonymous[former] = ""
+        if person_id in self._anonymous:
+            self._anonymous[person_id] = face_id
+        return formers
+
+    def adopt(self, former: str, subject_key: str, person: bool = True) -> None:
+        """A face, or somebody anonymous, turns out to be a person; with person=False, somebody anonymous to be a face.
+
+        A neutral that the subject already has stays; else the former's becomes it.
+        """
+        entry, run = self._entries.pop(former, None), self._runs.pop(former, None)
         if run is not None:
-            run.subject_key = person_id
-            self._runs[person_id] = run
+            run.subject_key = subject_key
+            self._runs[subject_key] = run
         if entry is None:
             return
-        if person_id not in self._entries and self._load(person_id) is None:
-            entry.person, entry.saved_ns = True, None
-            self._entries[person_id] = entry
+        lasts = self._lasts(subject_key, person)
+        if subject_key not in self._entries and not (lasts and self._load(subject_key) is not None):
+            entry.person, entry.saved_ns = lasts, None
+            self._entries[subject_key] = entry
             return
-        own = self._entry(person_id, entry.last_ns, True)
+        own = self._entry(subject_key, entry.last_ns, person)
         if entry.by_hand and not own.by_hand:
             self._give(own, entry.estimator.estimate())
+
+    def _lasts(self, subject_key: str, person: bool) -> bool:
+        """Whether a subject's neutral may be kept on disk."""
+        return person and subject_key not in self._anonymous
 
     def listing(self, stamp_ns: int | None = None) -> tuple[Listed, ...]:
         """All subjects with a neutral in memory or on disk, sorted. `stamp_ns`: now; else each subject's last frame."""
@@ -254,6 +300,7 @@ class NeutralKeeper:
     def _entry(self, subject_key: str, stamp_ns: int, person: bool) -> _Entry:
         entry = self._entries.get(subject_key)
         if entry is None:
+            person = self._lasts(subject_key, person)
             entry = _Entry(PriorEstimator(memory_s=self.settings.memory_s), stamp_ns, stamp_ns, person)
             stored = self._load(subject_key) if person else None
             if stored is not None:
@@ -292,6 +339,50 @@ class NeutralKeeper:
         except StoreError as error:
             self._report(error)
 
+    def _open_store(self, patience_s: float = BUSY_S) -> NeutralStore | None:
+        """The store that the settings name; None, and a notice, where it cannot be had now.
+
+        Raises StoreError when the file is another program's: then the name is wrong.
+        """
+        if not self.settings.store:
+            return None
+        try:
+            store = NeutralStore(Path(self.settings.store), patience_s)
+        except StoreUnavailableError as error:
+            self._report(StoreError(f"{error} Neutrals are held in memory only until it can be."))
+            return None
+        self._problem = ""
+        return store
+
+    def check_store(self) -> None:
+        """Call about once a second: notices a store that was deleted, replaced or damaged by others, and begins anew.
+
+        What is known goes into the new file. One that could not be opened is tried again twice a minute.
+        """
+        if not self.settings.store:
+            return
+        if self._store is None:
+            self._checks += 1
+            if self._checks % _TRIES_EVERY:
+                return
+        else:
+            reason = self._store.lost()
+            if not reason:
+                return
+            self._store.close()
+            said = f"The store of neutrals {self._store.path} {reason} while it was in use; it is written anew."
+            logger.warning("%s", said)
+            self._notices = [*self._notices, *self._store.notices, said][-_MOST_NOTICES:]
+            self._store = None
+        try:
+            self._store = self._open_store(0.0)
+        except StoreError as error:
+            self._report(error)
+        if self._store is not None:
+            for subject_key, entry in self._entries.items():
+                if entry.person and entry.was_ready:
+                    self._save(subject_key, entry, entry.last_ns)
+
     def _load(self, person_id: str) -> StoredNeutral | None:
         if self._store is None:
             return None
@@ -301,12 +392,13 @@ class NeutralKeeper:
             self._report(error)
             return None
 
-    def _delete(self, subject_key: str) -> None:
+    def _delete(self, subject_key: str) -> bool:
+        """From the disk; whether it was there. Raises StoreError when it cannot be."""
         if self._store is not None:
-            try:
-                self._store.forget(subject_key)
-            except StoreError as error:
-                self._report(error)
+            return self._store.forget(subject_key)
+        if self.settings.store and self._problem:
+            raise StoreError(self._problem)
+        return False
 
     def _report(self, error: StoreError) -> None:
         """A store that fails stops no coding; it is said once, and stays in `notices` until a write succeeds."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
+import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,18 +25,26 @@ from .vectors import SIZE
 SCHEMA = 1
 POINTS_FORM = "mesh468+68/eye-distances/1"
 _APPLICATION_ID = 0x46434E31  # "FCN1"
-_BUSY_S = 5.0
+BUSY_S = 5.0
+"""How long another process may keep the file to itself before it counts as not to be had."""
 _COLUMNS = "person_id, schema, form, updated_ns, uncertainty, support_s, by_hand, points, checksum"
 _TABLE = """(
     person_id TEXT PRIMARY KEY, schema INTEGER NOT NULL, form TEXT NOT NULL, updated_ns INTEGER NOT NULL,
     uncertainty REAL NOT NULL, support_s REAL NOT NULL, by_hand INTEGER NOT NULL,
     points BLOB NOT NULL, checksum TEXT NOT NULL)"""
 
+_ANONYMOUS = (len("anonymous_person_"), "anonymous_person_")
+"""Ids that person managers make up for people they do not know. Older stores may hold some."""
+
 logger = logging.getLogger(__name__)
 
 
 class StoreError(Exception):
     """The store cannot be used; the text says why and what to do."""
+
+
+class StoreUnavailableError(StoreError):
+    """It cannot be had now, for reasons outside of it: no room, no right to write, in use by another process."""
 
 
 class _UnusableError(Exception):
@@ -57,22 +67,34 @@ class StoredNeutral:
 
 
 class NeutralStore:
-    """Opens or makes the file. Raises StoreError when the folder cannot be written or the file is somebody else's.
+    """Opens or makes the file.
 
-    notices: what was set aside and why, for the person at the robot.
+    notices: what was set aside or removed and why, for the person at the robot. patience_s: how long to wait for
+    another process that opens it. Raises StoreUnavailableError when it cannot be had now, StoreError when it is another
+    program's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience_s: float = BUSY_S) -> None:
         self.path = path.expanduser().absolute()
         self.notices: list[str] = []
+        self._damage = ""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self._sole_opener():
+            with self._sole_opener(patience_s):
                 self._connection = self._open()
+            self._file = _identity(self.path)
         except OSError as error:
-            raise StoreError(f"The store of neutrals {self.path} cannot be made: {error}.") from error
+            raise StoreUnavailableError(f"The store of neutrals {self.path} cannot be made: {error}.") from error
         except sqlite3.Error as error:
-            raise StoreError(f"The store of neutrals {self.path} cannot be opened: {error}.") from error
+            raise StoreUnavailableError(f"The store of neutrals {self.path} cannot be opened: {error}.") from error
+
+    def lost(self) -> str:
+        """What others did to the file since it was opened, so that it must be opened anew; empty when nothing."""
+        try:
+            now = _identity(self.path)
+        except OSError:
+            return "was deleted"
+        return "was replaced" if now != self._file else self._damage
 
     def load(self, person_id: str) -> StoredNeutral | None:
         """A person's neutral; None when there is none, or when its row is damaged (the row is then set aside)."""
@@ -120,12 +142,10 @@ class NeutralStore:
 
     def forget(self, person_id: str) -> bool:
         """Deletes a person's row, its bytes too; False when there was none."""
-        with self._errors("written"):
-            with self._connection:
-                self._connection.execute("BEGIN IMMEDIATE")
-                found = self._connection.execute("DELETE FROM neutral WHERE person_id = ?", (person_id,)).rowcount
-                found += self._connection.execute("DELETE FROM set_aside WHERE person_id = ?", (person_id,)).rowcount
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self._errors("written"), self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            found = self._connection.execute("DELETE FROM neutral WHERE person_id = ?", (person_id,)).rowcount
+            found += self._connection.execute("DELETE FROM set_aside WHERE person_id = ?", (person_id,)).rowcount
         return found > 0
 
     def persons(self) -> dict[str, float]:
@@ -141,21 +161,38 @@ class NeutralStore:
         try:
             yield
         except sqlite3.Error as error:
+            if not isinstance(error, sqlite3.OperationalError):
+                self._damage = "was damaged"
             raise StoreError(f"The store of neutrals {self.path} cannot be {verb}: {error}.") from error
 
     @contextmanager
-    def _sole_opener(self) -> Iterator[None]:
+    def _sole_opener(self, patience_s: float) -> Iterator[None]:
         """Only one process at a time looks the file over and moves it aside."""
-        with open(self.path.with_name(self.path.name + ".lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        path = self.path.with_name(self.path.name + ".lock")
+        # Through a link somebody else's file would be locked, or emptied.
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            end = time.monotonic() + patience_s
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= end:
+                        raise StoreUnavailableError(
+                            f"The store of neutrals {self.path} is held by another process, by a lock on {path.name}."
+                        ) from None
+                    time.sleep(0.05)
             yield
+        finally:
+            os.close(lock)
 
     def _open(self) -> sqlite3.Connection:
         try:
             return self._connect()
         except _UnusableError as fault:
             aside = self._free_name(fault.kind)
-            for ending in ("", "-wal", "-shm"):
+            for ending in ("", "-journal", "-wal", "-shm"):
                 old = self.path.with_name(self.path.name + ending)
                 if old.exists():
                     old.rename(aside.with_name(aside.name + ending))
@@ -163,7 +200,7 @@ class NeutralStore:
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(connection)
         except sqlite3.DatabaseError as error:
@@ -193,7 +230,9 @@ class NeutralStore:
         found = connection.execute("PRAGMA quick_check").fetchone()[0]
         if found != "ok":
             raise _UnusableError("damaged", f"is damaged ({found})")
-        connection.execute("PRAGMA journal_mode = WAL")
+        # Not WAL: its index is mapped into memory, and who truncates that file ends this process with SIGBUS; and what
+        # others copy over the file is seen at once.
+        connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
         with connection:
@@ -202,6 +241,14 @@ class NeutralStore:
             connection.execute(f"CREATE TABLE IF NOT EXISTS set_aside {_TABLE.replace(' PRIMARY KEY', '')}")
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            made_up = sum(
+                connection.execute(f"DELETE FROM {table} WHERE substr(person_id, 1, ?) = ?", _ANONYMOUS).rowcount
+                for table in ("neutral", "set_aside")
+            )
+        if made_up:
+            self._notice(
+                f"{made_up} neutrals of anonymous persons were removed from {self.path}: such ids do not last."
+            )
 
     def _free_name(self, kind: str) -> Path:
         for number in range(1, 10000):
@@ -213,3 +260,9 @@ class NeutralStore:
     def _notice(self, text: str) -> None:
         self.notices.append(text)
         logger.warning(text)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file a path names just now."""
+    found = path.stat()
+    return found.st_dev, found.st_ino

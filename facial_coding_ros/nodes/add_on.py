@@ -13,8 +13,11 @@ from rclpy.subscription import Subscription
 from ..types import Region
 from .humans import FACES
 from .ids import with_topics
+from .latched import LatchedSubscription
 
 ROI = f"{FACES}/{{}}/roi"
+MOST_FACES = 64
+"""Faces listened to at once."""
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -26,14 +29,14 @@ class TrackedElsewhere:
         self._lock = threading.Lock()  # the worker reads, the executor writes
         self._regions: dict[str, Region] = {}
         self._faces: dict[str, Subscription[Any]] = {}
-        self._tracked = node.create_subscription(IdsList, f"{FACES}/tracked", self._on_tracked, RELIABLE)
+        self._tracked = LatchedSubscription(node, IdsList, f"{FACES}/tracked", self._on_tracked)
 
     def regions(self) -> dict[str, Region]:
         with self._lock:
             return dict(self._regions)
 
     def _on_tracked(self, message: IdsList) -> None:
-        ids = with_topics(self._node, message.ids, ROI)
+        ids = with_topics(self._node, message.ids, ROI, MOST_FACES)
         for face_id in ids - set(self._faces):
             self._faces[face_id] = self._node.create_subscription(
                 NormalizedRegionOfInterest2D,
@@ -51,6 +54,7 @@ class TrackedElsewhere:
             self._regions[face_id] = Region(box.xmin, box.ymin, box.xmax, box.ymax)
 
     def destroy(self) -> None:
-        for subscription in [self._tracked, *self._faces.values()]:
+        self._tracked.destroy()
+        for subscription in self._faces.values():
             self._node.destroy_subscription(subscription)
         self._faces.clear()

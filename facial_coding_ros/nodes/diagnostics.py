@@ -31,9 +31,21 @@ class Health:
     notices: tuple[str, ...] = ()
 
 
+def refusal(node_name: str, stamp: Time, reason: str) -> DiagnosticArray:
+    """Level ERROR: the node does not work, and why."""
+    status = DiagnosticStatus(name=_name(node_name), level=DiagnosticStatus.ERROR, message=reason)
+    array = DiagnosticArray(status=[status])
+    array.header.stamp = stamp
+    return array
+
+
+def _name(node_name: str) -> str:
+    return f"/social_perception/faces/{node_name}"
+
+
 def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
     """Level WARN when the camera stalls or more faces are present than the budget allows."""
-    status = DiagnosticStatus(name=f"/social_perception/faces/{node_name}", hardware_id=health.image_topic)
+    status = DiagnosticStatus(name=_name(node_name), hardware_id=health.image_topic)
     if not health.active:
         status.level, status.message = DiagnosticStatus.OK, "inactive"
     elif health.stalled:

@@ -14,7 +14,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from facial_coding_msgs.msg import FaceCodeArray, FaceEvent
-from rcl_interfaces.msg import ParameterDescriptor, ParameterType, SetParametersResult
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -29,23 +29,19 @@ from ..image.conversion import ImageError, to_rgb
 from ..image.sources import fitting, intrinsics
 from ..neutral import StoreError
 from ..pipeline import Pipeline
+from ..self_check import Level
+from ..self_check.sight import check_sight
 from ..types import CameraIntrinsics, Frame, NeutralState
 from ..worker import LatestWorker
 from . import diagnostics, messages, parameters
 from .add_on import TrackedElsewhere
+from .descriptors import descriptor
 from .humans import FACES, RELIABLE, Humans
 from .input_watch import InputWatch, why_no_images
 from .neutral_services import NeutralServices
 from .persons import Persons
 from .process import check_hri_msgs, run_node
 from .settings import NodeSettings
-
-_PARAMETER_TYPES = {
-    bool: ParameterType.PARAMETER_BOOL,
-    int: ParameterType.PARAMETER_INTEGER,
-    float: ParameterType.PARAMETER_DOUBLE,
-    str: ParameterType.PARAMETER_STRING,
-}
 
 
 class FacialCodingNode(LifecycleNode):
@@ -55,14 +51,7 @@ class FacialCodingNode(LifecycleNode):
         super().__init__(parameters.NODE_NAME, **node_arguments)
         check_hri_msgs()
         for name, default, option in parameters.declared():
-            descriptor = ParameterDescriptor(
-                name=name,
-                type=_PARAMETER_TYPES[type(default)],
-                description=option.description,
-                additional_constraints=option.allowed(),
-                dynamic_typing=True,  # an integer for a float is fine; other types are refused by our own check
-            )
-            self.declare_parameter(name, default, descriptor)
+            self.declare_parameter(name, default, descriptor(name, default, option))
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused bag stops ROS time
         self._lock = threading.Lock()
@@ -75,6 +64,7 @@ class FacialCodingNode(LifecycleNode):
         self._neutral_services = NeutralServices(self, self._lock)
         self._own_publishers: list[Publisher[Any]] = []
         self._watch_timers: list[Timer] = []
+        self._refusal: tuple[Publisher[Any], Timer] | None = None
         self._subscriptions_of_input: list[Subscription[Any]] = []
         self._watch = InputWatch(self.get_clock())
         self._camera: CameraIntrinsics | None = None
@@ -89,14 +79,18 @@ class FacialCodingNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
+            self._end_refusal()
             self._settings = parameters.build(self._parameter_values())
             self._pipeline = Pipeline(self._settings.pipeline, background=True)
+            self._check_sight(self._pipeline)
             self._codes = self._own_publisher(FaceCodeArray, "~/face_codes")
             self._events = self._own_publisher(FaceEvent, "~/events")
             self._diagnostics = self._own_publisher(DiagnosticArray, "/diagnostics")
         except Exception as error:  # noqa: BLE001  rclpy would say nothing
-            self.get_logger().error(f"not configured: {_said(error)}")
+            reason = f"not configured: {_said(error)}"
+            self.get_logger().error(reason)
             self._release()
+            self._say_refusal(reason)
             return TransitionCallbackReturn.FAILURE
         return super().on_configure(state)
 
@@ -120,6 +114,7 @@ class FacialCodingNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop()
         self._release()
+        self._end_refusal()
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -127,6 +122,31 @@ class FacialCodingNode(LifecycleNode):
         self._stop()
         self._release()
         return TransitionCallbackReturn.SUCCESS
+
+    def _check_sight(self, pipeline: Pipeline) -> None:
+        """Raises ValueError when the tracker does not see what is on the stored pictures."""
+        if self._settings.pipeline.tracking.backend != "mediapipe":
+            return
+        findings = check_sight(pipeline.tracker.source, detector=self._settings.ros.mode != "addon")
+        if wrong := [f"{one.what}: {one.text}" for one in findings if one.level is Level.ERROR]:
+            raise ValueError(f"this machine does not see as it should: {'; '.join(wrong)}")
+
+    def _say_refusal(self, reason: str) -> None:
+        """In diagnostics, each second, as an ERROR, until the node is configured again or ends."""
+        publisher = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+
+        def say() -> None:
+            publisher.publish(diagnostics.refusal(self.get_name(), self.get_clock().now().to_msg(), reason))
+
+        say()
+        self._refusal = (publisher, self.create_timer(1.0, say, clock=self._steady))
+
+    def _end_refusal(self) -> None:
+        if self._refusal is not None:
+            publisher, timer = self._refusal
+            self.destroy_timer(timer)
+            self.destroy_publisher(publisher)
+            self._refusal = None
 
     def _own_publisher(self, kind: type, topic: str) -> Publisher[Any]:
         self._own_publishers.append(self.create_publisher(kind, topic, RELIABLE))
@@ -187,12 +207,18 @@ class FacialCodingNode(LifecycleNode):
 
     def _on_set_parameters(self, changes: list[Parameter[Any]]) -> SetParametersResult:
         ours = {name for name, _, _ in parameters.declared()}
-        values = {change.name: change.value for change in changes if change.name in ours}
+        before = self._parameter_values()
+        # A whole file may be loaded while the node runs: what it leaves as it is needs no new configuration.
+        values = {
+            change.name: change.value
+            for change in changes
+            if change.name in ours and _typed(change.value) != _typed(before[change.name])
+        }
         if self._pipeline is not None and (fixed := parameters.fixed_while_running(values)):
             reason = f"parameter {fixed[0]} takes effect when the node is configured: clean up first, then configure"
             return SetParametersResult(successful=False, reason=reason)
         try:
-            settings = parameters.build(self._parameter_values() | values)
+            settings = parameters.build(before | values)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         if self._pipeline is not None:
@@ -235,11 +261,11 @@ class FacialCodingNode(LifecycleNode):
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._camera = intrinsics(message)
 
-    def _on_joined(self, face_id: str, person_id: str) -> None:
+    def _on_joined(self, face_id: str, person_id: str, anonymous: bool) -> None:
         with self._lock:
             if self._pipeline is not None:
-                self._pipeline.join(face_id, person_id)
-                self._neutral_services.joined(face_id, person_id)
+                for former in self._pipeline.join(face_id, person_id, anonymous):
+                    self._neutral_services.joined(former, person_id or face_id)
 
     # -- work, in the worker's thread
 
@@ -307,6 +333,9 @@ class FacialCodingNode(LifecycleNode):
             with self._lock:
                 self._humans.nobody()
         self._warn_of_other_trackers()
+        with self._lock:
+            if self._pipeline is not None:
+                self._pipeline.neutral.check_store()
         self._publish_diagnostics(active=True)
 
     def _warn_of_other_trackers(self) -> None:
@@ -342,6 +371,10 @@ class FacialCodingNode(LifecycleNode):
         )
         stamp = self.get_clock().now().to_msg()  # diagnostics speak of the node, not of an image
         self._diagnostics.publish(diagnostics.message(self.get_name(), stamp, health))
+
+
+def _typed(value: Any) -> tuple[type, Any]:
+    return type(value), value
 
 
 def _said(error: Exception) -> str:

@@ -59,10 +59,10 @@ class NeutralServices:
             raise ValueError(INACTIVE)
         return self._active
 
-    def joined(self, face_id: str, person_id: str) -> None:
-        """A calibration goes on for the person that a face turns out to be; called under the lock."""
+    def joined(self, former: str, person_id: str) -> None:
+        """A calibration goes on for the person that a face, or somebody anonymous, turns out to be; under the lock."""
         for waiting in self._waiting:
-            if waiting.subject_key == face_id and person_id:
+            if waiting.subject_key == former:
                 waiting.subject_key = person_id
 
     def frame_done(self, stamp_ns: int) -> None:
@@ -138,7 +138,13 @@ class NeutralServices:
                 subject_keys = [faces.get(request.face_id, request.face_id)]
             else:
                 subject_keys = [entry.subject_key for entry in self._pipeline.neutral.listing()]
-            done = [subject_key for subject_key in subject_keys if self._pipeline.neutral.reset(subject_key)]
+            done = []
+            try:
+                for subject_key in subject_keys:
+                    done += [subject_key] if self._pipeline.neutral.reset(subject_key) else []
+            except StoreError as error:
+                response.success, response.message = False, f"reset: {', '.join(done) or 'none'}; {error}"
+                return response
         response.success = bool(done) or not (request.person_id or request.face_id)
         response.message = f"reset: {', '.join(done) or 'none'}" + (
             "" if response.success else f"; nothing is known about {subject_keys[0]}"

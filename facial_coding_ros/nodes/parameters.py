@@ -86,17 +86,17 @@ def as_yaml() -> str:
     lines = [
         "# Every parameter of the node with its default. Made by: python -m facial_coding_ros.nodes.parameters",
         "# (live): may be changed while the node runs; the others take effect when it is configured.",
+        "# Read by launch, by --params-file and, while the node runs, by: ros2 param load /facial_coding THIS_FILE",
         "/**:",
-        f"  {NODE_NAME}:",
-        "    ros__parameters:",
+        "  ros__parameters:",
     ]
     section = ""
     for name, default, option in declared():
         stage, _, short = name.rpartition(".")
         if stage != section:
-            lines += ["", f"      {stage}:"]
+            lines += ["", f"    {stage}:"]
             section = stage
-        indent = " " * (8 if stage else 6)
+        indent = " " * (6 if stage else 4)
         live = " (live)" if option.live else ""
         allowed = "" if option.allowed() == "any" else f"; {option.allowed()}"
         about = option.description + allowed + live

@@ -5,22 +5,38 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Protocol
 
 from hri_msgs.msg import IdsList, IdsMatch
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
-from std_msgs.msg import String
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Bool, String
 
 from .ids import with_topics
+from .latched import LatchedSubscription
 
-LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
-FACE_ID = "/humans/persons/{}/face_id"
+PERSONS = "/humans/persons"
+FACE_ID = PERSONS + "/{}/face_id"
+ANONYMOUS = PERSONS + "/{}/anonymous"
+ANONYMOUS_PREFIX = "anonymous_"
+"""How person managers begin the ids that they make up; such a person is anonymous until its own topic denies it."""
 MOST_MATCHES = 256
 """Matches remembered; the oldest goes first."""
+MOST_PERSONS = 64
+"""Persons listened to at once."""
+
+
+class Joined(Protocol):
+    """Told that a face is a person from now on, or, where person_id is empty, nobody known any more.
+
+    anonymous: the id does not last; nothing is to be kept under it. With an empty person_id: so was that of the person
+    whom the face was held for, and it is gone.
+    """
+
+    def __call__(self, face_id: str, person_id: str, anonymous: bool) -> None: ...
 
 
 @dataclass
@@ -30,35 +46,59 @@ class _Match:
 
 
 class Persons:
-    """Tells `joined(face_id, person_id)` whenever a face is said to be a person, and again when that is corrected.
+    """Tells `joined` whenever a face is said to be a person, and again when that is corrected.
 
-    An empty person_id: the face is nobody known any more. A face is one person at a time: of several candidates the
-    most confident; what a person's own topic says is certain.
+    A face is one person at a time: of several candidates the most confident; what a person's own topic says is certain;
+    an anonymous person gives way to any other.
     """
 
-    def __init__(self, node: Node, match_confidence: Callable[[], float], joined: Callable[[str, str], None]) -> None:
+    def __init__(self, node: Node, match_confidence: Callable[[], float], joined: Joined) -> None:
         self._node = node
         self._match_confidence = match_confidence
         self._joined = joined
         self._matches: OrderedDict[str, _Match] = OrderedDict()
-        self._persons: dict[str, Subscription[Any]] = {}
-        self._subscriptions = [
-            node.create_subscription(IdsList, "/humans/persons/tracked", self._on_tracked, RELIABLE),
-            node.create_subscription(IdsMatch, "/humans/candidate_matches", self._on_match, RELIABLE),
-        ]
+        self._persons: dict[str, list[LatchedSubscription]] = {}
+        self._said_anonymous: dict[str, bool] = {}
+        self._tracked = LatchedSubscription(node, IdsList, f"{PERSONS}/tracked", self._on_tracked)
+        self._candidates = node.create_subscription(IdsMatch, "/humans/candidate_matches", self._on_match, RELIABLE)
 
     def _on_tracked(self, message: IdsList) -> None:
-        ids = with_topics(self._node, message.ids, FACE_ID)
-        for person_id in ids - set(self._persons):
-            self._persons[person_id] = self._node.create_subscription(
-                String,
-                FACE_ID.format(person_id),
-                lambda face, person_id=person_id: self._on_face(person_id, face.data, 1.0),
-                LATCHED,
-            )
+        ids = with_topics(self._node, message.ids, FACE_ID, MOST_PERSONS)
         for person_id in set(self._persons) - ids:
-            self._node.destroy_subscription(self._persons.pop(person_id))
-            self._matches.pop(person_id, None)
+            for subscription in self._persons.pop(person_id):
+                subscription.destroy()
+            self._on_face(person_id, "", 0.0)
+            self._said_anonymous.pop(person_id, None)
+        for person_id in ids - set(self._persons):
+            self._persons[person_id] = [
+                LatchedSubscription(
+                    self._node,
+                    Bool,
+                    ANONYMOUS.format(person_id),
+                    partial(self._on_anonymous, person_id),
+                ),
+                LatchedSubscription(
+                    self._node,
+                    String,
+                    FACE_ID.format(person_id),
+                    partial(self._on_own_face, person_id),
+                ),
+            ]
+
+    def _is_anonymous(self, person_id: str) -> bool:
+        return self._said_anonymous.get(person_id, person_id.startswith(ANONYMOUS_PREFIX))
+
+    def _on_anonymous(self, person_id: str, message: Bool) -> None:
+        changed = self._is_anonymous(person_id) != message.data
+        self._said_anonymous[person_id] = message.data
+        match = self._matches.get(person_id)
+        if changed and match is not None:
+            self._joined(match.face_id, person_id, message.data)
+
+    def _on_own_face(self, person_id: str, message: String) -> None:
+        if message.data and not with_topics(self._node, [message.data], FACE_ID):
+            return
+        self._on_face(person_id, message.data, 1.0)
 
     def _on_face(self, person_id: str, face_id: str, confidence: float) -> None:
         known = self._matches.get(person_id)
@@ -66,25 +106,39 @@ class Persons:
             known.confidence = confidence
             return
         other = next((p for p, match in self._matches.items() if match.face_id == face_id), None)
-        if other is not None and self._matches[other].confidence > confidence:
+        if other is not None and self._outranks(other, person_id, confidence):
             return
         if known is not None:
             del self._matches[person_id]
-            self._joined(known.face_id, "")
+            self._joined(known.face_id, "", self._is_anonymous(person_id) and not face_id)
         if other is not None:
             del self._matches[other]
         if face_id:
             self._matches[person_id] = _Match(face_id, confidence)
-            self._joined(face_id, person_id)
+            self._joined(face_id, person_id, self._is_anonymous(person_id))
         while len(self._matches) > MOST_MATCHES:
             self._matches.popitem(last=False)
+
+    def _outranks(self, other: str, person_id: str, confidence: float) -> bool:
+        """Whether the person that a face is held for stays it."""
+        unknown = self._is_anonymous(other)
+        if unknown != self._is_anonymous(person_id):
+            return not unknown
+        return self._matches[other].confidence > confidence
 
     def _on_match(self, message: IdsMatch) -> None:
         ids = {message.id1_type: message.id1, message.id2_type: message.id2}
         if set(ids) != {IdsMatch.PERSON, IdsMatch.FACE}:
             return
         person_id, face_id = ids[IdsMatch.PERSON], ids[IdsMatch.FACE]
-        if not (person_id and face_id):
+        if with_topics(self._node, [person_id, face_id], FACE_ID) != {person_id, face_id}:
+            return
+        if not 0 <= message.confidence <= 1:
+            self._node.get_logger().warning(
+                f"left out: /humans/candidate_matches gives {person_id} and {face_id} a confidence of "
+                f"{message.confidence}; 0 to 1 is allowed",
+                throttle_duration_sec=10.0,
+            )
             return
         known = self._matches.get(person_id)
         if message.confidence >= self._match_confidence():
@@ -93,6 +147,7 @@ class Persons:
             self._on_face(person_id, "", 0.0)
 
     def destroy(self) -> None:
-        for subscription in [*self._subscriptions, *self._persons.values()]:
-            self._node.destroy_subscription(subscription)
+        for subscription in [self._tracked, *(one for both in self._persons.values() for one in both)]:
+            subscription.destroy()
+        self._node.destroy_subscription(self._candidates)
         self._persons.clear()

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+
+REFUSAL_S = 3.0
+"""How long a process stays that could not be configured, in seconds."""
 
 
 class StartError(RuntimeError):
@@ -54,10 +58,19 @@ def _give_logs_a_folder() -> None:
         print(f"ROS's logs go to {place}: {error}. Name another folder with ROS_LOG_DIR.", file=sys.stderr)
 
 
+def no_profile_of_the_current_folder() -> None:
+    """Call before the first node: Fast DDS would read DEFAULT_FASTDDS_PROFILES.xml there. A value of the user's stays.
+
+    The profile that FASTDDS_DEFAULT_PROFILES_FILE names is read as ever.
+    """
+    os.environ.setdefault("SKIP_DEFAULT_XML_FILE", "1")
+
+
 def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycle: bool = False) -> int:
     """Spins a node until it is told to stop; the exit code. lifecycle: with `autostart`, configured and activated."""
     try:
         _give_logs_a_folder()
+        no_profile_of_the_current_folder()
         # rclpy's own handlers shut the context down at once, and the farewell messages would not leave.
         rclpy.init(args=None if arguments is None else list(arguments), signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # unknown ROS arguments, no middleware
@@ -69,10 +82,10 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycl
     node: Node | None = None
     try:
         node = make()
-        if isinstance(node, LifecycleNode) and lifecycle and node.get_parameter("autostart").value is not False:
-            _start(node)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
+        if isinstance(node, LifecycleNode) and lifecycle and node.get_parameter("autostart").value is not False:
+            _start(node, executor)
         while not stopping:
             executor.spin_once(timeout_sec=0.2)
         return 0
@@ -89,8 +102,12 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycl
         rclpy.try_shutdown()
 
 
-def _start(node: LifecycleNode) -> None:
+def _start(node: LifecycleNode, executor: SingleThreadedExecutor) -> None:
     if node.trigger_configure() != TransitionCallbackReturn.SUCCESS:
+        # What the node says of it in diagnostics reaches those who listen, whom it has yet to discover.
+        end = time.monotonic() + REFUSAL_S
+        while (left := end - time.monotonic()) > 0:
+            executor.spin_once(timeout_sec=left)
         raise StartError("could not be configured; the reason stands above")
     if node.trigger_activate() != TransitionCallbackReturn.SUCCESS:
         raise StartError("could not be activated; the reason stands above")

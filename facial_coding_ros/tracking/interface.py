@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..types import Face, Frame, ImageArray, Region
-from .regions import Box, Detection, Landmarks, Square
+from .regions import Detection, Landmarks, Square
 from .settings import TrackingSettings, TrackingStatistics
 from .smoothing import OneEuroFilter
 
@@ -37,8 +37,9 @@ class LandmarkSource(Protocol):
     def backend(self) -> str: ...
 
     def process(
-        self, image: ImageArray, squares: Sequence[Square], detect: bool, parts: Sequence[Box] = ()
-    ) -> tuple[list[Landmarks | None], list[Detection]]: ...
+        self, image: ImageArray, squares: Sequence[Square], views: Sequence[Square] = ()
+    ) -> tuple[list[Landmarks | None], list[Detection]]:
+        """Landmarks in each square, and the faces in each view, side by side."""
 
     def close(self) -> None: ...
 
@@ -54,8 +55,8 @@ class Tracker(Protocol):
         """What computes landmarks, in words."""
 
     @property
-    def landmark_network(self) -> str:
-        """sha256 of the landmark network's file where faces come with its features, else empty."""
+    def source(self) -> LandmarkSource:
+        """What finds faces and landmarks; to be looked at between frames, from the tracker's thread."""
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """The announced faces in sight, sorted by face_id; empty when there are none."""

@@ -5,25 +5,26 @@ and runs on each frame when fewer faces are present than asked for, and faces go
 the full-range detector runs when it is called for, and faces share a few networks ("workers") that work side by side.
 
 Used of MediaPipe, 0.10.14 to 0.10.21: CalculatorGraph, packet_creator, packet_getter and the calculators of its own
-face graphs. 1.x has no Python graphs: use the backend "tasks" there.
+face graphs. 1.x has no Python graphs: use the landmark backend "tasks" there.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..types import MESH_POINTS, SURFACE_POINTS, FloatArray, ImageArray
-from .regions import Box, Detection, Landmarks, Square
+from .mediapipe_library import load_mediapipe, with_absolute_paths
+from .regions import Detection, Landmarks, Square, presence, sensible
 
+Box = tuple[int, int, int, int]
+"""xmin, ymin, xmax, ymax of a part of an image, in pixels."""
 INPUT_SIDE = 192
 PARTS = ("mesh", "lips", "left_eye", "right_eye", "left_iris", "right_iris")
 """Outputs of the landmark network, in its order; after them comes the presence of a face."""
-MIDDLE_LOGIT, LOGIT_SCALE = 10.0, 2.5
 
 _DETECTOR = """
 input_stream: "detector_image"
@@ -114,16 +115,14 @@ class MediaPipeGraph:
     backend = "MediaPipe on the CPU"
 
     def __init__(self, *, detection_score: float = 0.5, workers: int = 2) -> None:
-        # MediaPipe's native log begins when it is loaded; 2 leaves its errors. A value of the user's stays.
-        os.environ.setdefault("GLOG_minloglevel", "2")
         try:
-            import mediapipe
+            mediapipe = load_mediapipe()
             from google.protobuf import text_format
             from mediapipe.calculators.core import split_vector_calculator_pb2  # noqa: F401  known to the text below
             from mediapipe.framework import calculator_pb2
             from mediapipe.framework.formats import rect_pb2
             from mediapipe.python import packet_creator, packet_getter, solution_base  # noqa: F401  calculator options
-            from mediapipe.python._framework_bindings import calculator_graph, resource_util
+            from mediapipe.python._framework_bindings import calculator_graph
         except ImportError as error:
             raise ImportError(
                 f"MediaPipe's graphs cannot be loaded ({error}); install 'mediapipe>=0.10.14,<=0.10.21', or set "
@@ -131,13 +130,12 @@ class MediaPipeGraph:
             ) from error
         self._create, self._get, self._rect = packet_creator, packet_getter, rect_pb2.NormalizedRect
         self._image_format = mediapipe.ImageFormat.SRGB
-        resource_util.set_resource_dir(os.path.dirname(os.path.dirname(mediapipe.__file__)))
         self._order, self._irises, self._iris_depth = _order_of_mesh(*refinement_maps())
         self._workers = workers
         self._time = 0
         self._packets: dict[str, list[Any]] = {}
         config = text_format.Parse(_graph_text(workers, detection_score), calculator_pb2.CalculatorGraphConfig())
-        self._graph = calculator_graph.CalculatorGraph(graph_config=config)
+        self._graph = calculator_graph.CalculatorGraph(graph_config=with_absolute_paths(config))
         for stream in config.output_stream:
             self._graph.observe_output_stream(stream, self._receive, False)
         self._graph.start_run({})
@@ -147,21 +145,26 @@ class MediaPipeGraph:
         self._packets.setdefault(stream, []).append(packet)
 
     def process(
-        self, image: ImageArray, squares: Sequence[Square], detect: bool, parts: Sequence[Box] = ()
+        self, image: ImageArray, squares: Sequence[Square], views: Sequence[Square] = ()
     ) -> tuple[list[Landmarks | None], list[Detection]]:
-        """Landmarks in each square, and the faces the detector finds in the image and in parts of it, all in one pass.
+        """Landmarks in each square, and the faces the detector finds in each view, all in one pass.
 
-        image: (height, width, 3) uint8, RGB. A square that has no sense (empty or far outside) gives None.
+        image: (height, width, 3) uint8, RGB. A square that has no sense (empty or far outside) gives None. A view is
+        the square around the image, or an upright one within it. Raises ValueError for others.
         """
         height, width = image.shape[:2]
         packet = self._image_packet(image)
         self._packets = {}
-        views: dict[int, Box] = {}
-        if detect:
-            views[self._detector(packet)] = (0, 0, width, height)
-        for xmin, ymin, xmax, ymax in parts:
-            part = np.ascontiguousarray(image[ymin:ymax, xmin:xmax])
-            views[self._detector(self._image_packet(part))] = (xmin, ymin, xmax, ymax)
+        shown: dict[int, Box] = {}
+        for view in views:
+            if view == Square.around(width, height):
+                shown[self._detector(packet)] = (0, 0, width, height)
+                continue
+            xmin, ymin, side = round(view.x - view.side / 2), round(view.y - view.side / 2), round(view.side)
+            if view.angle or min(xmin, ymin) < 0 or xmin + side > width or ymin + side > height:
+                raise ValueError(f"MediaPipe's detector is shown upright squares within an image, not {view}")
+            part = np.ascontiguousarray(image[ymin : ymin + side, xmin : xmin + side])
+            shown[self._detector(self._image_packet(part))] = (xmin, ymin, xmin + side, ymin + side)
         used = [i for i, square in enumerate(squares) if sensible(square, width, height)]
         for turn, index in enumerate(used):
             worker = turn % self._workers
@@ -180,7 +183,7 @@ class MediaPipeGraph:
         found: list[Landmarks | None] = [None] * len(squares)
         for turn, index in enumerate(used):
             found[index] = self._landmarks(turn % self._workers, turn // self._workers, squares[index])
-        detections = self._detections(views)
+        detections = self._detections(shown)
         self._packets = {}
         return found, detections
 
@@ -235,15 +238,6 @@ class MediaPipeGraph:
         return Landmarks(_to_image(mesh, square), presence(float(values[-1])))
 
 
-def presence(logit: float) -> float:
-    """The network's own answer to "is this a face" as a probability that means something.
-
-    Its logit is far too sure of itself: letters and clouds reach 9, good faces lie at 20 to 35, small, blurred or dark
-    ones at 5 to 20. So its sigmoid, which MediaPipe thresholds at 0.5, lets false faces through.
-    """
-    return 1 / (1 + math.exp(-(min(max(logit, -60.0), 60.0) - MIDDLE_LOGIT) / LOGIT_SCALE))
-
-
 def _to_image(mesh: FloatArray, square: Square) -> FloatArray:
     """From pixels of the network's input to pixels of the image."""
     scale, half = square.side / INPUT_SIDE, INPUT_SIDE / 2
@@ -251,15 +245,6 @@ def _to_image(mesh: FloatArray, square: Square) -> FloatArray:
     turn = np.array(((cos, sin, 0), (-sin, cos, 0), (0, 0, scale)), np.float32)
     shift = np.array((square.x - (cos - sin) * half, square.y - (sin + cos) * half, 0), np.float32)
     return mesh @ turn + shift
-
-
-def sensible(square: Square, width: int, height: int) -> bool:
-    """Whether a face can be sought in a square: it is neither tiny nor huge nor far outside."""
-    return (
-        4 <= square.side <= 8 * max(width, height)
-        and -square.side < square.x < width + square.side
-        and -square.side < square.y < height + square.side
-    )
 
 
 def _order_of_mesh(
@@ -278,6 +263,7 @@ def _order_of_mesh(
 
 def refinement_maps() -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Which mesh points each refined part replaces, and whose depth the irises take; from MediaPipe's own graph."""
+    load_mediapipe()
     from google.protobuf import text_format
     from mediapipe.calculators.util import landmarks_refinement_calculator_pb2
     from mediapipe.framework import calculator_pb2

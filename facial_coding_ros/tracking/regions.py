@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..types import FloatArray, Region
 
 REGION_SCALE = 1.5
 """Side of a region over the longer side of the face's box, as in MediaPipe's own graph."""
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
-
-
-Box = tuple[int, int, int, int]
-"""xmin, ymin, xmax, ymax of a part of an image, in pixels."""
+MIDDLE_LOGIT, LOGIT_SCALE = 10.0, 2.5
+"""Of `presence`."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,16 @@ class Square:
     y: float
     side: float
     angle: float = 0.0
+
+    @property
+    def row(self) -> tuple[float, float, float, float]:
+        """As networks take it: x, y, side, angle."""
+        return self.x, self.y, self.side, self.angle
+
+    @classmethod
+    def around(cls, width: int, height: int) -> Square:
+        """The upright square around an image of this size."""
+        return cls(width / 2, height / 2, max(width, height))
 
     def moved(self, dx: float, dy: float) -> Square:
         return Square(self.x + dx, self.y + dy, self.side, self.angle)
@@ -111,6 +120,32 @@ class Landmarks:
         if xmin >= 0 and ymin >= 0 and xmax < width and ymax < height:
             return 1.0
         return float(((self.mesh[:, :2] >= 0) & (self.mesh[:, :2] < (width, height))).all(axis=1).mean())
+
+
+def presence(logit: float) -> float:
+    """The network's own answer to "is this a face" as a probability that means something.
+
+    Its logit is far too sure of itself: letters and clouds reach 9, good faces lie at 20 to 35, small, blurred or dark
+    ones at 5 to 20. So its sigmoid, which MediaPipe thresholds at 0.5, lets false faces through.
+    """
+    return 1 / (1 + math.exp(-(min(max(logit, -60.0), 60.0) - MIDDLE_LOGIT) / LOGIT_SCALE))
+
+
+def sensible(square: Square, width: int, height: int) -> bool:
+    """Whether a face can be sought in a square: it is neither tiny nor huge nor far outside."""
+    return (
+        4 <= square.side <= 8 * max(width, height)
+        and -square.side < square.x < width + square.side
+        and -square.side < square.y < height + square.side
+    )
+
+
+def square_to_image(square: Sequence[float] | FloatArray, side: int) -> NDArray[np.float64]:
+    """(2, 3): pixels of a crop with this many pixels on a side to pixels of the image. square: as Square.row."""
+    x, y, length, angle = (float(value) for value in square)
+    scale, half = length / side, side / 2
+    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+    return np.array(((cos, -sin, x - half * (cos - sin)), (sin, cos, y - half * (sin + cos))))
 
 
 def mesh_boxes(columns: FloatArray) -> list[tuple[float, float, float, float]]:

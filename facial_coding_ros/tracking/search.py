@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .regions import Box
+from .regions import Square
 
 SEARCH_RATE_HZ = 10.0
 """How often the detector runs, at least, while nobody is followed or somebody is out of sight."""
@@ -30,31 +30,32 @@ class FaceSearch:
             return True
         return stamp_ns - self._done_ns >= 0.98e9 / (max(rate_hz, SEARCH_RATE_HZ) if hurry else rate_hz)
 
-    def views(self, width: int, height: int, tiles: bool) -> tuple[bool, list[Box]]:
-        """Where to look for new faces: whether at the whole image, and at which parts of it.
+    def views(self, width: int, height: int, tiles: bool) -> list[Square]:
+        """Where to look for new faces.
 
         The detector shrinks what it sees to 192 x 192, so a square part of the image shows it smaller faces. At the
         start it looks at all of the image and at the squares at both its ends, later at one of the three, the whole
         image every second time. tiles: at overlapping parts too.
         """
-        side = min(height, width)
-        ends = [(0, 0, side, side), (width - side, height - side, width, height)] if height != width else []
+        whole, side = Square.around(width, height), min(height, width)
+        ends = [Square(side / 2, side / 2, side), Square(width - side / 2, height - side / 2, side)]
         tile = round(TILE * side)
         overlapping = _tiles(width, height, tile) if tiles and tile >= LEAST_TILE_PX else []
-        if self._done_ns is None or not ends:
-            return True, ends + overlapping
+        if height == width:
+            return [whole, *overlapping]
+        if self._done_ns is None:
+            return [whole, *ends, *overlapping]
         self._turn += 1
-        whole = self._turn % 2 == 0
-        return whole, ([] if whole else [ends[self._turn // 2 % 2]]) + overlapping
+        return [whole if self._turn % 2 == 0 else ends[self._turn // 2 % 2], *overlapping]
 
     def done(self, stamp_ns: int) -> None:
         """The detector has run on the image of this time."""
         self._done_ns = stamp_ns
 
 
-def _tiles(width: int, height: int, side: int) -> list[Box]:
-    """Squares that cover an image, a quarter overlapping: (xmin, ymin, xmax, ymax) in pixels."""
+def _tiles(width: int, height: int, side: int) -> list[Square]:
+    """Squares that cover an image, a quarter overlapping."""
     across, down = (max(int(np.ceil((whole - side / 4) / (0.75 * side))), 1) for whole in (width, height))
-    xs = np.linspace(0, width - side, across).round().astype(int)
-    ys = np.linspace(0, height - side, down).round().astype(int)
-    return [(int(x), int(y), int(x) + side, int(y) + side) for y in ys for x in xs]
+    xs = np.linspace(0, width - side, across).round()
+    ys = np.linspace(0, height - side, down).round()
+    return [Square(x + side / 2, y + side / 2, side) for y in ys.tolist() for x in xs.tolist()]

@@ -5,24 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..options import Settings, option
+from .registries import LANDMARK_SOURCES
 
 
 @dataclass(frozen=True)
 class TrackingSettings(Settings):
     """How faces are found and followed."""
 
-    backend: str = option(
-        "mediapipe",
-        "what finds faces and landmarks: the models in MediaPipe's wheel, or a FaceLandmarker task file",
-        choices=("mediapipe", "tasks"),
-    )
     landmark_backend: str = option(
-        "auto",
-        "what computes the landmarks of the backend 'mediapipe': its own graph, or the same network as ONNX, where "
-        "inference.backend says; 'auto': ONNX on x86-64 and where TensorRT is, else MediaPipe's graph",
-        choices=("auto", "mediapipe", "onnx"),
+        "onnx",
+        "what finds faces and landmarks: onnx: MediaPipe's networks in ONNX Runtime or TensorRT, as inference.backend "
+        "says; mediapipe: its own graphs, to compare with, whose detector sees next to nothing on ARM processors; "
+        "tasks: its FaceLandmarker with a task file, which also gives blendshapes",
+        choices=LANDMARK_SOURCES.names,
     )
-    task_file: str = option("", "path of face_landmarker.task, for the backend 'tasks'")
+    networks: str = option(
+        "",
+        "folder of `facial_coding convert-tracker`, for a machine without MediaPipe; empty: the networks are made from "
+        "MediaPipe's wheel at the first start",
+    )
+    task_file: str = option("", "path of face_landmarker.task, for the landmark backend 'tasks'")
     max_faces: int = option(
         8, "faces followed at once; of more, the nearest and longest followed stay", low=1, high=64, live=True
     )
@@ -46,7 +48,12 @@ class TrackingSettings(Settings):
         3, "frames in which a face must be seen before it is announced", low=1, high=100, live=True
     )
     max_lost_s: float = option(
-        1.5, "how long an unseen face keeps its id, in seconds of image time", low=0.0, high=60.0, live=True
+        1.5,
+        "how long an unseen face keeps its id, in seconds of image time, be it out of sight or the camera without "
+        "images; for the latter at least 1",
+        low=0.0,
+        high=60.0,
+        live=True,
     )
     smoothing: bool = option(True, "smooth landmarks over time", live=True)
     smoothing_min_cutoff_hz: float = option(

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..types import MESH_POINTS, FloatArray, ImageArray
+from .mediapipe_library import load_mediapipe
 from .pose import PoseEstimator
-from .regions import Box, Detection, Landmarks, Square
+from .regions import Detection, Landmarks, Square
 
 WHERE = "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/latest/face_landmarker.task"
 NO_FACE_RESIDUAL = 0.3
@@ -52,7 +53,7 @@ class TaskLandmarker:
         if missing:
             raise ValueError(f"task_file {path} lacks {', '.join(sorted(missing))}; download {WHERE}.")
         try:
-            import mediapipe
+            mediapipe = load_mediapipe()
             from mediapipe.tasks.python import BaseOptions, vision
         except ImportError as error:
             raise ImportError(f"MediaPipe's Tasks cannot be loaded ({error}); install mediapipe.") from error
@@ -76,10 +77,10 @@ class TaskLandmarker:
         self._open = True
 
     def process(
-        self, image: ImageArray, squares: Sequence[Square], detect: bool, parts: Sequence[Box] = ()
+        self, image: ImageArray, squares: Sequence[Square], views: Sequence[Square] = ()
     ) -> tuple[list[Landmarks | None], list[Detection]]:
         """Each square's landmarks, and a detection for each face. An image is looked at once, however often asked,
-        and as a whole: `parts` are not looked at.
+        and as a whole, whatever the views.
 
         Raises ValueError when the bundle's points are no faces.
         """
@@ -90,7 +91,7 @@ class TaskLandmarker:
             near = [(_distance(face.mesh, square), index) for index, face in enumerate(self._faces)]
             distance, index = min(near, default=(np.inf, 0))
             found.append(self._faces[index] if distance < 0.4 * square.side else None)
-        return found, [_detection(face.mesh) for face in self._faces] if detect else []
+        return found, [_detection(face.mesh) for face in self._faces] if views else []
 
     def close(self) -> None:
         """Frees the landmarker."""

@@ -11,7 +11,7 @@ import numpy as np
 from ..types import Face, Frame, ImageArray, Region
 from .interface import LandmarkSource, Sighting
 from .pose import PoseEstimator
-from .regions import Box, Detection, Landmarks, Square, mesh_regions, region_square
+from .regions import Detection, Landmarks, Square, mesh_regions, region_square
 from .search import FaceSearch
 from .settings import TrackingSettings, TrackingStatistics
 from .shape import ShapeReader
@@ -21,6 +21,10 @@ from .visibility import visibility
 
 CLOSER = 1.5
 """Beyond max_faces a new face takes the place of a followed one only when it is that much larger."""
+
+
+LONGEST_INTERVAL_S = 1.0
+"""A face of the last image is looked for in the next one after up to this time, also where `max_lost_s` is less."""
 SURE = 0.5
 """Landmarks of a new face with less presence are sought once more."""
 MOST_PERSONS = 256
@@ -48,9 +52,9 @@ class FaceTracker:
         return self._source.backend
 
     @property
-    def landmark_network(self) -> str:
-        """sha256 of the landmark network's file where faces come with its features, else empty."""
-        return self._source.landmark_network
+    def source(self) -> LandmarkSource:
+        """What finds faces and landmarks."""
+        return self._source
 
     @property
     def statistics(self) -> TrackingStatistics:
@@ -96,17 +100,16 @@ class FaceTracker:
         """The first half of `track`: all that the next frame needs. `faces` may run beside the next one's `follow`."""
         stamp = self._begin(frame)
         followed = [track for track in self._tracks if track.misses <= BLIND_FRAMES]
-        whole, parts = self._where_to_detect(frame)
-        detect = whole or bool(parts)
+        views = self._where_to_detect(frame)
         squares = [track.region(stamp) for track in followed]
-        found, detections = self._source.process(frame.image, squares, whole, parts)
+        found, detections = self._source.process(frame.image, squares, views)
         self._count(landmarks_run=len(followed))
         seen: list[Observation] = []
         for track, landmarks in zip(followed, found, strict=True):
             self._observe(frame.image, landmarks, seen, track)
-        if detect:
+        if views:
             self._search.done(stamp)
-            self._count(detections_run=int(whole) + len(parts))
+            self._count(detections_run=len(views))
             self._look_at_new(frame, detections, seen)
             self._keep_within_budget(seen)
         pairs = assign(self._tracks, seen, stamp)
@@ -142,9 +145,9 @@ class FaceTracker:
         A face whose landmarks are not found in this frame is left out; a face that is no longer named is forgotten. Of
         more than max_faces the largest stay.
         """
-        persons = self._persons
+        persons = dict(self._persons)
         stamp = self._begin(frame)
-        self._persons = persons  # the other node's ids outlast a stamp that jumps back
+        self._persons = persons  # the other node's ids outlast a stamp that jumps back, and a gap
         height, width = frame.image.shape[:2]
         regions = self._largest(regions)
         known = {track.face_id: track for track in self._tracks}
@@ -156,7 +159,7 @@ class FaceTracker:
                 self._tracks.append(track)
             square = region_square(regions[face_id], width, height)
             squares.append(_followed_square(track, square, stamp))
-        found, _ = self._source.process(frame.image, squares, False)
+        found, _ = self._source.process(frame.image, squares)
         self._count(landmarks_run=len(squares))
         visible: list[tuple[Track, Observation]] = []
         for track, landmarks in zip(self._tracks, found, strict=True):
@@ -185,17 +188,26 @@ class FaceTracker:
             self.reset()
         self._stamp_ns = stamp
         self._count(frames=1)
+        self._end_unseen(stamp)
         return stamp
 
-    def _where_to_detect(self, frame: Frame) -> tuple[bool, list[Box]]:
-        """Whether in the whole image, and in which parts of it."""
+    def _where_to_detect(self, frame: Frame) -> list[Square]:
+        """In which squares of the image; in none on most frames."""
+        height, width = frame.image.shape[:2]
         if self._source.detects_always:
-            return True, []
+            return [Square.around(width, height)]
         hurry = not self._tracks or any(track.misses for track in self._tracks)
         if not self._search.due(frame.stamp_ns, self.settings.detection_rate_hz, hurry):
-            return False, []
-        height, width = frame.image.shape[:2]
+            return []
         return self._search.views(width, height, self.settings.tiles)
+
+    def _end_unseen(self, stamp: int) -> None:
+        """After a gap without images nobody is taken for who was there before, wherever the face stands."""
+        longest_s = max(self.settings.max_lost_s, LONGEST_INTERVAL_S)
+        for track in [track for track in self._tracks if (stamp - track.seen_ns) / 1e9 > longest_s]:
+            self._tracks.remove(track)
+            self._persons.pop(track.face_id, None)
+            self._count(tracks_lost=int(track.announced))
 
     def _observe(
         self, image: ImageArray, landmarks: Landmarks | None, seen: list[Observation], track: Track | None
@@ -225,12 +237,12 @@ class FaceTracker:
 
     def _landmarks_of(self, image: ImageArray, detections: list[Detection]) -> list[Landmarks]:
         """Of each detection; where the tilt of the eyes leads nowhere, as it does for small faces, upright."""
-        found, _ = self._source.process(image, [detection.square for detection in detections], False)
+        found, _ = self._source.process(image, [detection.square for detection in detections])
         best = dict(enumerate(found))
         poor = [i for i, one in best.items() if one is None or one.presence < SURE]
         upright = [dataclasses.replace(detections[i].square, angle=0.0) for i in poor]
         if poor:
-            for i, again in zip(poor, self._source.process(image, upright, False)[0], strict=True):
+            for i, again in zip(poor, self._source.process(image, upright)[0], strict=True):
                 earlier = best[i]
                 if again is not None and (earlier is None or again.presence > earlier.presence):
                     best[i] = again

@@ -80,5 +80,5 @@ def test_a_machine_of_many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_blendshapes_need_the_tasks_backend() -> None:
-    with pytest.raises(ValueError, match=r"needs tracking\.backend 'tasks'"):
+    with pytest.raises(ValueError, match=r"needs tracking\.landmark_backend 'tasks'"):
         Pipeline(PipelineSettings(facs=FacsSettings(source="blendshapes")))

@@ -28,7 +28,8 @@ from facial_coding_ros.inference import InferenceSettings, ModelError, open_sess
 from facial_coding_ros.inference.engines import EngineCache, read_engine, write_engine
 from facial_coding_ros.inference.gpu import GpuError
 from facial_coding_ros.inference.tensorrt_library import TensorRtError
-from facial_coding_ros.tracking.landmark_network.model_cache import load_landmark_networks
+from facial_coding_ros.tracking.conversion.model_cache import made_models
+from facial_coding_ros.tracking.onnx_networks import open_landmarks
 
 from .test_session import write_model
 
@@ -389,10 +390,11 @@ def test_landmarks_by_tensorrt_are_checked_on_faces_and_may_give_way(
     """What the tracker gets with landmark_backend 'onnx' on a GPU; one pixel off is too much."""
     image = np.full((480, 640, 3), 90, np.uint8)
     squares = np.array([[320, 240, 200 + 10 * i, 0.1 * i] for i in range(3)], np.float32)
-    exact = load_landmark_networks(InferenceSettings(backend="onnxruntime"), tmp_path)[0].locate(image, squares)
+    model = made_models(tmp_path).landmarks
+    exact = open_landmarks(model, InferenceSettings(backend="onnxruntime"))[0].locate(image, squares)
     for moved, backend in ((0.0, "TensorRT 10.3.0, fp32, on stand-in SM87"), (1.0, "ONNX Runtime ")):
         use(StandInLibrary(full=moved, version=f"10.{3 + int(moved)}.0"))
-        network, *further = load_landmark_networks(settings(tmp_path, max_batch=2), tmp_path, workers=2)
+        network, *further = open_landmarks(model, settings(tmp_path, max_batch=2), workers=2)
         assert network.backend.startswith(backend)
         assert len(further) == (1 if "ONNX" in backend else 0), "a GPU takes all in one batch"
         for found, expected in zip(network.locate(image, squares), exact, strict=True):

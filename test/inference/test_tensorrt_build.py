@@ -78,10 +78,12 @@ def test_fused_coding_graph_builds(tmp_path: Path) -> None:
     builds((tmp_path / "coding.onnx").read_bytes(), "coding")
 
 
-def test_converted_landmark_network_builds(tmp_path: Path) -> None:
-    from facial_coding_ros.tracking.landmark_network.model_cache import converted_network
+def test_converted_networks_of_the_tracker_build(tmp_path: Path) -> None:
+    from facial_coding_ros.tracking.conversion.model_cache import made_models
 
-    builds(converted_network(tmp_path).graph, "face_landmarks")
+    models = made_models(tmp_path)
+    builds(models.detector.graph, "face_detector")
+    builds(models.landmarks.graph, "face_landmarks")
 
 
 def test_half_precision_keeps_inputs_and_outputs(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from facial_coding_ros.inference.engines import EngineCache
 from facial_coding_ros.inference.gpu import GpuError
 from facial_coding_ros.inference.tensorrt_session import TensorRtSession
 from facial_coding_ros.models import share_folder
-from facial_coding_ros.tracking.landmark_network.model_cache import converted_network, load_landmark_networks
+from facial_coding_ros.tracking.conversion.model_cache import made_models
+from facial_coding_ros.tracking.onnx_networks import OnnxNetworks, open_landmarks
+from facial_coding_ros.tracking.reference_answers import ReferenceAnswers, check_detector
 
 from .test_session import write_model
 
@@ -46,16 +48,27 @@ def test_both_backends_answer_the_same(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_landmarks_of_all_faces_in_one_batch(precision: str, tmp_path: Path) -> None:
-    model = converted_network(tmp_path)
+    model = made_models(tmp_path).landmarks
     faces = model.check_inputs({"faces": (3, 192, 192)}, 8)
     expected = open_session(model, InferenceSettings(backend="onnxruntime")).run(faces)
     inference = InferenceSettings(backend="tensorrt", cache=str(tmp_path / "cache"), precision=precision)
-    (network,) = load_landmark_networks(inference, tmp_path, workers=2)
+    (network,) = open_landmarks(model, inference, workers=2)
     assert network.backend.startswith("TensorRT")
     found = network.session.run(faces)
     apart = np.linalg.norm(found["mesh"][:, :, :2] - expected["mesh"][:, :, :2], axis=2).mean(axis=1)
     assert apart.max() * 190 / np.ptp(expected["mesh"][:, :, 0], axis=1).min() < 0.3
     network.close()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_detector_sees_all_views_in_one_batch(precision: str, tmp_path: Path) -> None:
+    """In half precision too, or else full precision has taken over and says so."""
+    models, answers = made_models(tmp_path), ReferenceAnswers.load()
+    inference = InferenceSettings(backend="tensorrt", cache=str(tmp_path / "cache"), precision=precision)
+    networks = OnnxNetworks(models, inference)
+    agreement = check_detector(networks, answers)
+    networks.close()
+    assert agreement.good, agreement.text
 
 
 def test_half_precision_or_a_reason(tmp_path: Path) -> None:

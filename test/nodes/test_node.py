@@ -30,7 +30,8 @@ from facial_coding_ros.coding.expression import LISTED  # noqa: E402
 from facial_coding_ros.nodes.clip_player import camera_info  # noqa: E402
 from facial_coding_ros.types import Frame, ImageArray  # noqa: E402
 
-from ..ros import Camera, Client, Process, node  # noqa: E402
+from ..ros import PATIENCE_S, Camera, Client, Process, node  # noqa: E402
+from ..self_check.damaged_networks import less_sure_detector  # noqa: E402
 
 
 def last_ids(tracked: list[IdsList]) -> list[str]:
@@ -241,3 +242,15 @@ def test_compressed_images(client: Client, images: Iterator[ImageArray]) -> None
         tracked = client.collect(IdsList, "/humans/faces/tracked")
         camera = client.camera(compressed=True)
         camera.send_until(lambda: len(last_ids(tracked)) == 2, images, process, "faces in JPEG images")
+
+
+def test_a_machine_that_does_not_see_is_told_in_log_and_diagnostics(client: Client, tmp_path: Path) -> None:
+    """The process ends, so that whoever started it notices; before that, diagnostics have said why."""
+    pytest.importorskip("onnx")
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    with node(tracking__networks=str(less_sure_detector(tmp_path))) as process:
+        client.wait(lambda: diagnostics, "diagnostics of a node that refuses", None)
+        status = diagnostics[0].status[0]
+        assert status.level == status.ERROR and "does not see as it should: detector: " in status.message
+        assert process.popen.wait(PATIENCE_S) == 1
+        assert "not configured: this machine does not see as it should" in process.log

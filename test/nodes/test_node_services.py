@@ -124,7 +124,7 @@ def test_face_codes_carry_the_person(client: Client, images: Iterator[ImageArray
 
 def test_of_several_candidates_the_most_confident_is_the_person(client: Client) -> None:
     said: list[tuple[str, str]] = []
-    persons = Persons(client.node, lambda: 0.5, lambda face_id, person_id: said.append((face_id, person_id)))
+    persons = Persons(client.node, lambda: 0.5, lambda face_id, person_id, _: said.append((face_id, person_id)))
 
     def match(person_id: str, confidence: float) -> None:
         persons._on_match(
@@ -223,7 +223,7 @@ def test_parameters_change_or_are_refused_with_a_reason(client: Client, images: 
         _, tracked = see_people(client, process, images)
         assert set_parameter(client, "stall_s", number(-1.0)) == (
             False,
-            "parameter stall_s is -1.0; allowed: 0.05 to 60",
+            "Parameter stall_s out of range Min: 0.05, Max: 60.0, value: -1.0",
         )
         done, reason = set_parameter(
             client, "mode", ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="addon")
@@ -237,7 +237,7 @@ def test_parameters_change_or_are_refused_with_a_reason(client: Client, images: 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("stall_s", "-3.0", "parameter stall_s is -3.0; allowed: 0.05 to 60"),
+        ("stall_s", "-3.0", "Parameter stall_s out of range Min: 0.05, Max: 60.0, value: -3.0"),
         ("mode", "both", "parameter mode is 'both'; allowed: one of 'standalone', 'addon'"),
         ("stall_s", "soon", "parameter stall_s is 'soon'; a float is expected"),
     ],

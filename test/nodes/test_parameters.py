@@ -13,7 +13,7 @@ from ..conftest import REPOSITORY
 def test_config_file_is_what_is_declared() -> None:
     text = (REPOSITORY / "config" / "facial_coding.yaml").read_text()
     assert text == parameters.as_yaml(), "make it anew: python -m facial_coding_ros.nodes.parameters"
-    values = yaml.safe_load(text)["/**"]["facial_coding"]["ros__parameters"]
+    values = yaml.safe_load(text)["/**"]["ros__parameters"]
     flat = {
         f"{name}.{key}" if isinstance(value, dict) else name: entry
         for name, value in values.items()

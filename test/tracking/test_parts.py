@@ -167,7 +167,7 @@ def test_a_real_task_file() -> None:
     ours, theirs = (
         make_tracker(settings)
         for settings in (
-            TrackingSettings(id_seed=1, backend="tasks", task_file=task_file),
+            TrackingSettings(id_seed=1, landmark_backend="tasks", task_file=task_file),
             TrackingSettings(id_seed=1),
         )
     )
@@ -195,7 +195,7 @@ def test_a_real_task_file() -> None:
 def test_task_files_that_are_none_are_refused_in_one_line(tmp_path: Path) -> None:
     def refusal(path: str, error: type[Exception]) -> str:
         with pytest.raises(error) as caught:
-            make_tracker(TrackingSettings(backend="tasks", task_file=path))
+            make_tracker(TrackingSettings(landmark_backend="tasks", task_file=path))
         text = str(caught.value)
         assert "\n" not in text
         assert "https://" in text
@@ -225,7 +225,7 @@ def test_a_bundle_put_together_from_the_wheel_is_not_trusted(tmp_path: Path, net
         bundle.write(modules / "face_detection" / "face_detection_short_range.tflite", "face_detector.tflite")
         bundle.write(modules / "face_landmark" / network, "face_landmarks_detector.tflite")
     with pytest.raises(ValueError, match="download"):
-        tracker = make_tracker(TrackingSettings(backend="tasks", task_file=str(tmp_path / "made.task")))
+        tracker = make_tracker(TrackingSettings(landmark_backend="tasks", task_file=str(tmp_path / "made.task")))
         for index in range(3):
             tracker.track(Frame(data.astronaut(), index * 33_000_000, index))
 

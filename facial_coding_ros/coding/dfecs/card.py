@@ -66,12 +66,15 @@ def file_of(model: Path, ending: str) -> Path:
 
 
 def find_card(model: str | Path) -> Path:
-    """The path of a card: as given, or in models/. Raises FileNotFoundError naming what is there."""
+    """The path of a card: a bare name is in models/, never in the current folder; anything else a path.
+
+    Raises FileNotFoundError naming what is there.
+    """
     path = file_of(Path(model).expanduser(), ".yaml")
+    if isinstance(model, str) and len(path.parts) == 1 and "/" not in model:
+        return model_path(path.name)
     if path.is_file():
         return path
-    if len(path.parts) == 1:
-        return model_path(path.name)
     raise FileNotFoundError(f"No DFECS model card {path}.")
 
 

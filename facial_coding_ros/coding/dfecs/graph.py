@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from ...inference.node_names import name_nodes
 from .sparse_codes import UnrolledAdmm
 
 INPUT, OUTPUT = "motion", "codes"
@@ -45,5 +46,6 @@ def write_graph(admm: UnrolledAdmm, path: Path) -> None:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="facial_coding_ros")
     model.ir_version = 8
+    name_nodes(model)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))

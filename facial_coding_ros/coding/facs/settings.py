@@ -14,7 +14,7 @@ class FacsSettings(Settings):
 
     source: str = option(
         "keypoints",
-        "what action units are estimated from: keypoint motion; blendshapes of the tracking backend 'tasks'; or an "
+        "what action units are estimated from: keypoint motion; blendshapes of the landmark backend 'tasks'; or an "
         "image network (network.model)",
         choices=ACTION_UNIT_ESTIMATORS.names,
     )

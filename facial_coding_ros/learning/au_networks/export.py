@@ -17,6 +17,7 @@ import yaml
 
 from ...au_networks.attention import EAC_CENTRES
 from ...au_networks.specs import NetworkSpec
+from ...inference.node_names import name_nodes
 from ...types import FloatArray
 from .networks import AuModel
 
@@ -111,6 +112,8 @@ def _write(model: AuModel, path: Path) -> None:
 
 def _check_operations(path: Path) -> None:
     graph = onnx.load(str(path))
+    name_nodes(graph)
+    onnx.save(graph, str(path))
     onnx.checker.check_model(graph)
     domains = sorted({node.domain for node in graph.graph.node} - {"", "ai.onnx"})
     operations = {node.op_type for node in graph.graph.node}

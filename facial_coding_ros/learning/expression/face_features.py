@@ -14,11 +14,10 @@ from ...face_model.ict import IctFaces
 from ...inference import InferenceSettings
 from ...keypoints import Registration
 from ...npz import open_npz
-from ...tracking.landmark_network.model_cache import load_landmark_networks
-from ...tracking.landmark_network.network import LandmarkNetwork
-from ...tracking.mediapipe_graph import MediaPipeGraph, presence
+from ...tracking.conversion.model_cache import tracker_models
+from ...tracking.onnx_networks import open_detector, open_landmarks
 from ...tracking.pose import PoseEstimator
-from ...tracking.regions import Landmarks
+from ...tracking.regions import Landmarks, Square, presence
 from ...tracking.visibility import visibility
 from ...types import FloatArray, ImageArray
 
@@ -75,8 +74,9 @@ class FaceReader:
     """
 
     def __init__(self) -> None:
-        self._network: LandmarkNetwork = load_landmark_networks(InferenceSettings(backend="onnxruntime"))[0]
-        self._detector = MediaPipeGraph(workers=0)
+        models, inference = tracker_models(""), InferenceSettings(backend="onnxruntime")
+        self._network = open_landmarks(models.landmarks, inference)[0]
+        self._detector = open_detector(models.detector, inference)
         self._registration = Registration()
         self._poses = PoseEstimator(IctFaces.load())
 
@@ -91,7 +91,9 @@ class FaceReader:
             edge = int(share * max(image.shape[:2]))
             framed = cv2.copyMakeBorder(image, edge, edge, edge, edge, border, value=(127, 127, 127))
             wide = np.asarray(framed, np.uint8)
-            detections = self._detector.process(wide, [], True)[1]
+            height, width = wide.shape[:2]
+            whole = Square(width / 2, height / 2, max(width, height))
+            detections = self._detector.find(wide, [whole], 0.5)
             if not detections:
                 continue
             square = max(detections, key=lambda d: d.score * d.width).square

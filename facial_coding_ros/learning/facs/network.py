@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...action_units import CODES
+from ...inference.node_names import name_nodes
 from ...types import SURFACE_POINTS, FloatArray
 from .disturbances import Disturbances
 from .motion_sets import MotionSet, mirrored
@@ -181,5 +182,6 @@ def to_onnx(network: FacsNetwork) -> bytes:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], producer_name="facial_coding_ros")
     model.ir_version = 8
+    name_nodes(model)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())

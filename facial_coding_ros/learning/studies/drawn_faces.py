@@ -2,7 +2,7 @@
 
     standalone/env python -m facial_coding_ros.learning.studies.drawn_faces FOLDER
 
-makes the 36 people with AU 12 and AU 26 of docs/results/au_networks/drawn_faces; tests learn from smaller sets.
+makes the 36 people with AU 12 and AU 26 of docs/design_notes/au_networks.md; tests learn from smaller sets.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ import numpy as np
 
 from ...command_line import run_command
 from ...face_model.ict import AU_SHAPES
-from ...models import share_folder
 from ...neutral.estimator import Estimator, PriorEstimator
 from ...neutral.keeper import UsualPose
 from ...neutral.prior import FacePrior, fit_prior
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache", type=Path, default=Path("/tmp/facial_coding_study"), help="folder for rendered faces"
     )
     parser.add_argument("--out", type=Path, default=Path("neutral_study"), help="folder for the results")
-    parser.add_argument("--write-model", action="store_true", help="make models/neutral_prior from all rendered people")
+    parser.add_argument("--model", type=Path, metavar="FILE.npz", help="also write the prior of all people there")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     turns = _seen(arguments, "neutral_turns.npz", lambda head: see_turning(head, 48, 21))
     noise = still_noise()
     halves = [World.measure(expressions, turns, noise, half) for half in (0, 1)]
-    if arguments.write_model:
-        _write(prior_of(*halves), len(np.unique(expressions.person)))
+    if arguments.model:
+        _write(arguments.model, prior_of(*halves), len(np.unique(expressions.person)))
     prior = prior_of(halves[0])
     lines = compare(prior, halves[1], arguments.people)
     lines += ["", f"## Mixed behaviour, {arguments.many} people", "", *_FEW.splitlines(), ""]
@@ -121,8 +120,7 @@ def prior_of(*worlds: World) -> FacePrior:
     return fit_prior(np.concatenate([world.neutrals for world in worlds]), np.array(shapes), np.concatenate(noise))
 
 
-def _write(prior: FacePrior, people: int) -> None:
-    path = share_folder("models") / "neutral_prior.npz"
+def _write(path: Path, prior: FacePrior, people: int) -> None:
     np.savez_compressed(
         path,
         mean=prior.mean,
@@ -135,7 +133,7 @@ def _write(prior: FacePrior, people: int) -> None:
     card = f"""\
         name: neutral_prior
         what: How neutral faces differ between people, and what expressions look like, as MediaPipe sees them.
-        made_by: python -m facial_coding_ros.learning.studies.neutral ICT_FOLDER --write-model
+        made_by: python -m facial_coding_ros.learning.studies.neutral ICT_FOLDER --model models/neutral_prior.npz
         trained_on: {people} random people of the ICT model, rendered neutral and with one or two expression shapes;
           the noise also on 48 rendered people who turn the head as a video and on a still photograph (scikit-image's
           astronaut). All seen through MediaPipe Face Mesh 0.10.21 and registered with the default settings. The
@@ -143,7 +141,7 @@ def _write(prior: FacePrior, people: int) -> None:
         licence: MIT, as ICT-FaceKit (USC Institute for Creative Technologies), see ict_mesh.yaml
         units: eye distances; a registered face as 1540 numbers, dense x, y, z of 468 points, sparse x, y of 68 / 400
         arrays: see facial_coding_ros/neutral/prior.py
-        metrics: see docs/results/neutral/README.md
+        metrics: see docs/neutral.md
         sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}
         """
     path.with_suffix(".yaml").write_text(textwrap.dedent(card))

@@ -1,7 +1,7 @@
 """Plainly rendered ICT heads, seen through MediaPipe: what the tracker makes of a known face in a known pose.
 
 Flat skin, painted brows and lips, discs for eyes; enough for MediaPipe to track. The shipped models/registration and
-models/neutral_prior and the figures in docs/results/registration and docs/results/neutral were made with these heads,
+models/neutral_prior and the figures in docs/keypoints.md and docs/neutral.md were made with these heads,
 so they are kept as they are beside the richer renderer of learning/synthesis, which renders the sets that action units
 are learnt from.
 """

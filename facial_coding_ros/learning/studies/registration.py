@@ -15,7 +15,6 @@ from ...command_line import run_command
 from ...face_model.ict import AU_SHAPES, IctFaces, turned
 from ...keypoints import MESH, SPARSE, Registration, RegistrationSettings
 from ...keypoints.registration import PoseCorrection, Rotation, at_eyes, normalised
-from ...models import share_folder
 from ...types import SURFACE_POINTS, FloatArray, Registered
 from ..neutral.seen_faces import SMILE, SeenFaces
 from .plain_heads import PlainHead, Plan, Pose, see
@@ -30,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("registration_study"), help="folder for the results")
     parser.add_argument(
-        "--write-model", action="store_true", help="learn from all people and write models/registration"
+        "--model", type=Path, metavar="FILE.npz", help="also learn from all people and write the model there"
     )
 
 
@@ -38,8 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.cache.mkdir(parents=True, exist_ok=True)
     learning = _seen(arguments, "registration_learn.npz", learning_plans(), 11, one_size=False)
     testing = _seen(arguments, "registration_test.npz", testing_plans(), 21, one_size=True)
-    if arguments.write_model:
-        write_model(fit_linear(), fit_pose(learning), len(np.unique(learning.person)))
+    if arguments.model:
+        write_model(arguments.model, fit_linear(), fit_pose(learning), len(np.unique(learning.person)))
     lines = report(testing)
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "README.md").write_text("\n".join(lines) + "\n")
@@ -142,13 +141,12 @@ def fit_pose(seen: SeenFaces) -> FloatArray:
     return np.linalg.solve(gram + _RIDGE * np.diag(np.diag(gram)), rows.T @ wanted).astype(np.float32)
 
 
-def write_model(linear: FloatArray, pose: FloatArray, people: int) -> None:
-    path = share_folder("models") / "registration.npz"
+def write_model(path: Path, linear: FloatArray, pose: FloatArray, people: int) -> None:
     np.savez_compressed(path, linear=linear, pose=pose.astype(np.float16))
     card = f"""\
         name: registration
         what: What registration has learnt of head pose.
-        made_by: python -m facial_coding_ros.learning.studies.registration ICT_FOLDER --write-model
+        made_by: python -m facial_coding_ros.learning.studies.registration ICT_FOLDER --model models/registration.npz
         trained_on: linear, 6000 faces of the ICT model with up to three action units, turned by up to 40 degrees yaw,
           25 pitch, 20 roll, in perspective. pose, {people} people of the ICT model, rendered neutral and smiling in
           frontal and turned pose, seen through MediaPipe Face Mesh 0.10.21 (single images, refined landmarks), and
@@ -158,7 +156,7 @@ def write_model(linear: FloatArray, pose: FloatArray, people: int) -> None:
           linear: (137, 136), normalised x0..x67, y0..y67, 1 of a turned face -> normalised frontal x0..x67, y0..y67
           pose: (5, 1404), features u, v, u^2, u v, v^2 of the turn -> what to subtract from the frontal mesh (468, 3),
             in eye distances; u, v are the image x and y of the axis out of the face
-        metrics: see docs/results/registration/README.md
+        metrics: see docs/keypoints.md
         sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}
         """
     path.with_suffix(".yaml").write_text(textwrap.dedent(card))

@@ -14,7 +14,6 @@ import yaml
 from ...command_line import run_command
 from ...errors import UserError
 from ...face_model.ict import IctFaces
-from ...models import share_folder
 from ...tracking.pose import PoseEstimator
 from ...tracking.tracks import ANOTHER, WIDEST_VIEW_DEG
 from ...types import SURFACE_POINTS, FloatArray
@@ -27,7 +26,7 @@ FOLDS, OTHERS = 4, 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rendered", type=Path, help="folder that `facial_coding synthesize` made")
     parser.add_argument("--out", type=Path, default=Path("shape_study.json"), help="JSON file")
-    parser.add_argument("--write-model", action="store_true", help="learn from all people and write models/shape")
+    parser.add_argument("--model", type=Path, metavar="FILE.npz", help="also learn from all people and write it there")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(json.dumps(result, indent=1))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n")
-    if arguments.write_model:
-        write_model(*fit_shape(views), len(people), result)
+    if arguments.model:
+        write_model(arguments.model, *fit_shape(views), len(people), result)
     return 0
 
 
@@ -82,13 +81,12 @@ def held_out(views: ShapeViews) -> tuple[FloatArray, FloatArray]:
     return np.concatenate([own for own, _ in parts]), np.concatenate([foreign for _, foreign in parts])
 
 
-def write_model(mean: FloatArray, directions: FloatArray, people: int, result: dict[str, object]) -> None:
-    path = share_folder("models") / "shape.npz"
+def write_model(path: Path, mean: FloatArray, directions: FloatArray, people: int, result: dict[str, object]) -> None:
     np.savez_compressed(path, mean=mean, directions=directions)
     card = {
         "name": "shape",
         "what": "Proportions of a face's mesh that say who it is, to keep ids apart while people are in view.",
-        "made_by": "python -m facial_coding_ros.learning.studies.shape RENDERED --write-model",
+        "made_by": "python -m facial_coding_ros.learning.studies.shape RENDERED --model models/shape.npz",
         "trained_on": f"{people} people of the ICT model, 16 pictures each, made by facial_coding synthesize "
         "--people 1000 --seed 13 and seen through MediaPipe Face Mesh 0.10.21.",
         "licence": "MIT, as ICT-FaceKit (USC Institute for Creative Technologies), see ict_mesh.yaml",

@@ -21,7 +21,6 @@ from ...datasets.motions import MotionError
 from ...errors import UserError
 from ...image.sources import SourceError, open_source
 from ...keypoints import Registration, RegistrationSettings
-from ...models import share_folder
 from ...tracking import TrackingSettings, make_tracker
 from ..motions.ict_motions import MeshNoise
 from ..synthesis.dataset import NEUTRALS, load_set
@@ -30,7 +29,7 @@ from ..synthesis.dataset import NEUTRALS, load_set
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rendered", type=Path, help="folder that `facial_coding synthesize` made")
     parser.add_argument("video", type=Path, help="recording that starts with a person at rest")
-    parser.add_argument("--out", type=Path, help="file to write; default models/dfecs_noise.npz")
+    parser.add_argument("--out", type=Path, default=Path("dfecs_noise.npz"), help="file to write; default %(default)s")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         form, size = rendered_error(arguments.rendered), still_error(arguments.video)
     except (FileNotFoundError, MotionError, SourceError) as error:
         raise UserError(str(error)) from None
-    out = arguments.out or share_folder("models") / "dfecs_noise.npz"
+    out = arguments.out
     np.savez_compressed(out, field=form.scaled(size).field.astype(np.float16))
     print(
         f"A point is off by {form.size:.4f} eye distances in the pictures and wanders by {size:.4f} in the recording."

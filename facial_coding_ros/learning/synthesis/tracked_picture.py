@@ -18,7 +18,7 @@ FRAMES = 3
 SHIFT, SCALE, TILT_DEG = 0.007, 0.01, 0.7
 """Jitter of the region of interest for landmarks from frame to frame (standard deviations, of its side), from small
 movements of the head and the landmarks' own noise. The landmarks' error depends on the square, so it averages out.
-They are the same for all pictures; others for each change no figure (docs/results/facs)."""
+They are the same for all pictures; others for each change no figure (docs/design_notes/facs.md)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PictureTracker:
 
     def __call__(self, image: ImageArray) -> Seen | None:
         """The best detected face of an RGB picture; None when no face is found. The same for the same picture."""
-        _, detections = self._graph.process(image, [], True)
+        _, detections = self._graph.process(image, [], [Square.around(image.shape[1], image.shape[0])])
         if not detections:
             return None
         first = self._landmarks(image, max(detections, key=lambda found: found.score).square)
@@ -58,7 +58,7 @@ class PictureTracker:
         return Seen(first.mesh, np.mean(meshes, 0, dtype=np.float32))
 
     def _landmarks(self, image: ImageArray, square: Square) -> Landmarks | None:
-        found = self._graph.process(image, [square], False)[0][0]
+        found = self._graph.process(image, [square])[0][0]
         return None if found is None or found.presence < TrackingSettings().keep_score else found
 
     def close(self) -> None:

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...types import MESH_POINTS, SURFACE_POINTS
-from .graph_builder import GraphBuilder
+from ..tflite.graph_builder import GraphBuilder
+from ..tflite.reader import TfliteError, TfliteModel, TfliteOperation, read_tflite
+from ..tflite.tflite_graph import UNPACKED, TfliteGraph
 from .refined_regions import RefinedRegion, Regions
-from .tflite import TfliteError, TfliteModel, TfliteOperation, read_tflite
 
 SIDE = 192
 INPUT, MESH, PRESENCE, FEATURES = "faces", "mesh", "presence", "features"
@@ -48,13 +49,12 @@ def convert_landmark_network(source: bytes, maps: list[NDArray[Any]], iris_depth
     return _Converter(model).convert(maps, iris_depth)
 
 
-class _Converter:
+class _Converter(TfliteGraph):
     """Features are (n, channels, height, width) here, and (1, height, width, channels) in the file."""
 
     def __init__(self, model: TfliteModel) -> None:
-        self._model = model
+        super().__init__(model)
         self._graph = GraphBuilder()
-        self._makers = {output: operation for operation in model.operations for output in operation.outputs}
         # What holds these tensors of the file, side by side as groups of channels.
         self._names: dict[tuple[int, ...], str] = {}
 
@@ -164,21 +164,10 @@ class _Converter:
         while open_ends:
             tensor = open_ends.pop()
             maker = self._makers.get(tensor)
-            if tensor not in inputs and maker is not None and maker.name != "DEQUANTIZE" and maker not in needed:
+            if tensor not in inputs and maker is not None and maker.name not in UNPACKED and maker not in needed:
                 needed.add(maker)
                 open_ends.extend(maker.inputs)
         return [operation for operation in self._model.operations if operation in needed]
-
-    def _value(self, tensor: int) -> NDArray[Any]:
-        """A constant of the file, unpacked from float16 where it is so."""
-        maker = self._makers.get(tensor)
-        constant = self._model.tensors[maker.inputs[0] if maker and maker.name == "DEQUANTIZE" else tensor].constant
-        if constant is None:
-            raise TfliteError(f"{self._model.tensors[tensor].name} is computed, where a constant is expected")
-        return constant.astype(np.float32) if constant.dtype.kind == "f" else constant
-
-    def _shape(self, tensor: int) -> tuple[int, ...]:
-        return self._model.tensors[tensor].shape
 
     # -- operations, of siblings
 
@@ -244,12 +233,6 @@ class _Converter:
         return self._graph.add(
             "MaxPool", [self._input(siblings)], kernel_shape=list(kernel), strides=list(stride), pads=pads
         )
-
-    def _pads(self, operation: TfliteOperation, kernel: tuple[int, ...], stride: tuple[int, ...]) -> list[int]:
-        """TensorFlow's padding: none, or as much as the output's size needs, the odd one behind."""
-        found, wanted = self._shape(operation.inputs[0])[1:3], self._shape(operation.outputs[0])[1:3]
-        total = [max((w - 1) * s + k - g, 0) for g, w, s, k in zip(found, wanted, stride, kernel, strict=True)]
-        return [t // 2 for t in total] + [t - t // 2 for t in total]
 
     def prelu(self, siblings: Siblings) -> str:
         """x + (1 - a) relu(-x), the factors as depthwise products.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ...inference.session import Session, expect
 from ...types import MESH_POINTS, FloatArray, ImageArray
+from ..regions import square_to_image
 from .converter import FEATURE_COUNT, FEATURES, INPUT, MESH, PRESENCE, SIDE
 
 
@@ -72,7 +71,7 @@ def crop(image: ImageArray, square: Sequence[float] | FloatArray, out: ImageArra
         # The inverse map: of each pixel of the crop its place in the image.
         cv2.warpAffine(
             image,
-            square_to_image(square),
+            square_to_image(square, SIDE),
             (SIDE, SIDE),
             dst=out,
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -83,17 +82,9 @@ def crop(image: ImageArray, square: Sequence[float] | FloatArray, out: ImageArra
     return out
 
 
-def square_to_image(square: Sequence[float] | FloatArray) -> NDArray[np.float64]:
-    """(2, 3): pixels of the network's input to pixels of the image."""
-    x, y, side, angle = (float(value) for value in square)
-    scale, half = side / SIDE, SIDE / 2
-    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
-    return np.array(((cos, -sin, x - half * (cos - sin)), (sin, cos, y - half * (sin + cos))))
-
-
 def to_image(mesh: FloatArray, square: Sequence[float] | FloatArray, out: FloatArray) -> None:
     """A mesh (478, 3) in pixels of the input, as x, y and depth (3, 478) in pixels of the image."""
-    (a, b, x), (c, d, y) = square_to_image(square).tolist()
+    (a, b, x), (c, d, y) = square_to_image(square, SIDE).tolist()
     turn = np.array(((a, b, 0), (c, d, 0), (0, 0, float(square[2]) / SIDE)), np.float32)
     np.matmul(turn, mesh.T, out=out)
     out[0] += x

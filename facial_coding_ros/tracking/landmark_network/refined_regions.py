@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .graph_builder import GraphBuilder
+from ..tflite.graph_builder import GraphBuilder
 
 
 @dataclass(frozen=True)

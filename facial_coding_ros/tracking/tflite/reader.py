@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .sparse_tensors import TreeLevel, densify
+
 TYPES: dict[int, type[np.generic]] = {
     0: np.float32, 1: np.float16, 2: np.int32, 3: np.uint8, 4: np.int64, 6: np.bool_, 7: np.int16, 9: np.int8,
 }  # fmt: skip
 OPERATIONS = {
-    0: "ADD", 1: "AVERAGE_POOL_2D", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 6: "DEQUANTIZE",
-    9: "FULLY_CONNECTED", 14: "LOGISTIC", 17: "MAX_POOL_2D", 18: "MUL", 19: "RELU", 22: "RESHAPE",
+    0: "ADD", 1: "AVERAGE_POOL_2D", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 5: "DEPTH_TO_SPACE",
+    6: "DEQUANTIZE", 9: "FULLY_CONNECTED", 14: "LOGISTIC", 17: "MAX_POOL_2D", 18: "MUL", 19: "RELU", 22: "RESHAPE",
     23: "RESIZE_BILINEAR", 32: "CUSTOM", 34: "PAD", 36: "GATHER", 39: "TRANSPOSE", 40: "MEAN", 41: "SUB",
     45: "STRIDED_SLICE", 49: "SPLIT", 54: "PRELU", 65: "SLICE", 67: "TRANSPOSE_CONV", 70: "EXPAND_DIMS",
-    82: "REDUCE_MAX", 83: "PACK", 88: "UNPACK", 102: "SPLIT_V",
+    82: "REDUCE_MAX", 83: "PACK", 88: "UNPACK", 102: "SPLIT_V", 124: "DENSIFY",
 }  # fmt: skip
+INDICES: dict[int, type[np.generic]] = {1: np.int32, 2: np.uint16, 3: np.uint8}
 
 
 class TfliteError(ValueError):
@@ -79,7 +82,7 @@ class Table:
 
 @dataclass(frozen=True)
 class TfliteTensor:
-    """constant: its values; None for what is computed."""
+    """constant: its values, dense also where the file keeps them sparse; None for what is computed."""
 
     name: str
     shape: tuple[int, ...]
@@ -134,7 +137,7 @@ def _read(data: bytes) -> TfliteModel:
             raise TfliteError(f"tensor {table.text(3)} is of type {code}, which is not known here")
         kind, shape = TYPES[code], tuple(int(n) for n in table.numbers(0))
         content = buffers[table.number(2, "I")].numbers(0, np.uint8)
-        constant = content.view(np.dtype(kind)).reshape(shape) if len(content) else None
+        constant = _constant(content.view(np.dtype(kind)), shape, table.table(6)) if len(content) else None
         tensors.append(TfliteTensor(table.text(3), shape, kind, constant))
     operations = [
         TfliteOperation(
@@ -148,6 +151,28 @@ def _read(data: bytes) -> TfliteModel:
     ]
     ends = (tuple(int(n) for n in graphs[0].numbers(field)) for field in (1, 2))
     return TfliteModel(tuple(tensors), tuple(operations), *ends)
+
+
+def _constant(values: NDArray[Any], shape: tuple[int, ...], sparsity: Table | None) -> NDArray[Any]:
+    if sparsity is None:
+        return values.reshape(shape)
+    levels = []
+    for table in sparsity.tables(2):
+        if table.number(0, "b"):
+            segments, indices = (_indices(table, field) for field in (2, 4))
+            levels.append(TreeLevel(0, segments, indices))
+        else:
+            levels.append(TreeLevel(table.number(1, "i")))
+    order, block_map = (sparsity.numbers(field).tolist() for field in (0, 1))
+    return densify(values, shape, levels, order, block_map)
+
+
+def _indices(table: Table, field: int) -> NDArray[Any]:
+    """Whole numbers of one of three widths: a union, whose kind stands before it."""
+    kind, vector = table.number(field, "B"), table.table(field + 1)
+    if kind not in INDICES or vector is None:
+        raise ValueError(f"indices of a sparse tensor are of kind {kind}, which is not known here")
+    return vector.numbers(0, INDICES[kind])
 
 
 def _operation_name(code: Table) -> str:

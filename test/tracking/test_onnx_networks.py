@@ -17,7 +17,8 @@ from facial_coding_ros.inference import InferenceSettings, ModelError
 from facial_coding_ros.nodes.parameters import build
 from facial_coding_ros.pipeline import Pipeline, PipelineSettings
 from facial_coding_ros.tracking import Tracker, TrackingSettings, make_tracker
-from facial_coding_ros.tracking.onnx_landmarks import OnnxLandmarks
+from facial_coding_ros.tracking.conversion.model_cache import tracker_models
+from facial_coding_ros.tracking.onnx_networks import OnnxNetworks
 from facial_coding_ros.tracking.regions import Square
 from facial_coding_ros.types import Face, Frame, Region
 
@@ -41,6 +42,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def frames() -> list[Frame]:
     return list(islice(open_source(CLIP).frames(), 36))
+
+
+def around(frame: Frame) -> Square:
+    return Square.around(frame.image.shape[1], frame.image.shape[0])
 
 
 def tracked(tracker: Tracker, frames: list[Frame]) -> list[tuple[Face, ...]]:
@@ -102,18 +107,19 @@ def test_same_codes_through_the_pipeline_which_says_what_computes_landmarks(fram
     assert np.array_equal(np.isfinite(ours), known) and known.any()
     apart = np.abs(np.array(ours)[known] - np.array(theirs)[known])
     assert np.quantile(apart, 0.95) < 0.03 and apart.max() < 0.3, (np.quantile(apart, 0.95), apart.max())
-    assert backend.startswith("landmarks: MediaPipe's network by ONNX Runtime ") and "; models: ONNX Run" in backend
+    assert backend.startswith("landmarks: MediaPipe's networks by ONNX Runtime ") and "; models: ONNX Run" in backend
     assert their_backend.startswith("landmarks: MediaPipe on the CPU; models: ONNX Run")
 
 
 def test_squares_without_sense_and_images_as_they_come(frames: list[Frame]) -> None:
-    source = OnnxLandmarks(ONNX_RUNTIME)
+    source = OnnxNetworks(tracker_models(), ONNX_RUNTIME)
     image = frames[0].image
     height, width = image.shape[:2]
-    found = source.process(image, [], True)[1]
+    whole = Square.around(width, height)
+    found = source.process(image, [], [whole])[1]
     good = found[0].square
     squares = [Square(0, 0, 0), good, Square(9 * width, 0, 100), Square(width / 2, height / 2, 99 * width)]
-    landmarks, none = source.process(image, squares, False)
+    landmarks, none = source.process(image, squares)
     assert [one is not None for one in landmarks] == [False, True, False, False] and none == []
     assert landmarks[1] is not None and landmarks[1].presence > 0.5
     # Read-only, and a view of an image in another order.
@@ -121,63 +127,52 @@ def test_squares_without_sense_and_images_as_they_come(frames: list[Frame]) -> N
     fixed.flags.writeable = False
     turned = np.ascontiguousarray(image[:, :, ::-1])[:, :, ::-1]
     for same in (fixed, turned):
-        again = source.process(same, [good], True)[0][0]
+        again = source.process(same, [good], [whole])[0][0]
         assert again is not None and np.array_equal(again.mesh, landmarks[1].mesh)
-    assert source.process(image, [], False) == ([], [])
+    assert source.process(image, []) == ([], [])
     source.close()
     source.close()
 
 
 def test_settings_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        ValueError, match=r"parameter tracking\.landmark_backend is 'gpu'; allowed: .*'mediapipe', 'onnx'"
-    ):
+    with pytest.raises(ValueError, match=r"landmark_backend is 'gpu'; allowed: one of 'mediapipe', 'onnx', 'tasks'"):
         build({"tracking.landmark_backend": "gpu"})
-    with pytest.raises(ValueError, match=r"landmark_backend is 'onnx'; that needs tracking\.backend 'mediapipe'"):
-        make_tracker(TrackingSettings(backend="tasks", task_file="some.task", landmark_backend="onnx"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ModelError, match=r"install onnx, or set tracking\.landmark_backend to 'mediapipe'"):
-        Pipeline(PipelineSettings(tracking=OURS, inference=ONNX_RUNTIME))
+    with pytest.raises(ModelError, match=r"tracking\.networks names .*nowhere.*convert-tracker"):
+        Pipeline(PipelineSettings(tracking=replace(OURS, networks=str(tmp_path / "nowhere")), inference=ONNX_RUNTIME))
 
 
-def test_auto_is_onnx_where_that_is_quicker_and_can_be_had(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def chosen() -> str:
-        tracker = make_tracker(TrackingSettings(id_seed=1), ONNX_RUNTIME)
-        tracker.close()
-        return tracker.backend
-
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    assert chosen().startswith("MediaPipe's network by ONNX Runtime ")
-    monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    assert chosen() == "MediaPipe on the CPU" and not caplog.text
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    assert chosen() == "MediaPipe on the CPU"
-    assert "MediaPipe's own graph computes the landmarks" in caplog.text and "install onnx" in caplog.text
+def test_nothing_of_mediapipe_is_loaded_by_default(frames: list[Frame]) -> None:
+    """No thread, no graph, no protobuf of its."""
+    program = (
+        "import sys, threading; from itertools import islice; from facial_coding_ros.image.sources import open_source;"
+        "from facial_coding_ros.tracking import TrackingSettings, make_tracker;"
+        "tracker = make_tracker(TrackingSettings());"
+        f"print(sum(len(tracker.track(frame)) for frame in islice(open_source({str(CLIP)!r}).frames(), 20)));"
+        "print([name for name in ('mediapipe', 'google.protobuf', 'onnx', 'tensorflow') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    faces, loaded = done.stdout.split("\n", 1)
+    assert int(faces) >= 30 and loaded.strip() == "[]"
 
 
 def test_a_network_that_fails_in_a_helper_is_no_silent_loss(frames: list[Frame]) -> None:
-    source = OnnxLandmarks(ONNX_RUNTIME, workers=2)
-    squares = [detection.square for detection in source.process(frames[0].image, [], True)[1]]
-    assert len(squares) == 2 and None not in source.process(frames[0].image, squares, False)[0]
-    source._networks[1].close()
+    source = OnnxNetworks(tracker_models(), ONNX_RUNTIME, workers=2)
+    squares = [detection.square for detection in source.process(frames[0].image, [], [around(frames[0])])[1]]
+    assert len(squares) == 2 and None not in source.process(frames[0].image, squares)[0]
+    source._landmarks[1].close()
     with pytest.raises(ValueError, match="closed"):
-        source.process(frames[0].image, squares, False)
+        source.process(frames[0].image, squares)
     source.close()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["mediapipe", "onnx"])
-def test_no_python_object_is_freed_by_mediapipes_threads(backend: str) -> None:
+def test_no_python_object_is_freed_by_mediapipes_threads() -> None:
     """Without Python's lock that kills the process, sooner or later; the checking allocator sees the first one."""
     program = (
         "from itertools import islice; from facial_coding_ros.image.sources import open_source;"
         "from facial_coding_ros.tracking import TrackingSettings, make_tracker;"
-        f"tracker = make_tracker(TrackingSettings(detection_rate_hz=30, landmark_backend={backend!r}));"
+        "tracker = make_tracker(TrackingSettings(detection_rate_hz=30, landmark_backend='mediapipe'));"
         f"print(sum(len(tracker.track(frame)) for frame in islice(open_source({str(CLIP)!r}).frames(), 30)))"
     )
     done = subprocess.run([sys.executable, "-X", "dev", "-c", program], capture_output=True, text=True, timeout=100)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-import yaml
 
-from facial_coding_ros.inference import InferenceSettings, ModelError, ModelFile, open_session
+from facial_coding_ros.inference import InferenceSettings, ModelError, open_session
 from facial_coding_ros.models import share_folder
-from facial_coding_ros.tracking.landmark_network import model_cache
+from facial_coding_ros.tracking.conversion.model_cache import made_models
 from facial_coding_ros.tracking.landmark_network.converter import FEATURE_COUNT, SIDE, convert_landmark_network
-from facial_coding_ros.tracking.landmark_network.model_cache import converted_network, load_landmark_networks
-from facial_coding_ros.tracking.landmark_network.network import LandmarkNetwork, crop, square_to_image
-from facial_coding_ros.tracking.landmark_network.tflite import TfliteError, read_tflite
-from facial_coding_ros.tracking.mediapipe_graph import LOGIT_SCALE, MIDDLE_LOGIT, MediaPipeGraph
-from facial_coding_ros.tracking.regions import Square
+from facial_coding_ros.tracking.landmark_network.network import LandmarkNetwork, crop
+from facial_coding_ros.tracking.mediapipe_graph import MediaPipeGraph
+from facial_coding_ros.tracking.onnx_networks import open_landmarks
+from facial_coding_ros.tracking.regions import LOGIT_SCALE, MIDDLE_LOGIT, Square, square_to_image
+from facial_coding_ros.tracking.tflite.reader import TfliteError, read_tflite
 from facial_coding_ros.types import FloatArray, ImageArray
 
 from ...inference.test_session import write_model
@@ -39,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def network(folder: Path) -> LandmarkNetwork:
-    return load_landmark_networks(ONNX_RUNTIME, folder)[0]
+    return open_landmarks(made_models(folder).landmarks, ONNX_RUNTIME)[0]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +59,9 @@ def frames(mediapipe_graph: MediaPipeGraph) -> list[tuple[ImageArray, list[Squar
         if not read or index % 40:
             continue
         image = np.ascontiguousarray(frame[:, :, ::-1])
-        squares = [d.square for d in mediapipe_graph.process(image, [], True)[1]]
+        squares = [
+            d.square for d in mediapipe_graph.process(image, [], [Square.around(image.shape[1], image.shape[0])])[1]
+        ]
         varied = [
             Square(s.x + dx * s.side, s.y, s.side * size, s.angle + turn)
             for s in squares
@@ -88,7 +86,7 @@ def test_equal_to_mediapipes_own_graph(
     means, worst, depths, presences = [], [], [], []
     for image, squares in frames:
         meshes, presence, _ = network.locate(image, rows(squares))
-        theirs, _ = mediapipe_graph.process(image, squares, False)
+        theirs, _ = mediapipe_graph.process(image, squares)
         for mesh, logit, landmarks in zip(meshes, presence, theirs, strict=True):
             assert landmarks is not None
             scale = FACE_PX / np.ptp(landmarks.mesh[:, 0])
@@ -116,7 +114,7 @@ def test_crops_are_true_interpolations(frames: list[tuple[ImageArray, list[Squar
     height, width = image.shape[:2]
     y, x = np.mgrid[:SIDE, :SIDE]
     for row in rows(squares):
-        (a, b, c), (d, e, f) = square_to_image(row)
+        (a, b, c), (d, e, f) = square_to_image(row, SIDE)
         across, down = a * x + b * y + c, d * x + e * y + f
         left, top = np.floor(across).astype(int), np.floor(down).astype(int)
         near_x, near_y = (across - left)[..., None], (down - top)[..., None]
@@ -155,94 +153,19 @@ def test_from_the_first_image_on_nothing_but_the_answers_is_allocated(
     folder: Path, frames: list[tuple[ImageArray, list[Square]]]
 ) -> None:
     image, squares = frames[0]
-    (network,) = load_landmark_networks(ONNX_RUNTIME, folder)
+    (network,) = open_landmarks(made_models(folder).landmarks, ONNX_RUNTIME)
     for count in (8, 3, 1):
         some = rows((squares * 2)[:count])
         tracemalloc.start()
         try:
             before, _ = tracemalloc.get_traced_memory()
-            meshes, presence = network.locate(image, some)
+            meshes, presence, _ = network.locate(image, some)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
         # Python's own small change; a crop alone would be 110 KB, and its floats 442 KB.
         assert peak - before < meshes.nbytes + presence.nbytes + 3000
     network.close()
-
-
-def test_converted_once_and_again_when_damaged_or_made_otherwise(
-    folder: Path, network: LandmarkNetwork, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = converted_network(folder).path
-    made = path.stat().st_mtime_ns
-    assert converted_network(folder).path.stat().st_mtime_ns == made
-    path.write_bytes(path.read_bytes()[:-100])
-    assert converted_network(folder).path == path and "damaged" in caplog.text
-    open_session(path, ONNX_RUNTIME).close()
-    card = path.with_suffix(".yaml")
-    said = yaml.safe_load(card.read_text())
-    assert said["largest_mean_difference_px"] < 0.05
-    card.write_text(yaml.safe_dump({**said, "converter_sha256": "another"}))
-    converted_network(folder)
-    assert yaml.safe_load(card.read_text()) == said
-
-
-def test_faces_of_the_clip_are_what_engines_are_compared_on(folder: Path, network: LandmarkNetwork) -> None:
-    faces = converted_network(folder).check_inputs({"faces": (3, 192, 192)}, 8)["faces"]
-    assert faces.shape == (8, 3, 192, 192) and 50 < faces.mean() < 200 and faces.max() > 200
-    assert network.session.run({"faces": faces})["presence"].min() > 10
-
-
-def test_a_network_that_differs_from_mediapipes_graph_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    convert = model_cache.convert_landmark_network
-
-    def lips_backwards(source: bytes, maps: list[Any], iris_depth: list[Any]) -> bytes:
-        return convert(source, [maps[0][::-1], *maps[1:]], iris_depth)
-
-    monkeypatch.setattr(model_cache, "convert_landmark_network", lips_backwards)
-    with pytest.raises(ModelError, match=r"differs from MediaPipe's own graph by \d.* 0\.3 is allowed") as caught:
-        converted_network(tmp_path)
-    assert "landmark_backend" in str(caught.value) and not list(tmp_path.iterdir())
-
-
-def test_where_it_cannot_be_kept_it_works_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "file").write_text("a file where the folder should be")
-    (network,) = load_landmark_networks(ONNX_RUNTIME, tmp_path / "file" / "models")
-    network.close()
-    assert "cannot be kept" in caplog.text and "converted again at the next start" in caplog.text
-
-
-def test_a_full_disk_and_two_nodes_at_once(tmp_path: Path) -> None:
-    """A limit on the size of files stands for the disk. Each node has its network; only one of them can keep it."""
-    script = (
-        "import logging, resource, signal, sys\n"
-        "from pathlib import Path\n"
-        "from facial_coding_ros.inference import InferenceSettings\n"
-        "from facial_coding_ros.tracking.landmark_network.model_cache import load_landmark_networks\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "if sys.argv[2] == 'full':\n"
-        "    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
-        "load_landmark_networks(InferenceSettings(max_batch=1, backend='onnxruntime'), Path(sys.argv[1]))\n"
-    )
-    both = [
-        subprocess.Popen([sys.executable, "-c", script, str(tmp_path), disk], stderr=subprocess.PIPE, text=True)
-        for disk in ("full", "free", "free")
-    ]
-    full, *free = [process.communicate()[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0, 0], (full, free)
-    assert "cannot be kept ([Errno 27] File too large)" in full
-    assert not any("cannot be kept" in said for said in free)
-    assert not list(tmp_path.glob("*.part"))
-    assert ModelFile.read(tmp_path / "face_landmarks.onnx").name == "face_landmarks"
-
-
-def test_without_onnx_one_line_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ModelError, match=r"install onnx, or set tracking\.landmark_backend to 'mediapipe'") as caught:
-        converted_network(tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""What this machine is, and whether what lies around the package is as it should be."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+from pathlib import Path
+
+from ..inference import InferenceSettings, what_tensorrt_lacks
+from .finding import Finding, Level
+
+PACKAGES = (
+    "onnxruntime",
+    "numpy",
+    "opencv-python-headless",
+    "opencv-contrib-python-headless",
+    "opencv-python",
+    "scipy",
+)
+LEAST_SHARED_MEMORY = 64 * 2**20
+"""Bytes that must be free in /dev/shm for images between processes: two of Fast DDS's segments of the profile."""
+PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+
+
+def describe_machine() -> Finding:
+    """Processor, cores, Python and the packages that count."""
+    versions = []
+    for name in PACKAGES:
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    text = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {', '.join(versions)}"
+    return Finding("machine", Level.OK, text)
+
+
+def check_shared_memory(folder: Path = Path("/dev/shm")) -> Finding:
+    """Images between processes go through it."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Finding("shared memory", Level.WARNING, f"{folder} cannot be read ({error.strerror}): images go by UDP")
+    text = f"{free / 2**20:.0f} MiB free in {folder}"
+    if free < LEAST_SHARED_MEMORY:
+        text += f"; {LEAST_SHARED_MEMORY >> 20} are needed for images between processes (docker run --shm-size=256m)"
+        return Finding("shared memory", Level.WARNING, text)
+    return Finding("shared memory", Level.OK, text)
+
+
+def check_dds() -> Finding:
+    """Whether the profile for large images is in use; a warning where ROS is there and it is not."""
+    if importlib.util.find_spec("rclpy") is None:
+        return Finding("DDS", Level.OK, "no ROS here: replay and the pipeline work, nodes do not")
+    implementation = os.environ.get("RMW_IMPLEMENTATION", "the distribution's default")
+    if implementation not in ("the distribution's default", "rmw_fastrtps_cpp"):
+        return Finding("DDS", Level.OK, f"{implementation}; the profile config/fastdds_shm.xml is for Fast DDS")
+    for name in PROFILES:
+        if path := os.environ.get(name, ""):
+            if Path(path).is_file():
+                return Finding("DDS", Level.OK, f"{implementation}, profile {path}")
+            return Finding("DDS", Level.WARNING, f"{name} names {path}, which is not there")
+    text = f"{implementation} without a profile: images of 1280 x 720 take tens of ms and get lost; set {PROFILES[0]}"
+    return Finding("DDS", Level.WARNING, f"{text} (before Kilted: {PROFILES[1]}) to config/fastdds_shm.xml")
+
+
+def check_gpu(inference: InferenceSettings) -> Finding:
+    """What computes the models by these settings."""
+    if inference.backend == "onnxruntime":
+        return Finding("GPU", Level.OK, "not used: inference.backend is 'onnxruntime'")
+    missing = what_tensorrt_lacks()
+    if not missing:
+        return Finding("GPU", Level.OK, "TensorRT computes the models")
+    if inference.backend == "tensorrt":
+        return Finding("GPU", Level.ERROR, f"inference.backend is 'tensorrt', and {missing}")
+    return Finding("GPU", Level.OK, f"not used, ONNX Runtime computes the models: {missing}")
