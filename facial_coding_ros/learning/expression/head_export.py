@@ -16,7 +16,7 @@ from ...coding.perceptual.card import dense_form
 from ...inference import ModelFile
 from ...inference.model_files import write_model
 from ...keypoints import RegistrationSettings
-from ...tracking.landmark_network.graph_builder import GraphBuilder
+from ...tracking.tflite.graph_builder import GraphBuilder
 from ...types import SURFACE_POINTS, FloatArray
 
 

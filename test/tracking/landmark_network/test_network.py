@@ -159,12 +159,12 @@ def test_from_the_first_image_on_nothing_but_the_answers_is_allocated(
         tracemalloc.start()
         try:
             before, _ = tracemalloc.get_traced_memory()
-            meshes, presence, _ = network.locate(image, some)
+            meshes, presence, features = network.locate(image, some)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
         # Python's own small change; a crop alone would be 110 KB, and its floats 442 KB.
-        assert peak - before < meshes.nbytes + presence.nbytes + 3000
+        assert peak - before < meshes.nbytes + presence.nbytes + features.nbytes + 3000
     network.close()
 
 
