@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"| {name} | {tables[name].row()}", flush=True)
     finally:
         reader.close()
-    lines = [f"| stills | {HEAD}".replace("---|---", "---|---|---", 1)]
+    lines = [f"| stills | {HEAD}"]
     lines += [f"| {name} | {figures.row()}" for name, figures in tables.items()]
     if arguments.table:
         arguments.table.write_text("\n".join(lines) + "\n", encoding="utf-8")

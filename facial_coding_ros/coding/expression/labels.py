@@ -51,7 +51,7 @@ class ExpressionSettings(Settings):
         0.4, "share under which the likeliest label is not taken and the face is unsure", low=0.0, high=1.0, live=True
     )
     fused_unsure_below: float = option(
-        0.5,
+        0.55,
         "the same for sources fused and appearance, whose probabilities are calibrated on real faces",
         low=0.0,
         high=1.0,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...coding.expression.labels import EXPRESSION_LABELS
 from ...types import FloatArray, ImageArray
-from .expression_scores import HEAD, ExpressionFigures, calibration, confusion
+from .expression_scores import FIVE, HEAD, ExpressionFigures, calibration, confusion
 from .fusion_training import prior_weights
 
 EXAMPLES = 24
@@ -57,8 +57,12 @@ def draw_reliability(told: ToldStills, path: Path) -> None:
     figure = Figure(figsize=(5, 4.4), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-    for name, weight in (("as pictures come", None), ("labels as the prior", prior_weights(told.label))):
-        rows, error = calibration(told.probability, told.label, weight)
+    first = told.label < FIVE
+    for name, inside, weight in (
+        ("as pictures come", np.ones(len(first), bool), None),
+        ("first five labels, as the prior", first, prior_weights(told.label[first])),
+    ):
+        rows, error = calibration(told.probability[inside], told.label[inside], weight)
         axes.plot(rows[:, 0], rows[:, 1], marker="o", label=f"{name}: expected error {error:.3f}")
     axes.set(xlabel="probability of the likeliest label", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
     axes.legend(loc="upper left", fontsize=9)

@@ -22,8 +22,8 @@ class ExpressionFigures:
     five, seven: mean recall over the first labels. recall: (8,), of the likeliest of all. neutral_wrong: share of
     neutral pictures given another label. right, right_balanced: share of given labels that are right, among the first
     five, as they come and with all five alike; given, given_balanced: share of pictures given one. calibration_error,
-    calibration_error_prior: expected calibration error of the likeliest label, as pictures come and with labels as
-    common as the prior says.
+    calibration_error_prior: expected calibration error of the likeliest label, as pictures come and, of the first five,
+    with labels as common as the prior says.
     """
 
     pictures: int
@@ -50,7 +50,7 @@ class ExpressionFigures:
 
 HEAD = (
     "pictures | five | seven | neutral told otherwise | labels right | pictures given a label | calibration error |\n"
-    "---|---|---|---|---|---|---|"
+    "|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -74,7 +74,7 @@ def figures_of(probability: FloatArray, label: NDArray[np.int64], least: float) 
         float(sure[five].mean()),
         float(np.average(sure[five], weights=balanced[five])),
         calibration(probability, label)[1],
-        calibration(probability, label, prior_weights(label))[1],
+        calibration(probability[five], label[five], prior_weights(label[five]))[1],
     )
 
 

@@ -20,7 +20,7 @@ STRANGER_PULL, KNOWN_PULL = 0.003, 0.1
 def prior_weights(label: NDArray[np.int64], prior: NDArray[np.float64] = PRIOR) -> NDArray[np.float64]:
     """(n,), adding up to 1: labels as common as the prior says."""
     counts = np.bincount(label, minlength=LABELS)
-    weight = prior[label] / counts[label]
+    weight = prior[label] / counts[label]  # of labels that are there
     return np.asarray(weight / weight.sum())
 
 

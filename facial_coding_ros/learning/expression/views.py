@@ -161,22 +161,29 @@ def portrait_views(folder: Path, reader: FaceReader, cache: Path, say: Callable[
     Raises OSError.
     """
     neutrals = sorted(folder.glob("*_neutral.jpg"))
-    sets = []
     for number, path in enumerate(neutrals):
         part = cache / f"portrait_{number:04d}.npz"
         if not part.is_file():
             _write_person(part, list(_frames(path, number, seed)), reader)
             say(f"portraits: {number + 1} of {len(neutrals)} animated")
+    return read_portraits(cache, [path.name.removesuffix("_neutral.jpg") for path in neutrals])
+
+
+def read_portraits(cache: Path, names: Sequence[str] = ()) -> ViewSet:
+    """Views of `portrait_views` that it has read already; names: of the people, else numbers. Raises OSError."""
+    sets = []
+    for number, part in enumerate(sorted(cache.glob("portrait_[0-9][0-9][0-9][0-9].npz"))):
         with open_npz(part) as file:
-            if not len(file["which"]):
-                continue
             facts = {key: file[key] for key in ("which", "label", "kind", "sides")}
-        rows = FeatureRows.load(part.with_name(f"{part.stem}_rows.npz"))
-        sets.append((rows, facts, path.name.removesuffix("_neutral.jpg")))
-    joined = {key: np.concatenate([facts[key] for _, facts, _ in sets]) for key in ("which", "label", "kind", "sides")}
-    person = np.concatenate([np.repeat(name, len(rows)) for rows, _, name in sets])
-    picture = np.concatenate([1000 * number + rows.shown for number, (rows, _, _) in enumerate(sets)])
-    return ViewSet(FeatureRows.joined([rows for rows, _, _ in sets]), picture, person=person, **joined)
+        if len(facts["which"]):
+            rows = FeatureRows.load(part.with_name(f"{part.stem}_rows.npz"))
+            sets.append((number, rows, facts, names[number] if names else str(number)))
+    joined = {
+        key: np.concatenate([facts[key] for _, _, facts, _ in sets]) for key in ("which", "label", "kind", "sides")
+    }
+    person = np.concatenate([np.repeat(name, len(rows)) for _, rows, _, name in sets])
+    picture = np.concatenate([1000 * number + rows.shown for number, rows, _, _ in sets])
+    return ViewSet(FeatureRows.joined([rows for _, rows, _, _ in sets]), picture, person=person, **joined)
 
 
 @dataclass(frozen=True)
