@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--head", choices=("features", "points"), default="features", help="default %(default)s")
     parser.add_argument("--kept-aside", action="store_true", help="only people that `train expression` keeps aside")
     parser.add_argument("--seed", type=int, default=0, help="of the training, for --kept-aside; default %(default)s")
+    parser.add_argument("--most", type=int, help="pictures of each label at most, drawn at random")
     parser.add_argument("--page", type=Path, help="folder for a page with plots and examples of errors")
     parser.add_argument("--table", type=Path, help="Markdown file for the table")
 
@@ -54,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     stills = read_stills(arguments.stills)
     if arguments.kept_aside:
         stills = _kept_aside(stills, arguments.seed)
+    if arguments.most:
+        stills = _thinned(stills, arguments.most)
     if arguments.page:
         make_folder(arguments.page)
     try:
@@ -89,6 +92,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _kept_aside(stills: list[Still], seed: int) -> list[Still]:
     fold = folds_of([still.person for still in stills], FOLDS, KEPT_ASIDE, seed)
     return [still for still, own in zip(stills, fold, strict=True) if own < 0]
+
+
+def _thinned(stills: list[Still], most: int) -> list[Still]:
+    rng = np.random.default_rng(0)
+    label = np.array([still.label for still in stills])
+    kept = [rng.permutation(np.flatnonzero(label == number))[:most] for number in range(len(EXPRESSION_LABELS))]
+    return [stills[i] for i in np.sort(np.concatenate(kept))]
 
 
 def _tell(head: AppearanceHead, fusion: ExpressionFusion, rows: FeatureRows) -> FloatArray:

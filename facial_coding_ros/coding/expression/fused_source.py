@@ -45,6 +45,7 @@ class AppearanceExpressions:
         self._fusion = ExpressionFusion.load()
         self._filter = OneEuro(rest_hz=1.5, gain=0.15)
         self._resting = RestingAppearance()
+        self._labels: dict[str, str] = {}
 
     @property
     def landmark_network(self) -> str:
@@ -67,8 +68,7 @@ class AppearanceExpressions:
         boxes = [face.region for face in faces]
         sizes = [((box.xmax - box.xmin) * width + (box.ymax - box.ymin) * height) / 2 for box in boxes]
         if not self.uses_neutral:
-            probability = self._fusion.stranger(appearance, visible, sizes)
-            return told_of(probability, visible, self._settings, affect)
+            return self._told(self._fusion.stranger(appearance, visible, sizes), evidence, affect)
         motions: list[float] = [math.nan] * len(faces)
         for i, motion in zip(given.known, given.motions, strict=True):
             flat = motion.dense.ravel()
@@ -89,7 +89,16 @@ class AppearanceExpressions:
             visible,
             sizes,
         )
-        return told_of(self._fusion.probability(told), visible, self._settings, affect)
+        return self._told(self._fusion.probability(told), evidence, affect)
+
+    def _told(self, probability: FloatArray, evidence: ExpressionEvidence, affect: FloatArray) -> list[Expression]:
+        """Labels of the frame before are those of faces that were in it."""
+        faces = evidence.faces.faces
+        keys = [face.subject_key for face in faces]
+        before = [self._labels.get(key, "") for key in keys]
+        told = told_of(probability, [face.visibility for face in faces], self._settings, affect, before)
+        self._labels = dict(zip(keys, (one.label for one in told), strict=True))
+        return told
 
     def _latent_shares(self, evidence: ExpressionEvidence) -> FloatArray:
         """(n, 8) probabilities by the latent; 0 without a neutral."""

@@ -52,7 +52,8 @@ class ExpressionSettings(Settings):
     )
     fused_unsure_below: float = option(
         0.55,
-        "the same for sources fused and appearance, whose probabilities are calibrated on real faces",
+        "the same for sources fused and appearance, whose probabilities are calibrated on real faces; for neutral 0.05 "
+        "less, and for the label that a face had in the frame before 0.15 less",
         low=0.0,
         high=1.0,
         live=True,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...keypoints.learnt import load_arrays
-from ...types import Expression, FloatArray, Neutral, NeutralState, Visibility
+from ...types import UNSURE, Expression, FloatArray, Neutral, NeutralState, Visibility
 from .labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
 
 MODEL = "expression_fusion"
@@ -123,13 +123,30 @@ def trust_of(neutral: Neutral) -> float:
     return _TRUST[neutral.state] / (1.0 + (neutral.uncertainty / _NEUTRAL_ERROR) ** 2)
 
 
+NEUTRAL_LESS, SAME_LESS = 0.05, 0.15
+"""How much less probability is asked for neutral, and for the label of the frame before."""
+
+
 def told_of(
-    probability: FloatArray, visible: Sequence[Visibility], settings: ExpressionSettings, affect: FloatArray
+    probability: FloatArray,
+    visible: Sequence[Visibility],
+    settings: ExpressionSettings,
+    affect: FloatArray,
+    before: Sequence[str] = (),
 ) -> list[Expression]:
-    """Expressions of calibrated probabilities (n, 8); what is not visible at all is unsure. affect: (n, 2)."""
+    """Expressions of calibrated probabilities (n, 8); what is not visible at all is unsure.
+
+    affect: (n, 2). before: each face's label in the frame before, where there was one.
+    """
     seen = np.array([[min(max(one.face, 0.0) / SEEN, 1.0)] for one in visible], np.float32)
     shares = probability * seen
-    return expressions_of(shares, 1 - shares.sum(1), settings.fused_unsure_below, affect)
+    told = expressions_of(shares, 1 - shares.sum(1), 0.0, affect)
+    for i, one in enumerate(told):
+        same = SAME_LESS if len(before) and one.label == before[i] else 0.0
+        least = settings.fused_unsure_below - max(same, NEUTRAL_LESS if one.label == EXPRESSION_LABELS[0] else 0.0)
+        if one.label != UNSURE and one.confidence < least:
+            told[i] = replace(one, label=UNSURE, confidence=1 - one.confidence)
+    return told
 
 
 SEEN = 0.3

@@ -75,7 +75,8 @@ def test_two_smiles_of_a_real_person(shared):
         pipeline.close()
     runs = [(name, list(run)) for name, run in groupby(labels, key=lambda one: one[1])]
     long = [name for name, run in runs if run[-1][0] - run[0][0] > 100_000_000]
-    assert [name for name, _ in groupby(long)] == ["neutral", "happy", "neutral", "happy", "neutral"]
+    told = [name for name in long if name != "unsure"]
+    assert [name for name, _ in groupby(told)] == ["neutral", "happy", "neutral", "happy", "neutral"]
 
 
 def test_where_mediapipe_computes_the_landmarks_the_points_serve(shared):

@@ -125,3 +125,15 @@ def test_rest_is_bounded():
     for i in range(2000):
         _, seconds = resting.update("x", sure_of("sad"), 0.0, READY, 1.0, i * SECOND // 10)
     assert seconds == MEMORY_S
+
+
+def test_a_label_stays_while_it_is_likely_and_neutral_needs_a_little_less():
+    settings = ExpressionSettings(fused_unsure_below=0.55)
+
+    def label(name, share, before=""):
+        return told_of(np.exp(sure_of(name, share))[None], [SEEN], settings, np.zeros((1, 2)), [before])[0].label
+
+    assert label("happy", 0.54) == "unsure" and label("happy", 0.56) == "happy"
+    assert label("neutral", 0.51) == "neutral" and label("neutral", 0.49) == "unsure"
+    assert label("happy", 0.41, "happy") == "happy" and label("happy", 0.39, "happy") == "unsure"
+    assert label("sad", 0.45, "happy") == "unsure"
