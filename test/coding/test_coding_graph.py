@@ -120,7 +120,7 @@ def test_everything_of_a_frame_is_open_before_the_first(
     """Without a filter expressions come from the same call; with it the classifier takes the filtered latent."""
     if not fused:
         monkeypatch.setattr(coding_graph, "MODEL", "none.onnx")
-    pipeline = Pipeline(replace(SETTINGS, expression=ExpressionSettings(latent_filter=latent_filter)))
+    pipeline = Pipeline(replace(SETTINGS, expression=ExpressionSettings(source="latent", latent_filter=latent_filter)))
     opened = {name for name, coder in pipeline.coding.coders.items() if "session" in vars(coder)}
     alone = {"perceptual_expression"} if latent_filter == "one_euro" else set()
     assert opened == (alone if fused else set(CODING))
