@@ -206,7 +206,7 @@ def _write_fusion(path: Path, fusion: ExpressionFusion, card: dict[str, Any]) ->
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: np.round(value, 3).tolist() if isinstance(value, np.ndarray) else round(float(value), 3)
+        name: np.round(value.astype(float), 3).tolist() if isinstance(value, np.ndarray) else round(value, 3)
         for name, value in values.items()
     }
 
