@@ -30,7 +30,7 @@ from ..image.sources import fitting, intrinsics
 from ..neutral import StoreError
 from ..pipeline import Pipeline
 from ..self_check import Level
-from ..self_check.sight import check_sight
+from ..self_check.sight import COMPARABLE, check_sight
 from ..types import CameraIntrinsics, Frame, NeutralState
 from ..worker import LatestWorker
 from . import diagnostics, messages, parameters
@@ -125,7 +125,7 @@ class FacialCodingNode(LifecycleNode):
 
     def _check_sight(self, pipeline: Pipeline) -> None:
         """Raises ValueError when the tracker does not see what is on the stored pictures."""
-        if self._settings.pipeline.tracking.backend != "mediapipe":
+        if self._settings.pipeline.tracking.landmark_backend not in COMPARABLE:
             return
         findings = check_sight(pipeline.tracker.source, detector=self._settings.ros.mode != "addon")
         if wrong := [f"{one.what}: {one.text}" for one in findings if one.level is Level.ERROR]:
