@@ -25,19 +25,21 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..events import standard_detectors
-from ..image.conversion import ImageError, to_rgb
-from ..image.sources import fitting, intrinsics
+from ..image.camera_info import CameraCalibration, calibration, is_rectified
+from ..image.conversion import to_rgb
+from ..image.decoding import ImageError
+from ..image.stamps import Odd, StampRule
 from ..neutral import StoreError
 from ..pipeline import Pipeline
 from ..self_check import Level
 from ..self_check.sight import COMPARABLE, check_sight
-from ..types import CameraIntrinsics, Frame, NeutralState
+from ..types import Frame, NeutralState
 from ..worker import LatestWorker
 from . import diagnostics, messages, parameters
 from .add_on import TrackedElsewhere
 from .descriptors import descriptor
 from .humans import FACES, RELIABLE, Humans
-from .input_watch import InputWatch, why_no_images
+from .input_watch import DroppedImages, InputWatch, why_no_images
 from .neutral_services import NeutralServices
 from .persons import Persons
 from .process import check_hri_msgs, run_node
@@ -57,7 +59,7 @@ class FacialCodingNode(LifecycleNode):
         self._lock = threading.Lock()
         self._settings = NodeSettings()
         self._pipeline: Pipeline | None = None
-        self._worker: LatestWorker[tuple[Any, float]] | None = None
+        self._worker: LatestWorker[tuple[tuple[Any, float], ...]] | None = None
         self._elsewhere: TrackedElsewhere | None = None
         self._humans: Humans | None = None
         self._persons: Persons | None = None
@@ -67,8 +69,10 @@ class FacialCodingNode(LifecycleNode):
         self._refusal: tuple[Publisher[Any], Timer] | None = None
         self._subscriptions_of_input: list[Subscription[Any]] = []
         self._watch = InputWatch(self.get_clock())
-        self._camera: CameraIntrinsics | None = None
-        self._last_stamp_ns: int | None = None
+        self._stamps: StampRule[tuple[Any, float]] = StampRule()
+        self._dropped = DroppedImages(self)
+        self._camera: CameraCalibration | None = None
+        self._said_of_camera: set[str] = set()
         self._image_topic = ""
         self._stalled = False
         self._frames = self._processed = self._refused = self._faces = 0
@@ -161,7 +165,8 @@ class FacialCodingNode(LifecycleNode):
         self._neutral_services.activate(self._pipeline)
         self._detectors = standard_detectors()
         self._watch, self._stalled, self._camera = InputWatch(self.get_clock()), False, None
-        self._last_stamp_ns = None
+        self._stamps, self._dropped = StampRule(self._settings.pipeline.image.late_s), DroppedImages(self)
+        self._said_of_camera = set()
         self._last_warning = time.monotonic()
         self._worker = LatestWorker(self._work, "facial_coding")
         self._subscribe_input()
@@ -225,6 +230,7 @@ class FacialCodingNode(LifecycleNode):
             with self._lock:
                 self._settings = settings
                 self._pipeline.apply(settings.pipeline)
+                self._stamps.late_s = settings.pipeline.image.late_s
                 if self._humans is not None:
                     self._humans.apply(settings.pipeline.expression)
         return SetParametersResult(successful=True)
@@ -254,12 +260,27 @@ class FacialCodingNode(LifecycleNode):
         self.get_logger().info(f"active; images from {self._image_topic}")
 
     def _on_image(self, message: Any) -> None:
+        """Judged by its stamp here, so that an old image never takes the place of a newer one that waits."""
         self._watch.arrived()
-        if self._worker is not None:
-            self._worker.offer((message, time.perf_counter()))
+        if self._worker is None:
+            return
+        stamp_ns = messages.stamp_ns_of(message.header)
+        taken, dropped = self._stamps.offer(stamp_ns, (message, time.perf_counter()))
+        for one in dropped:
+            self._dropped.add(one, self._image_topic)
+        if taken:
+            self._worker.offer(tuple(one.item for one in taken))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        self._camera = intrinsics(message)
+        self._camera = calibration(message)
+        if self._camera.problem:
+            self._say_of_camera(self._camera.problem)
+
+    def _say_of_camera(self, problem: str) -> None:
+        """Once, until the node is activated again."""
+        if problem not in self._said_of_camera:
+            self._said_of_camera.add(problem)
+            self.get_logger().warning(problem)
 
     def _on_joined(self, face_id: str, person_id: str, anonymous: bool) -> None:
         with self._lock:
@@ -269,23 +290,24 @@ class FacialCodingNode(LifecycleNode):
 
     # -- work, in the worker's thread
 
-    def _work(self, item: tuple[Any, float]) -> None:
-        message, arrival = item
+    def _work(self, images: tuple[tuple[Any, float], ...]) -> None:
+        for message, arrival in images:
+            self._work_on(message, arrival)
+
+    def _work_on(self, message: Any, arrival: float) -> None:
         stamp_ns = messages.stamp_ns_of(message.header)
         try:
-            if stamp_ns == self._last_stamp_ns:
-                raise ImageError(
-                    f"its stamp, {stamp_ns / 1e9:.3f} s, is that of the image before; a camera stamps each image anew"
-                )
-            image = to_rgb(message)
+            image = to_rgb(message, self._settings.pipeline.image.max_megapixels)
         except ImageError as error:
             self._refused += 1
             self.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
             return
-        self._last_stamp_ns = stamp_ns
         self._watch.usable()
         frame = Frame(image, stamp_ns, self._frames, message.header.frame_id)
-        frame = dataclasses.replace(frame, camera=fitting(self._camera, frame))
+        if self._camera is not None:
+            height, width = image.shape[:2]
+            camera = self._camera.of_image(width, height, is_rectified(self._image_topic))
+            frame = dataclasses.replace(frame, camera=camera)
         self._frames += 1
         regions = self._elsewhere.regions() if self._elsewhere is not None else None
         with self._lock:
@@ -302,6 +324,11 @@ class FacialCodingNode(LifecycleNode):
                     self._events.publish(messages.event(header, event))
             self._neutral_services.frame_done(frame.stamp_ns)
         self._processed += 1
+        if frame.camera is not None and any(code.face.pose.position_m is None for code in codes):
+            self._say_of_camera(
+                "camera_info puts a face where no head can be: it is of another camera or image; such distances are "
+                "unknown"
+            )
         self._faces = len(codes)
         states = [code.neutral_state.name.lower() for code in codes]
         self._neutral_states = {state.name.lower(): states.count(state.name.lower()) for state in NeutralState}
@@ -322,7 +349,7 @@ class FacialCodingNode(LifecycleNode):
         if age_s > warn_s and time.monotonic() - self._last_warning > warn_s:
             self._last_warning = time.monotonic()
             if self._watch.rate_hz() > 0:
-                reason = f"None of the images on {self._image_topic} can be used: see what was refused"
+                reason = f"None of the images on {self._image_topic} can be used: see what was refused or dropped"
             else:
                 reason = why_no_images(self, self._image_topic, self._image_kind, self._image_qos)
             self.get_logger().warning(f"{reason} (for {age_s:.0f} s)")
@@ -359,9 +386,12 @@ class FacialCodingNode(LifecycleNode):
             image_age_s=self._watch.age_s(),
             input_rate_hz=self._watch.rate_hz(),
             stalled=self._stalled,
+            received=self._watch.arrivals,
             processed=self._processed,
             skipped=self._worker.skipped if self._worker is not None else 0,
             refused=self._refused,
+            dropped={odd.value: self._stamps.counts[odd] for odd in Odd},
+            odd_stamps=self._dropped.summary(),
             faces=self._faces,
             faces_left_out=self._pipeline.tracker.statistics.faces_left_out,
             stage_s=self._pipeline.times.take(),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
+from typing import Any
 
 from rclpy.clock import Clock, ROSClock
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+
+from ..image.stamps import Dropped, Odd
 
 
 class InputWatch:
@@ -20,11 +23,13 @@ class InputWatch:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.arrivals = 0
         self._arrivals: deque[float] = deque(maxlen=120)
         self._since = time.monotonic()
         self._simulated_since_ns = self._simulated_ns()
 
     def arrived(self) -> None:
+        self.arrivals += 1
         self._arrivals.append(time.monotonic())
 
     def usable(self) -> None:
@@ -50,6 +55,48 @@ class InputWatch:
         """Images per second over the last two seconds."""
         now = time.monotonic()
         return sum(now - arrival < 2.0 for arrival in self._arrivals) / 2.0
+
+
+class DroppedImages:
+    """Images that were dropped for their stamps within the last seconds, said with their rate and the likely cause."""
+
+    RECENT_S = 10.0
+    SAID_EVERY_S = 5.0
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._recent: deque[tuple[float, Odd]] = deque(maxlen=1200)
+        self._since_s = time.monotonic()
+        self._said_s = -self.SAID_EVERY_S
+
+    def add(self, one: Dropped[Any], topic: str) -> None:
+        """Counts it; the first at once, then every few seconds, the log has what was dropped."""
+        now = time.monotonic()
+        self._recent.append((now, one.odd))
+        if now - self._said_s >= self.SAID_EVERY_S:
+            self._said_s = now
+            publishers = self._node.count_publishers(topic)
+            cause = f"{publishers} nodes publish {topic}" if publishers > 1 else _CAUSES[one.odd]
+            self._node.get_logger().warning(f"{self.summary()}; the last: {one}. Likely: {cause}")
+
+    def summary(self) -> str:
+        """What was dropped lately; empty when nothing was."""
+        now = time.monotonic()
+        while self._recent and now - self._recent[0][0] > self.RECENT_S:
+            self._recent.popleft()
+        if not self._recent:
+            return ""
+        counts = Counter(odd for _, odd in self._recent)
+        seconds = min(max(now - self._since_s, 1.0), self.RECENT_S)
+        parts = [f"{count} {odd.value} ({count / seconds:.1f} a second)" for odd, count in counts.items()]
+        return f"images dropped for their stamps in the last {seconds:.0f} s: {', '.join(parts)}"
+
+
+_CAUSES = {
+    Odd.REPEATED: "the driver stamps images with a time that stands still (/clock?) or sends each twice",
+    Odd.LATE: "best-effort transport that reorders (parameter image_reliability), or two cameras behind one publisher",
+    Odd.OUTLIER: "the driver's clock; stamps must be the time at which the image was taken",
+}
 
 
 def why_no_images(node: Node, topic: str, kind: str, qos: QoSProfile) -> str:

@@ -28,6 +28,7 @@ from sensor_msgs.msg import Image  # noqa: E402
 
 from facial_coding_ros.coding.expression import LISTED  # noqa: E402
 from facial_coding_ros.nodes.clip_player import camera_info  # noqa: E402
+from facial_coding_ros.nodes.messages import header_of  # noqa: E402
 from facial_coding_ros.types import Frame, ImageArray  # noqa: E402
 
 from ..ros import PATIENCE_S, Camera, Client, Process, node  # noqa: E402
@@ -194,6 +195,8 @@ def test_unusable_images_are_refused_and_the_node_goes_on(client: Client, images
                 setattr(message, name, value)
 
             def refused(message: Image = message, words: str = words) -> bool:
+                camera.stamp_ns += Camera.STEP_NS
+                message.header = header_of(camera.stamp_ns, "camera_optical_frame")
                 camera.publisher.publish(message)
                 return words in process.log
 
