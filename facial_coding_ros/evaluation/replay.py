@@ -32,7 +32,7 @@ from ..face_codes.bag import BagWriter
 from ..face_codes.parquet import ParquetWriter
 from ..face_codes.rep155_landmarks import landmarks_70
 from ..face_codes.table import TableWriter
-from ..image.bags import BAG_SUFFIXES
+from ..image.bags import is_bag_file
 from ..image.prefetch import prefetch
 from ..image.sources import DEFAULT_FPS, IMAGE_SUFFIXES, WHOLE, Source, SourceError, Span, open_source
 from ..image.stamps import SAME_TIME_S
@@ -273,8 +273,9 @@ def _fingerprint(job: ReplayJob) -> str:
     fields = dataclasses.asdict(job)
     del fields["folder"]
     path = Path(job.input)
-    read = IMAGE_SUFFIXES | BAG_SUFFIXES | {".yaml"}  # the results may lie in the same folder
-    files = sorted(f for f in path.iterdir() if f.suffix.lower() in read) if path.is_dir() else [path]
+    read = IMAGE_SUFFIXES | {".yaml"}  # the results may lie in the same folder
+    files = [f for f in path.iterdir() if f.suffix.lower() in read or is_bag_file(f)] if path.is_dir() else [path]
+    files.sort()
     fields["files"] = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     digest = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode())
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..types import Frame
-from .bags import Bag, BagError, Topic, open_bag
+from .bags import Bag, BagError, Topic, open_bag, unreadable_errors
 from .camera_info import CameraCalibration, calibration, is_rectified
 from .conversion import to_rgb
 from .decoding import ImageError
@@ -18,8 +17,6 @@ from .source import DEFAULT_FPS, Source, SourceError, Span
 from .stamps import StampRule
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-_OWN = ("/humans/", "/annotated")
-"""Beginnings of names of topics with images that this package and other nodes of REP-155 make of a camera's."""
 
 
 def image_topics(path: Path | str) -> list[str]:
@@ -29,8 +26,6 @@ def image_topics(path: Path | str) -> list[str]:
 
 def bag_source(path: Path, topic: str, span: Span, settings: ImageSettings) -> Source:
     """Images of a bag; `topic` chooses them where there are several. Raises SourceError."""
-    from rosbags.typesys import Stores, get_typestore
-
     bag = _opened(path)
     chosen = _chosen(path, bag.topics, topic)
     count = sum(t.count for t in bag.topics if t.name == chosen)
@@ -39,9 +34,8 @@ def bag_source(path: Path, topic: str, span: Span, settings: ImageSettings) -> S
     seconds = (bag.end_ns - bag.start_ns) / 1e9
     fps = (count - 1) / seconds if count > 1 and seconds > 0 else DEFAULT_FPS
     types = {t.name: t.type for t in bag.topics}
-    store = get_typestore(Stores.LATEST)  # images and camera_info look the same in every distribution
     stamped = _has_stamps(bag, chosen)
-    reading = _Reading(path, bag, chosen, _info_topic(chosen), types, store, stamped, span, settings)
+    reading = _Reading(path, bag, chosen, _info_topic(chosen), types, stamped, span, settings)
     notes = [] if stamped else [f"{path}: no image on {chosen} has a stamp; times are those of the recorder"]
     others = [t.name for t in _of_cameras(bag.topics) if t.name != chosen]
     if others and not topic:
@@ -69,7 +63,6 @@ class _Reading:
     topic: str
     info_topic: str
     types: dict[str, str]
-    store: Any
     stamped: bool
     span: Span
     settings: ImageSettings
@@ -106,19 +99,18 @@ class _Reading:
             on_damage(f"{image.where}: {why}; left out")
 
     def _images(self, on_damage: Callable[[str], None]) -> Iterator[_Found]:
-        from rosbags.serde import SerdeError
-
+        decode, unreadable = self.bag.decoder(), unreadable_errors()
         camera: CameraCalibration | None = None
         index = -1
         for name, recorded_ns, raw in self.bag.messages((self.topic, self.info_topic), on_damage):
             index += name == self.topic
             where = f"{self.path}, {name}" + (f", message {index}" if name == self.topic else "")
             try:
-                message = self.store.deserialize_cdr(raw, self.types[name])
+                message = decode(raw, self.types[name])
                 if name == self.info_topic:
                     camera = calibration(message)
                     continue
-            except (SerdeError, KeyError, ValueError, OverflowError, MemoryError, struct.error) as error:
+            except unreadable as error:
                 on_damage(f"{where}: not readable as {self.types[name]} ({str(error) or type(error).__name__})")
                 continue
             yield _Found(where, index, message, recorded_ns, camera)
@@ -136,10 +128,19 @@ def _info_topic(topic: str) -> str:
 
 
 def _of_cameras(topics: Sequence[Topic]) -> list[Topic]:
-    """Topics with images, without those that are made of other images where there are others."""
+    """Topics with images; where there are others, without those of a depth camera, those that this package and other
+    nodes of REP-155 make of a camera's images, and compressed ones that are there uncompressed too."""
     images = [topic for topic in topics if topic.type in IMAGE_TYPES]
-    own = [topic for topic in images if topic.name.startswith(_OWN[0]) or topic.name.endswith(_OWN[1])]
-    return [topic for topic in images if topic not in own] or images
+    names = {topic.name for topic in images}
+    cameras = [
+        topic
+        for topic in images
+        if not topic.name.startswith("/humans/")
+        and not topic.name.removesuffix("/compressed").endswith("/annotated")
+        and "depth" not in topic.name.lower()
+        and (not topic.name.endswith("/compressed") or topic.name.removesuffix("/compressed") not in names)
+    ]
+    return cameras or images
 
 
 def _chosen(path: Path, topics: Sequence[Topic], wanted: str) -> str:
@@ -158,13 +159,12 @@ def _chosen(path: Path, topics: Sequence[Topic], wanted: str) -> str:
         there = ", ".join(sorted({topic.type for topic in topics})) or "nothing"
         raise SourceError(f"{path}: a topic with images is expected; the bag holds {there}")
     expected = f"topic {wanted} with images" if wanted else "one topic with images (choose with --topic)"
-    listed = ", ".join(str(topic) for topic in (images if wanted else cameras))
+    named = [topic for topic in topics if topic.name == wanted]
+    listed = ", ".join(str(topic) for topic in ([*named, *images] if wanted else cameras))
     raise SourceError(f"{path}: {expected} is expected; the bag holds {listed}")
 
 
 def _has_stamps(bag: Bag, topic: str) -> bool:
     """Whether any image has a stamp that is not 0; usually the first or second has."""
-    for _, _, raw in bag.messages((topic,), lambda _: None):
-        if len(raw) >= 12 and any(struct.unpack_from("<II" if raw[1] & 1 else ">II", raw, 4)):
-            return True
-    return False
+    # The stamp's eight bytes stand behind CDR's head, and in ROS 1 behind a counter of the same length.
+    return any(any(raw[4:12]) for _, _, raw in bag.messages((topic,), lambda _: None))
