@@ -116,9 +116,8 @@ def test_bag_of_ros_1(tmp_path: Path) -> None:
     store = get_typestore(Stores.ROS1_NOETIC)
     path = tmp_path / "old.bag"
     with Writer1(path) as bag:
-        there = {
-            n: bag.add_connection(n, k, typestore=store) for n, k in (("/c/image", IMAGE), ("/c/camera_info", INFO))
-        }
+        topics = {"/c/image": IMAGE, "/c/camera_info": INFO}
+        there = {name: bag.add_connection(name, kind, typestore=store) for name, kind in topics.items()}
         for number in range(COUNT):
             stamp_ns = 7_000_000_000 + number * STEP_NS
             for name, kind in reversed(topics.items()):
