@@ -8,8 +8,8 @@ help:      ## this list
 setup:     ## the environment for a machine without ROS
 	@standalone/setup
 
-demo: setup ## camera, node and a dialogue manager as three processes; [CLIP=file|folder] [CAMERA=0] [BAG=path]
-	@standalone/env facial_coding demo $(if $(CLIP),--clip "$(CLIP)") $(if $(CAMERA),--camera $(CAMERA)) $(if $(BAG),--bag "$(BAG)")
+demo: setup ## camera, node and a dialogue manager as three processes; [CLIP=file|folder] [CAMERA=0] [BAG=path [TOPIC=name]]
+	@standalone/env facial_coding demo $(if $(CLIP),--clip "$(CLIP)") $(if $(CAMERA),--camera $(CAMERA)) $(if $(BAG),--bag "$(BAG)") $(if $(TOPIC),--topic "$(TOPIC)")
 
 test: ## linting, types and all tests, over DDS and of training too; [ARGS="-k name"]
 	@standalone/setup test training

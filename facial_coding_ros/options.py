@@ -6,6 +6,7 @@ One declaration serves the core (checked when made), the command line and the RO
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,7 +46,7 @@ class Option:
         choices = self.allowed_choices()
         wrong = bool(choices) and value not in choices
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            wrong |= value != value
+            wrong |= not math.isfinite(value)
             wrong |= self.low is not None and value < self.low
             wrong |= self.high is not None and value > self.high
         if wrong:

@@ -22,7 +22,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "clip",
                 default_value=PathJoinSubstitution([share, "demo", "two_people.mp4"]),
-                description="video, folder of images, ROS 2 bag, or number of a camera",
+                description="video, folder of images, or bag",
             ),
             DeclareLaunchArgument("loop", default_value="true", description="play again and again"),
             DeclareLaunchArgument("rate", default_value="1.0", description="speed; 1 is the recording's own"),

@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--clip", help="video file or folder of images")
     source.add_argument("--camera", type=int, metavar="NUMBER", help="camera of this machine: /dev/videoNUMBER")
     source.add_argument("--bag", help="ROS 2 bag with images")
+    parser.add_argument("--topic", default="", help="image topic of a bag that has several")
     parser.add_argument("--out", default="demo_out", help="where the results go; default %(default)s")
     parser.add_argument("--seconds", type=float, default=CAMERA_SECONDS, help="how long a camera is watched")
 
@@ -40,15 +41,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     no_profile_of_the_current_folder()
 
-    clip, fps = _input(arguments)
+    source, fps = _input(arguments)
     folder = Path(arguments.out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with Recorder(folder, fps, _NAMESPACE) as recorder:
-            _play(clip, recorder, arguments.seconds if arguments.camera is not None else None)
+            _play(source, recorder, arguments.seconds if arguments.camera is not None else None)
         if not recorder.frames:
             raise UserError("the node sent no face codes; its messages stand above")
-        video, title = folder / "annotated.webm", f"Demo: {Path(clip).name}"
+        video, title = folder / "annotated.webm", f"Demo: {_name(source)}"
         page = write_page(folder / "face_codes.csv", folder / "report.html", title, video)
     except OSError as error:
         raise UserError(str(error)) from None
@@ -63,24 +64,42 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _input(arguments: argparse.Namespace) -> tuple[str, float]:
-    """What the clip player gets, and its rate; opened here first, so that an error is said before anything starts."""
+def _input(arguments: argparse.Namespace) -> tuple[dict[str, str | int], float]:
+    """Parameters of the clip player that say what it plays, and the rate of that; opened here first, so that an error
+    is said before anything starts."""
     try:
         if arguments.camera is not None:
-            return str(arguments.camera), camera_source(arguments.camera).fps
-        path = arguments.clip or arguments.bag or str(share_folder("demo") / "two_people.mp4")
-        return path, open_source(path).fps
+            return {"camera": arguments.camera}, camera_source(arguments.camera).fps
+        path = Path(arguments.clip or arguments.bag or share_folder("demo") / "two_people.mp4").absolute()
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{path!r} is not UTF-8, as parameters of ROS nodes must be; rename it") from None
+        fps = open_source(path, arguments.topic).fps
+        return {"clip": str(path), "topic": arguments.topic}, fps
     except SourceError as error:
         raise UserError(str(error)) from None
 
 
-def _play(clip: str, recorder: Recorder, seconds: float | None) -> None:  # type: ignore[name-defined]  # noqa: F821
+def _name(source: dict[str, str | int]) -> str:
+    return Path(str(source["clip"])).name if "clip" in source else f"camera {source['camera']}"
+
+
+def _as_yaml(value: str | int) -> str:
+    """As parameters are read: a folder called 001 is no number."""
+    if isinstance(value, int):
+        return str(value)
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _play(source: dict[str, str | int], recorder: Recorder, seconds: float | None) -> None:  # type: ignore[name-defined]  # noqa: F821
     remap = ["-r", f"__ns:=/{_NAMESPACE}"]
     node = [*_program("facial_coding"), "--ros-args", *remap]
     manager = [sys.executable, str(share_folder("examples") / "dialogue_manager.py")]
     player = [*_program("clip_player"), "--ros-args", *remap]
-    quoted = clip.replace("'", "''")  # as YAML, which parameters are read as, has it
-    player += ["-p", f"clip:='{quoted}'", "-p", "wait_for:=2", "-p", f"wait_s:={_START_S}"]
+    for name, value in source.items():
+        player += ["-p", f"{name}:={_as_yaml(value)}"]
+    player += ["-p", "wait_for:=2", "-p", f"wait_s:={_START_S}"]
     with _process("dialogue manager", manager) as listening, _process("node", node) as coding:
         with _process("clip player", player) as playing:
             end = None if seconds is None else time.monotonic() + seconds

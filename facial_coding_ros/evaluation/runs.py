@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,7 @@ def read_run(path: Path) -> list[RunRecording]:
 def read_table(path: Path) -> RunRecording:
     """Of a single table of face codes, whose frames without a face are not known. Raises RunError and OSError."""
     columns = _table(path)
+    _check_columns(path, columns, ("frame", "stamp_ns", "face_id", "person_id"))
     numbers = columns.pop("frame").astype(np.int64)
     frame, first = np.unique(numbers, return_index=True)
     stamp_ns = columns.pop("stamp_ns").astype(np.int64)
@@ -105,6 +106,7 @@ def _of_folder(folder: Path) -> RunRecording:
         return recording
     metadata = _metadata(folder / RECORDING)
     listing = _table(folder / FRAMES)
+    _check_columns(folder / FRAMES, listing, ("frame", "stamp_ns"))
     frame, stamp_ns = listing["frame"].astype(np.int64), listing["stamp_ns"].astype(np.int64)
     at = np.searchsorted(frame, recording.frame[recording.at])
     if len(frame) == 0 or (at >= len(frame)).any() or not np.array_equal(frame[at], recording.frame[recording.at]):
@@ -127,8 +129,13 @@ def _metadata(path: Path) -> dict[str, Any]:
 
 
 def _table(path: Path) -> dict[str, NDArray[Any]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path} is not in UTF-8 (byte {error.start}); replay the recording again") from None
+    except csv.Error as error:
+        raise RunError(f"{path} is no CSV file: {error}") from None
     if not rows:
         raise RunError(f"{path} is empty")
     header = rows[0]
@@ -145,9 +152,16 @@ def _table(path: Path) -> dict[str, NDArray[Any]]:
                 columns[name] = np.array([int(cell) for cell in cells], np.int64)
             else:
                 columns[name] = np.array([float(cell) if cell else math.nan for cell in cells], np.float32)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise RunError(f"{path}, column {name}: {error}") from None
     return columns
+
+
+def _check_columns(path: Path, columns: Mapping[str, NDArray[Any]], expected: Iterable[str]) -> None:
+    """Raises RunError for the first that is missing."""
+    for name in expected:
+        if name not in columns:
+            raise RunError(f"{path}: no column {name} among {', '.join(list(columns)[:8])}; replay the recording again")
 
 
 def _events_of_table(

@@ -38,12 +38,14 @@ from ..worker import LatestWorker
 from . import diagnostics, messages, parameters
 from .add_on import TrackedElsewhere
 from .descriptors import descriptor
-from .humans import FACES, RELIABLE, Humans
+from .humans import RELIABLE, Humans
+from .image_topics import image_topic
 from .input_watch import DroppedImages, InputWatch, why_no_images
 from .neutral_services import NeutralServices
 from .persons import Persons
 from .process import check_hri_msgs, run_node
 from .settings import NodeSettings
+from .shared_memory import shortage
 
 
 class FacialCodingNode(LifecycleNode):
@@ -159,9 +161,10 @@ class FacialCodingNode(LifecycleNode):
     def _begin(self) -> None:
         assert self._pipeline is not None
         add_on = self._settings.ros.mode == "addon"
-        self._humans = Humans(self, self._settings.pipeline.expression, add_on)
-        self._elsewhere = TrackedElsewhere(self) if add_on else None
-        self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined)
+        namespace = self._settings.ros.humans_namespace
+        self._humans = Humans(self, self._settings.pipeline.expression, add_on, namespace)
+        self._elsewhere = TrackedElsewhere(self, namespace) if add_on else None
+        self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined, namespace)
         self._neutral_services.activate(self._pipeline)
         self._detectors = standard_detectors()
         self._watch, self._stalled, self._camera = InputWatch(self.get_clock()), False, None
@@ -247,7 +250,7 @@ class FacialCodingNode(LifecycleNode):
         self._image_qos = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=reliability)
         image = self.create_subscription(
             CompressedImage if compressed else Image,
-            "image/compressed" if compressed else "image",
+            image_topic(self, compressed),
             self._on_image,
             self._image_qos,
         )
@@ -257,6 +260,8 @@ class FacialCodingNode(LifecycleNode):
         info = self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, info_qos)
         self._subscriptions_of_input.append(info)
         self._image_topic = image.topic_name
+        if told := shortage():
+            self.get_logger().warning(told)
         self.get_logger().info(f"active; images from {self._image_topic}")
 
     def _on_image(self, message: Any) -> None:
@@ -366,16 +371,20 @@ class FacialCodingNode(LifecycleNode):
         self._publish_diagnostics(active=True)
 
     def _warn_of_other_trackers(self) -> None:
-        publishers = self.get_publishers_info_by_topic(f"{FACES}/tracked")
+        tracked = f"{self._settings.ros.humans_namespace}/faces/tracked"
+        publishers = self.get_publishers_info_by_topic(tracked)
         names = ", ".join(f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in publishers)
         add_on = self._settings.ros.mode == "addon"
         if add_on and not publishers:
             text = "nobody publishes the faces to add to; without a face detector, set mode to standalone"
         elif not add_on and len(publishers) > 1:
-            text = f"{names} all do, and each message replaces the whole set; stop one, or set its mode to addon"
+            text = (
+                f"{names} all do, and each message replaces the whole set. Stop one, set its mode to addon, or give "
+                "each a parameter humans_namespace of its own, such as /left/humans, and ids another tracking.id_seed"
+            )
         else:
             return
-        self.get_logger().warning(f"{FACES}/tracked: {text}", throttle_duration_sec=10.0)
+        self.get_logger().warning(f"{tracked}: {text}", throttle_duration_sec=10.0)
 
     def _publish_diagnostics(self, active: bool) -> None:
         if self._pipeline is None:

@@ -99,15 +99,34 @@ _CAUSES = {
 }
 
 
+_RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+
+
+def _published_elsewhere(node: Node, kind: str) -> str:
+    """Where images are, and the remapping or parameter that leads there."""
+    published = {kind: [] for kind in (_RAW, _COMPRESSED)}  # type: dict[str, list[str]]
+    for name, types in sorted(node.get_topic_names_and_types()):
+        for one in published:
+            if one in types and node.count_publishers(name):
+                published[one].append(name)
+    if there := published[kind]:
+        first = there[0].removesuffix("/compressed")
+        return f"Images are published on {', '.join(there)}: remap `image`, for example with -r image:={first}"
+    transport, other = ("raw", _RAW) if kind == _COMPRESSED else ("compressed", _COMPRESSED)
+    if there := published[other]:
+        first = there[0].removesuffix("/compressed")
+        return (
+            f"Images are published on {', '.join(there)}, which are {transport}: set image_transport to {transport} "
+            f"and remap `image`, for example with -p image_transport:={transport} -r image:={first}"
+        )
+    return "Nobody publishes images."
+
+
 def why_no_images(node: Node, topic: str, kind: str, qos: QoSProfile) -> str:
     """What is seen on the topic, for the person who wonders why no image arrives."""
     publishers = node.get_publishers_info_by_topic(topic)
     if not publishers:
-        others = sorted(
-            name for name, types in node.get_topic_names_and_types() if kind in types and node.count_publishers(name)
-        )
-        seen = f"Images are published on {', '.join(others)}: remap `image`." if others else "Nobody publishes images."
-        return f"No image on {topic}: it has no publisher. {seen}"
+        return f"No image on {topic}: it has no publisher. {_published_elsewhere(node, kind)}"
     parts = []
     for info in publishers:
         name = f"{info.node_namespace.rstrip('/')}/{info.node_name}"
