@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .conversion import natural_key
-from .salvage import PACKED, Tell, broken_errors, is_complete, salvaged
+from .salvage import PACKED, Tell, broken_errors, salvaged
 
 _ROS1 = ".bag"
 _STORED = (".mcap", ".db3")
@@ -103,7 +103,10 @@ def open_bag(path: Path) -> Bag:
     if path.suffix.lower() == _ROS1:
         return _ros1_bag(path)
     try:
-        return _indexed_bag(path)
+        bag = _indexed_bag(path)
+        if bag.topics:
+            return bag
+        reason = "its index has no topics"
     except broken_errors() as error:
         reason = str(error) or type(error).__name__
     files = _files(path) if path.is_dir() else [path]
@@ -116,8 +119,10 @@ def open_bag(path: Path) -> Bag:
     if not counts:
         raise BagError("; ".join([reason, *notes[:2]]))
     topics = _summed((topic, kind, count) for (topic, kind), count in counts.items())
-    whole = not notes and all(is_complete(file) for file in files)  # then rosbags knows less than the bag holds
-    damage = "" if whole else f"{path} is not whole ({reason}); read as far as it goes"
+    # Without a fault, rosbags only knows less than the bag holds. Of SQLite files alone it cannot be seen whether their
+    # recorder was ended.
+    ended = path.is_dir() and not (path / _METADATA).is_file() and any(".db3" in file.name for file in files)
+    damage = "" if not notes and not ended else f"{path} is not whole ({reason}); read as far as it goes"
     return Bag(path, topics, start_ns, end_ns, damage, partial(_salvaged_messages, files))
 
 

@@ -99,6 +99,7 @@ def _convert(message: Any) -> ImageArray:
     if encoding is None:
         raise ImageError(f"image encoding {told(name)}; known: {', '.join(ENCODINGS)}")
     row = width * encoding.bytes_per_pixel
+    step = step or row  # some drivers leave it out
     if step < row:
         raise ImageError(f"image step {step}; at least {row} is expected for {width} pixels of {name}")
     if name in _HALF_COLOURS and width % 2:

@@ -23,7 +23,7 @@ _MCAP_MAGIC = b"\x89MCAP0\r\n"
 _FAR = 1 << 20
 _MOST_UNPACKED = 1 << 30
 """Bytes of a chunk or message; recorders make chunks of a few MiB."""
-_SCHEMA, _CHANNEL, _MESSAGE, _CHUNK = 0x03, 0x04, 0x05, 0x06
+_FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK = 0x02, 0x03, 0x04, 0x05, 0x06
 
 
 def broken_errors() -> tuple[type[Exception], ...]:
@@ -49,17 +49,6 @@ def salvaged(files: list[Path], on_damage: Tell) -> Iterator[Found]:
                     yield topic, kind, recorded_ns, _unpacked(raw)
                 except broken_errors() as error:
                     on_damage(f"{file}: a message of {topic} cannot be unpacked ({error or type(error).__name__})")
-
-
-def is_complete(file: Path) -> bool:
-    """Whether its recorder closed it; of MCAP files only it can be told."""
-    if file.suffix != ".mcap":
-        return False
-    with file.open("rb") as stream:
-        stream.seek(0, 2)
-        size = stream.tell()
-        stream.seek(max(size - len(_MCAP_MAGIC), 0))
-        return size > 2 * len(_MCAP_MAGIC) and stream.read() == _MCAP_MAGIC
 
 
 @contextmanager
@@ -128,14 +117,18 @@ def _mcap(plain: Path, file: Path, on_damage: Tell) -> Iterator[Found]:
     schemas: dict[int, str] = {}
     channels: dict[int, tuple[str, str]] = {}
     size = plain.stat().st_size
+    ended = False
 
     def records(stream: Any, end: int) -> Iterator[tuple[int, bytes]]:
+        nonlocal ended
         while stream.tell() + 9 <= end:
             at = stream.tell()
             kind, length = struct.unpack("<BQ", stream.read(9))
             if at + 9 + length > end:
                 on_damage(f"{file} ends inside a record that starts at byte {at}")
+                ended = True
                 return
+            ended |= kind == _FOOTER
             yield kind, stream.read(length)
 
     def messages(kind: int, body: bytes) -> Iterator[Found]:
@@ -169,3 +162,5 @@ def _mcap(plain: Path, file: Path, on_damage: Tell) -> Iterator[Found]:
             except broken_errors() as error:
                 at = stream.tell() - len(body)
                 on_damage(f"{file}: the record at byte {at} is damaged ({error or type(error).__name__}); left out")
+        if not ended:
+            on_damage(f"{file} has no end; its recorder was stopped before it had written all")

@@ -156,6 +156,8 @@ class VideoTimes:
         self._index += 1
         if not self._timed:
             return round(self._index * self._step_ns)
+        if self._last_ns is None:
+            self._offset_ns = max(-stated_ns, 0)  # stamps of messages cannot lie before 0
         stamp_ns = stated_ns + self._offset_ns
         if self._last_ns is not None and not 0 < stamp_ns - self._last_ns <= SAME_TIME_S * 1e9:
             if -DEFAULT_LATE_S * 1e9 <= stamp_ns - self._last_ns <= 0:

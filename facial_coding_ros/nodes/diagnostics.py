@@ -75,7 +75,7 @@ def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
         "refused images": str(health.refused),
         **{f"{odd} images": str(count) for odd, count in health.dropped.items()},
         "faces": str(health.faces),
-        "faces left out": str(health.faces_left_out),
+        "faces found and left out": str(health.faces_left_out),
         "backend": health.backend,
     }
     values |= {f"{stage} (ms)": f"{seconds * 1e3:.2f}" for stage, seconds in health.stage_s.items()}

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from hri_msgs.msg import IdsList, IdsMatch
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool, String
@@ -23,6 +24,8 @@ ANONYMOUS_PREFIX = "anonymous_"
 """How person managers begin the ids that they make up; such a person is anonymous until its own topic denies it."""
 MOST_MATCHES = 256
 """Matches remembered; the oldest goes first."""
+AT_ONCE, EVERY_S = 4, 0.05
+"""Persons that are begun to be listened to at once, and how soon the next ones are."""
 MOST_PERSONS = 64
 """Persons listened to at once."""
 
@@ -62,19 +65,32 @@ class Persons:
         self._matches: OrderedDict[str, _Match] = OrderedDict()
         self._persons: dict[str, list[LatchedSubscription]] = {}
         self._said_anonymous: dict[str, bool] = {}
+        self._unheard: list[str] = []
+        self._later = node.create_timer(EVERY_S, self._hear_some, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._later.cancel()
         self._tracked = LatchedSubscription(node, IdsList, f"{persons}/tracked", self._on_tracked)
         self._candidates = node.create_subscription(
             IdsMatch, f"{namespace}/candidate_matches", self._on_match, RELIABLE
         )
 
     def _on_tracked(self, message: IdsList) -> None:
+        """Of many new persons, a few at a time: each takes milliseconds, in which no image is heard."""
         ids = with_topics(self._node, message.ids, self._face_id_topic, MOST_PERSONS)
         for person_id in set(self._persons) - ids:
             for subscription in self._persons.pop(person_id):
                 subscription.destroy()
             self._on_face(person_id, "", 0.0)
             self._said_anonymous.pop(person_id, None)
-        for person_id in ids - set(self._persons):
+        self._unheard = sorted(ids - set(self._persons))
+        self._hear_some()
+
+    def _hear_some(self) -> None:
+        some, self._unheard = self._unheard[:AT_ONCE], self._unheard[AT_ONCE:]
+        if self._unheard:
+            self._later.reset()
+        else:
+            self._later.cancel()
+        for person_id in some:
             self._persons[person_id] = [
                 LatchedSubscription(
                     self._node,
@@ -154,5 +170,6 @@ class Persons:
     def destroy(self) -> None:
         for subscription in [self._tracked, *(one for both in self._persons.values() for one in both)]:
             subscription.destroy()
+        self._node.destroy_timer(self._later)
         self._node.destroy_subscription(self._candidates)
         self._persons.clear()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
@@ -77,7 +78,7 @@ def test_packed_as_a_whole(tmp_path: Path, plugin: StoragePlugin, metadata: bool
     if not metadata:
         (bag / "metadata.yaml").unlink()
     frames, problems = read(bag)
-    assert len(frames) == COUNT and bool(problems) == (not metadata)
+    assert len(frames) == COUNT and bool(problems) == (not metadata and plugin is StoragePlugin.SQLITE3)
     assert is_bag(packed) and len(read(packed)[0]) == COUNT
     packed.write_bytes(packed.read_bytes()[: packed.stat().st_size // 2])
     try:
@@ -257,6 +258,42 @@ def test_mutated_bags_lose_nothing_without_a_word(tmp_path: Path, plugin: Storag
             continue
         assert problems or len(frames) == len(expected), f"{file.name}, mutation {number}"
         shutil.rmtree(bag)
+
+
+@pytest.mark.parametrize("plugin", list(StoragePlugin))
+@pytest.mark.parametrize("spoil", ["storage_identifier: ''", "topics_with_message_count: []"])
+def test_metadata_as_reindexing_leaves_it(tmp_path: Path, plugin: StoragePlugin, spoil: str) -> None:
+    """`ros2 bag reindex` has written an empty storage identifier, and no topics where it counted no message."""
+    bag = write(tmp_path / "bag", plugin)
+    metadata = bag / "metadata.yaml"
+    content = yaml.safe_load(metadata.read_text())
+    name, value = next(iter(yaml.safe_load(spoil).items()))
+    content["rosbag2_bagfile_information"][name] = value
+    metadata.write_text(yaml.safe_dump(content))
+    frames, problems = read(bag)
+    assert len(frames) == COUNT and not problems, "nothing is missing"
+
+
+def test_recorder_stopped_between_two_records(tmp_path: Path) -> None:
+    bag = write(tmp_path / "bag")
+    (stored,) = bag.glob("*.mcap")
+    data = stored.read_bytes()
+    stored.write_bytes(data[: data.rindex(b"\x0f\x04\0\0\0\0\0\0\0")])  # before the record DataEnd
+    frames, problems = read(stored)
+    assert len(frames) == COUNT
+    assert any("has no end; its recorder was stopped" in problem for problem in problems)
+
+
+def test_messages_recorded_at_one_time(tmp_path: Path) -> None:
+    """As in simulated time, between two ticks of /clock: the order of recording stays."""
+    for plugin in StoragePlugin:
+        with Writer(tmp_path / plugin.name, version=9, storage_plugin=plugin) as bag:
+            topic = bag.add_connection("/image", IMAGE, typestore=STORE)
+            for number in range(COUNT):
+                stamp_ns = 7_000_000_000 + number * STEP_NS
+                bag.write(topic, 7_000_000_000, STORE.serialize_cdr(message(STORE, IMAGE, stamp_ns, number), IMAGE))
+        frames, problems = read(tmp_path / plugin.name)
+        assert [frame.index for frame in frames] == list(range(COUNT)) and not problems
 
 
 def test_nothing_of_a_bag(tmp_path: Path) -> None:

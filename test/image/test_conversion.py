@@ -94,6 +94,12 @@ def test_too_many_pixels() -> None:
         to_rgb(message("mono8", np.zeros((200, 200, 1), np.uint8)), max_megapixels=0.01)
 
 
+def test_step_that_a_driver_left_out() -> None:
+    sent = message("bgr8", flat(*RED[::-1]))
+    sent.step = 0
+    assert (to_rgb(sent) == RED).all()
+
+
 def test_long_texts_are_cut() -> None:
     with pytest.raises(ImageError) as refused:
         to_rgb(message("x" * 2_000_000, flat(1)))

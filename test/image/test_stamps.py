@@ -104,4 +104,5 @@ def test_video_times() -> None:
     assert times([0, 0.04, 4.28, 4.28, 4.32, 4.32]) == [0, 0.04, 4.28, 4.30, 4.32, 4.34], "pairs of one time"
     assert times([10, 10.04, 0, 0.04]) == [10, 10.04, 10.08, 10.12], "two videos in one"
     assert times([0, 0.04, 9e4, 9e4 + 0.04]) == pytest.approx([0, 0.04, 0.08, 0.12])
+    assert times([-0.2, -0.16, -0.12]) == pytest.approx([0, 0.04, 0.08])
     assert times([0, 0, 0], timed=False) == [0, 0.04, 0.08]
