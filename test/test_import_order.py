@@ -19,7 +19,7 @@ ROBOT = (
     "inference", "image", "keypoints", "tracking", "neutral", "au_networks", "coding", "events", "face_codes",
     "drawing", "pipeline", "recordings", "self_check", "nodes", "node_commands", "client",
 )  # fmt: skip
-LEARNING = ("datasets", "learning", "evaluation", "commands", "cli", "__main__")
+LEARNING = ("datasets", "learning", "evaluation", "viewing", "commands", "cli", "__main__")
 ORDER = (*GROUND, *ROBOT, *LEARNING)
 """Rooms from the lowest; a room imports only itself and rooms before it."""
 
