@@ -50,7 +50,8 @@ class FreshBuild(build_py):
 
 extras = {
     "bags": ["rosbags", "rosbags-image"],
-    "view": ["matplotlib", "pandas", "plotly", "pyarrow<26"],
+    "view": ["matplotlib", "pandas", "plotly", "pyarrow<26", "rerun-sdk>=0.22,<0.23"],  # newer ones need NumPy 2
+    "watch": ["rich"],
     "training": ["h5py", "matplotlib", "plotly", "pyarrow<26", "scikit-learn", "torch", *with_onnx],
     "tensorrt": ["cuda-bindings", "tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu13-libs", *with_onnx],
 }

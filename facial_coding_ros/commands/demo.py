@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError
 from ..evaluation.page import write_page
@@ -21,6 +23,7 @@ from ..models import share_folder
 CAMERA_SECONDS = 30.0
 _START_S = 60.0
 _NAMESPACE = "demo"
+_RERUN = "demo.rrd"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topic", default="", help="image topic of a bag that has several")
     parser.add_argument("--out", default="demo_out", help="where the results go; default %(default)s")
     parser.add_argument("--seconds", type=float, default=CAMERA_SECONDS, help="how long a camera is watched")
+    parser.add_argument("--rerun", action="store_true", help="also demo.rrd, a recording for Rerun's viewer")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,7 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with Recorder(folder, fps, _NAMESPACE) as recorder:
+        with (
+            _for_rerun(folder / _RERUN if arguments.rerun else None) as also,
+            Recorder(folder, fps, _NAMESPACE, also) as recorder,
+        ):
             _play(source, recorder, arguments.seconds if arguments.camera is not None else None)
         if not recorder.frames:
             raise UserError("the node sent no face codes; its messages stand above")
@@ -59,9 +66,34 @@ def run(arguments: argparse.Namespace) -> int:
         (page, "plots of action units and expressions over time: open it in a browser"),
         (folder / "annotated.webm", "the images with the codes drawn onto them"),
         (folder / "face_codes.csv", "one row per face and frame"),
+        *([(folder / _RERUN, f"to look at with: rerun {folder / _RERUN}")] if arguments.rerun else []),
     ):
         print(f"  {path}  {about}")
     return 0
+
+
+@contextlib.contextmanager
+def _for_rerun(path: Path | None) -> Iterator[Callable[[int, Any, Any], None] | None]:
+    """What writes image after image into a recording for Rerun; nothing without a path."""
+    if path is None:
+        yield None
+        return
+    from ..events import standard_detectors
+    from ..viewing.rerun_viewer import new_recording, saved
+    from ..viewing.ros_input import sight_of
+    from ..viewing.scene import Scene
+
+    recording, detectors = new_recording(), standard_detectors()
+    with saved(recording, path):
+        scene = Scene(recording, with_mesh=False)
+
+        def show(number: int, image: Any, message: Any) -> None:
+            sight = sight_of(number, image, message)
+            events = detectors.update([face.code for face in sight.faces], sight.stamp_ns)
+            scene.show(dataclasses.replace(sight, events=tuple(events)))
+
+        yield show
+        scene.finish()
 
 
 def _input(arguments: argparse.Namespace) -> tuple[dict[str, str | int], float]:

@@ -19,7 +19,7 @@ from ..drawing.overlay import AU_NAMES, NEUTRAL_COLOURS
 from ..events import Phase
 from ..types import UNSURE, FaceCode, NeutralState
 from .blueprint import SHOWN_AUS, SHOWN_PEOPLE, blueprint
-from .mesh import TRIANGLES, colours, normals
+from .mesh import colours, normals, triangles
 from .sights import SeenFace, Sight
 
 TIME, FRAME = "image_time", "frame"
@@ -171,7 +171,9 @@ class Scene:
         points = np.concatenate([face.landmarks for face in sight.faces]) * scale
         if len(points):
             points = points[np.isfinite(points).all(1)]
-            self._recording.log("camera/image/landmarks", rr.Points2D(points, colors=(90, 255, 170), radii=1.2))
+            self._recording.log(
+                "camera/image/landmarks", rr.Points2D(points, colors=(90, 255, 170), radii=rr.Radius.ui_points(2.0))
+            )
 
     def _mesh(self, name: str, face: SeenFace) -> None:
         if face.surface is None:
@@ -184,7 +186,7 @@ class Scene:
         path = _mesh_path(name)
         if path not in self._styled:
             self._styled.add(path)
-            self._recording.log(path, rr.Mesh3D.from_fields(triangle_indices=TRIANGLES), static=True)
+            self._recording.log(path, rr.Mesh3D.from_fields(triangle_indices=triangles()), static=True)
         shape = {"vertex_positions": points, "vertex_normals": normals(points)}
         self._recording.log(path, rr.Mesh3D.from_fields(**shape, vertex_colors=colours(face.motion, len(points))))
         top = points[:, 1].min() - 0.25

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -43,6 +44,7 @@ def test_demo_leaves_video_table_and_page(tmp_path: Path, monkeypatch: pytest.Mo
         cv2.imwrite(str(clip / f"{frame.index}.png"), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
     out = tmp_path / "out"
     command = [sys.executable, "-m", "facial_coding_ros.cli", "demo", "--clip", str(clip), "--out", str(out)]
+    command += ["--rerun"] * (find_spec("rerun") is not None)
     run = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=200)
     assert run.returncode == 0, run.stdout + run.stderr
     for words in ("person 1 comes into view", "person 2 comes into view", "person 1 is gone", "person 2 is gone"):
@@ -57,6 +59,7 @@ def test_demo_leaves_video_table_and_page(tmp_path: Path, monkeypatch: pytest.Mo
     assert coded > 5
     page = (out / "report.html").read_text()
     assert "annotated.webm" in page and rows[0]["face_id"] in page and "Plotly.newPlot" in page
+    assert (out / "demo.rrd").is_file() == (find_spec("rerun") is not None)
     assert not list(out.glob("*.part*")), "nothing half-written"
 
 
