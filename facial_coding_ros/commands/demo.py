@@ -126,7 +126,7 @@ def _as_yaml(value: str | int) -> str:
 
 def _play(source: dict[str, str | int], recorder: Recorder, seconds: float | None) -> None:  # type: ignore[name-defined]  # noqa: F821
     remap = ["-r", f"__ns:=/{_NAMESPACE}"]
-    node = [*_program("facial_coding"), "--ros-args", *remap]
+    node = [*_program("facial_coding_node"), "--ros-args", *remap]
     manager = [sys.executable, str(share_folder("examples") / "dialogue_manager.py")]
     player = [*_program("clip_player"), "--ros-args", *remap]
     for name, value in source.items():
@@ -152,8 +152,8 @@ def _play(source: dict[str, str | int], recorder: Recorder, seconds: float | Non
 
 def _program(node: str) -> list[str]:
     """The command of a node. `python -m` would look for modules in the current folder first."""
-    start = f"import sys; sys.path[:] = filter(None, sys.path); from facial_coding_ros.nodes.{node} import main"
-    return [sys.executable, "-c", f"{start}; sys.exit(main())"]
+    start = f"import sys; sys.path[:] = filter(None, sys.path); from facial_coding_ros.node_commands import {node}"
+    return [sys.executable, "-c", f"{start}; sys.exit({node}())"]
 
 
 @contextlib.contextmanager

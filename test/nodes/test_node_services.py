@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,6 +165,20 @@ def test_deactivation_answers_who_waits_for_a_calibration(client: Client, images
         assert answer is not None and not answer.success and "the node is not active" in answer.message
         refused = client.call(CalibrateNeutral, "/facial_coding/calibrate_neutral", request)
         assert not refused.success and refused.message == "the node is not active"
+
+
+def test_the_end_answers_who_waits_for_a_calibration(client: Client, images: Iterator[ImageArray]) -> None:
+    with node() as process:
+        camera, tracked = see_people(client, process, images)
+        service = client.node.create_client(CalibrateNeutral, "/facial_coding/calibrate_neutral")
+        client.wait(service.service_is_ready, "the service", process)
+        waiting = service.call_async(CalibrateNeutral.Request(face_id=last_ids(tracked)[0], duration_s=30.0))
+        before = len(tracked)
+        camera.send_until(lambda: len(tracked) > before + 3, images, process, "frames of the calibration")
+        assert process.stop(signal.SIGTERM) == 0
+        client.wait(waiting.done, "an answer")
+        answer = waiting.result()
+        assert answer is not None and not answer.success and "the node is not active" in answer.message
 
 
 def test_a_store_that_cannot_be_written_is_said_to_who_asks(
