@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 class Health:
     """One second of the node's life. stage_s: mean seconds a frame by stage. neutrals: faces by neutral state.
 
+    lost: images, by the middleware's count. losing: what to do where too many are, else empty.
     dropped: images for their stamps, by kind. odd_stamps: what was dropped lately, empty when nothing was.
 
     notices: what the store of neutrals wants a person to know.
@@ -23,6 +24,8 @@ class Health:
     input_rate_hz: float = 0.0
     stalled: bool = False
     received: int = 0
+    lost: int = 0
+    losing: str = ""
     processed: int = 0
     skipped: int = 0
     refused: int = 0
@@ -56,6 +59,8 @@ def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
         status.level, status.message = DiagnosticStatus.OK, "inactive"
     elif health.stalled:
         status.level, status.message = DiagnosticStatus.WARN, f"no image for {health.image_age_s:.1f} s"
+    elif health.losing:
+        status.level, status.message = DiagnosticStatus.WARN, health.losing
     elif health.odd_stamps:
         status.level, status.message = DiagnosticStatus.WARN, health.odd_stamps
     elif health.faces_left_out:
@@ -70,6 +75,7 @@ def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
         "input rate (Hz)": f"{health.input_rate_hz:.1f}",
         "image age (s)": f"{health.image_age_s:.2f}",
         "received images": str(health.received),
+        "lost images": str(health.lost),
         "processed frames": str(health.processed),
         "skipped frames": str(health.skipped),
         "refused images": str(health.refused),

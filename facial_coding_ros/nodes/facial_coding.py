@@ -19,10 +19,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 from rclpy.timer import Timer
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo
 
 from ..events import standard_detectors
 from ..image.camera_info import CameraCalibration, calibration, is_rectified
@@ -39,7 +37,7 @@ from . import diagnostics, messages, parameters
 from .add_on import TrackedElsewhere
 from .descriptors import descriptor
 from .humans import RELIABLE, Humans
-from .image_topics import image_topic
+from .image_input import ImageInput
 from .input_watch import DroppedImages, InputWatch, why_no_images
 from .neutral_services import NeutralServices
 from .persons import Persons
@@ -69,7 +67,7 @@ class FacialCodingNode(LifecycleNode):
         self._own_publishers: list[Publisher[Any]] = []
         self._watch_timers: list[Timer] = []
         self._refusal: tuple[Publisher[Any], Timer] | None = None
-        self._subscriptions_of_input: list[Subscription[Any]] = []
+        self._input: ImageInput | None = None
         self._watch = InputWatch(self.get_clock())
         self._stamps: StampRule[tuple[Any, float]] = StampRule()
         self._dropped = DroppedImages(self)
@@ -182,9 +180,10 @@ class FacialCodingNode(LifecycleNode):
         """Ends the work, all of it or what had begun; the last thing said is that nobody is tracked."""
         for timer in self._watch_timers:
             self.destroy_timer(timer)
-        for subscription in self._subscriptions_of_input:
-            self.destroy_subscription(subscription)
-        self._watch_timers, self._subscriptions_of_input = [], []
+        self._watch_timers = []
+        if self._input is not None:
+            self._input.destroy()
+            self._input = None
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
@@ -241,25 +240,8 @@ class FacialCodingNode(LifecycleNode):
     # -- input
 
     def _subscribe_input(self) -> None:
-        settings = self._settings.ros
-        compressed = settings.image_transport == "compressed"
-        self._image_kind = "sensor_msgs/msg/CompressedImage" if compressed else "sensor_msgs/msg/Image"
-        reliability = (
-            ReliabilityPolicy.RELIABLE if settings.image_reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
-        )
-        self._image_qos = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=reliability)
-        image = self.create_subscription(
-            CompressedImage if compressed else Image,
-            image_topic(self, compressed),
-            self._on_image,
-            self._image_qos,
-        )
-        self._subscriptions_of_input = [image]
-        # Reliable and best-effort publishers alike are heard by a best-effort subscription.
-        info_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        info = self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, info_qos)
-        self._subscriptions_of_input.append(info)
-        self._image_topic = image.topic_name
+        self._input = ImageInput(self, self._settings.ros, self._on_image, self._on_camera_info)
+        self._image_topic = self._input.topic
         if told := shortage():
             self.get_logger().warning(told)
         self.get_logger().info(f"active; images from {self._image_topic}")
@@ -341,7 +323,7 @@ class FacialCodingNode(LifecycleNode):
     # -- watching, in the executor's thread
 
     def _check_input(self) -> None:
-        assert self._humans is not None and self._worker is not None
+        assert self._humans is not None and self._worker is not None and self._input is not None
         if self._worker.failure is not None:
             raise RuntimeError("the pipeline failed") from self._worker.failure
         age_s = self._watch.age_s()
@@ -356,15 +338,21 @@ class FacialCodingNode(LifecycleNode):
             if self._watch.rate_hz() > 0:
                 reason = f"None of the images on {self._image_topic} can be used: see what was refused or dropped"
             else:
-                reason = why_no_images(self, self._image_topic, self._image_kind, self._image_qos)
+                reason = why_no_images(
+                    self, self._image_topic, self._input.kind, self._input.qos, self._input.losses.total
+                )
+                if anew := self._input.resubscribe():
+                    reason = f"{reason} {anew}"
             self.get_logger().warning(f"{reason} (for {age_s:.0f} s)")
 
     def _each_second(self) -> None:
-        assert self._humans is not None
+        assert self._humans is not None and self._input is not None
         if self._stalled:  # for clients that come while the camera is away
             with self._lock:
                 self._humans.nobody()
         self._warn_of_other_trackers()
+        if changed := self._input.improve():
+            self.get_logger().warning(changed)
         with self._lock:
             if self._pipeline is not None:
                 self._pipeline.neutral.check_store()
@@ -395,6 +383,8 @@ class FacialCodingNode(LifecycleNode):
             image_age_s=self._watch.age_s(),
             input_rate_hz=self._watch.rate_hz(),
             stalled=self._stalled,
+            lost=self._input.losses.total if self._input is not None else 0,
+            losing=self._input.losses.words(time.monotonic()) if self._input is not None else "",
             received=self._watch.arrivals,
             processed=self._processed,
             skipped=self._worker.skipped if self._worker is not None else 0,

@@ -122,7 +122,7 @@ def _published_elsewhere(node: Node, kind: str) -> str:
     return "Nobody publishes images."
 
 
-def why_no_images(node: Node, topic: str, kind: str, qos: QoSProfile) -> str:
+def why_no_images(node: Node, topic: str, kind: str, qos: QoSProfile, lost: int = 0) -> str:
     """What is seen on the topic, for the person who wonders why no image arrives."""
     publishers = node.get_publishers_info_by_topic(topic)
     if not publishers:
@@ -139,5 +139,6 @@ def why_no_images(node: Node, topic: str, kind: str, qos: QoSProfile) -> str:
         if fits == QoSCompatibility.ERROR:
             parts.append(f"QoS of {name} does not match ours: {reason.strip()} (parameter image_reliability)")
         else:
-            parts.append(f"{name} publishes it with matching QoS but sends nothing")
+            found = f"of which {lost} were lost on the way" if lost else "but sends nothing, or nothing arrives"
+            parts.append(f"{name} publishes it with matching QoS {found}")
     return f"No image on {topic}: {'; '.join(parts)}."

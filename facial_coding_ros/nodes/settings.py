@@ -30,9 +30,10 @@ class RosSettings(Settings):
         "raw", "raw subscribes to `image`, compressed to `image/compressed`", choices=("raw", "compressed")
     )
     image_reliability: str = option(
-        "best_effort",
-        "QoS of the image subscription; best_effort hears every publisher, reliable only reliable ones",
-        choices=("best_effort", "reliable"),
+        "auto",
+        "QoS of the image subscription; best_effort hears every publisher, reliable only reliable ones; auto: "
+        "best_effort until too many images are lost and every publisher is reliable",
+        choices=("auto", "best_effort", "reliable"),
     )
     stall_s: float = option(
         1.0, "seconds without an image after which no face is tracked any more", low=0.05, high=60.0, live=True

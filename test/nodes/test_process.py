@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ..conftest import CLIP
+from ..ros import Client
 
 pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
 
@@ -72,12 +73,11 @@ def test_a_node_that_still_loads_ends_quietly(number: int) -> None:
 
 
 @pytest.mark.parametrize("program", ["clip_player", "annotator"])
-def test_a_second_signal_changes_nothing(program: str) -> None:
+def test_a_second_signal_changes_nothing(client: Client, program: str) -> None:
     script = f"from facial_coding_ros.node_commands import {program} as run\nimport sys\nsys.exit(run())"
     arguments = ["--ros-args", "-p", f"clip:={CLIP}"] if program == "clip_player" else []
     with subprocess.Popen([sys.executable, "-c", script, *arguments], stderr=subprocess.PIPE, text=True) as node:
-        while processor_s(node.pid) < 2.0 and node.poll() is None:
-            time.sleep(0.02)
+        client.wait(lambda: program in client.node.get_node_names(), f"the node {program}")
         while node.poll() is None:  # from the first one to the very end
             node.send_signal(signal.SIGINT)
             time.sleep(0.002)
@@ -86,11 +86,10 @@ def test_a_second_signal_changes_nothing(program: str) -> None:
     assert "Traceback" not in errors, errors
 
 
-def test_a_node_under_nohup_outlives_its_terminal() -> None:
+def test_a_node_under_nohup_outlives_its_terminal(client: Client) -> None:
     command = ["nohup", sys.executable, "-u", "-m", "facial_coding_ros.nodes.annotator"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as node:
-        while processor_s(node.pid) < 2.0 and node.poll() is None:
-            time.sleep(0.02)
+        client.wait(lambda: "annotator" in client.node.get_node_names(), "the node")
         node.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
             node.wait(1.0)
