@@ -54,7 +54,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("autostart", default_value="true", description="configure and activate at start"),
             OpaqueFunction(function=check_arguments),
             IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(PathJoinSubstitution([share, "launch", "facial_coding.launch.py"])),
+                PythonLaunchDescriptionSource(str(Path(__file__).with_name("facial_coding.launch.py"))),
                 launch_arguments={name: LaunchConfiguration(name) for name in arguments}.items(),
             ),
             Node(

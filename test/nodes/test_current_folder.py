@@ -159,5 +159,5 @@ def test_demo_starts_nothing_of_the_current_folder(trap: Path) -> None:
             timeout=PATIENCE_S,
         )
         assert run.returncode == 1, run.stderr
-        assert "parameter mode is 'nowhere'" in run.stderr or "parameter clip is empty" in run.stderr
+        assert "parameter mode is 'nowhere'" in run.stderr or "parameter clip is '' and camera is -1" in run.stderr
     assert not (trap / "sprung").exists()
