@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -62,6 +63,14 @@ def decoded(
         return _pixels(picture)
     except (*_BROKEN, MemoryError):
         raise ImageError(f"{kind} of {width}x{height} in {len(data)} bytes is damaged or cut short") from None
+
+
+def read_picture(path: Path) -> ImageArray | None:
+    """A picture of a data set; None where there is none, or none that can be read."""
+    try:
+        return decoded(path.read_bytes(), KEPT)
+    except (OSError, ImageError):
+        return None
 
 
 def _pixels(picture: Image.Image) -> ImageArray:

@@ -26,6 +26,7 @@ from facial_coding_ros.cli import main
 from facial_coding_ros.commands import demo
 from facial_coding_ros.image.conversion import to_rgb
 from facial_coding_ros.image.sources import open_source
+from facial_coding_ros.learning.studies.recorded_bags import write_bag
 from facial_coding_ros.nodes.clip_player import ClipPlayer
 from facial_coding_ros.nodes.messages import stamp_ns_of
 
@@ -77,6 +78,12 @@ def test_what_the_clip_player_is_given(tmp_path: Path, monkeypatch: pytest.Monke
         with running("facial_coding_ros.nodes.clip_player", *words) as process:
             images: list[Image] = client.collect(Image, "image")
             client.wait(lambda: images, "its image", process)
+
+
+def test_topic_of_a_bag(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_bag(tmp_path / "bag", [np.zeros((24, 32, 3), np.uint8)] * 2)
+    assert main(["demo", "--bag", str(tmp_path / "bag"), "--topic", "/wrong", "--out", str(tmp_path / "out")]) == 1
+    assert "topic /wrong with images is expected" in capfd.readouterr().err
 
 
 def test_names_that_no_parameter_can_have(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from facial_coding_ros.image.bags import BagError, is_bag, open_bag
 from facial_coding_ros.image.conversion import fill_image
-from facial_coding_ros.image.sources import SourceError, image_topics, open_source
+from facial_coding_ros.image.sources import SourceError, Span, image_topics, open_source
 from facial_coding_ros.types import Frame
 
 IMAGE, INFO, TEXT = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo", "std_msgs/msg/String"
@@ -294,6 +294,35 @@ def test_messages_recorded_at_one_time(tmp_path: Path) -> None:
                 bag.write(topic, 7_000_000_000, STORE.serialize_cdr(message(STORE, IMAGE, stamp_ns, number), IMAGE))
         frames, problems = read(tmp_path / plugin.name)
         assert [frame.index for frame in frames] == list(range(COUNT)) and not problems
+
+
+def with_stamps(path: Path, stamps_ns: list[int]) -> Path:
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as bag:
+        topic = bag.add_connection("/image", IMAGE, typestore=STORE)
+        for number, stamp_ns in enumerate(stamps_ns):
+            raw = STORE.serialize_cdr(message(STORE, IMAGE, stamp_ns, number), IMAGE)
+            bag.write(topic, 10**18 + number * STEP_NS, raw)
+    return path
+
+
+def test_stamps_that_begin_at_0(tmp_path: Path) -> None:
+    """A stamp of 0 was replaced by the time of recording, and all others lay before that."""
+    stamps = [0, STEP_NS, 2 * STEP_NS]
+    frames, problems = read(with_stamps(tmp_path / "zero", stamps))
+    assert [frame.stamp_ns for frame in frames] == stamps and not problems
+    clock = [0, *(17 * 10**17 + i * STEP_NS for i in range(4))]
+    bag = with_stamps(tmp_path / "clock", clock)
+    frames, problems = read(bag)
+    assert [frame.stamp_ns for frame in frames] == clock and not problems
+    part = list(open_source(bag, span=Span(0.06, 0.14)).frames())
+    assert [frame.index for frame in part] == [3, 4], "seconds since the first frame, without the jump of the clock"
+
+
+def test_no_image_has_a_stamp(tmp_path: Path) -> None:
+    bag = with_stamps(tmp_path / "none", [0, 0, 0])
+    frames, problems = read(bag)
+    assert [frame.stamp_ns for frame in frames] == [10**18 + i * STEP_NS for i in range(3)] and not problems
+    assert open_source(bag).notes == (f"{bag}: no image on /image has a stamp; times are those of the recorder",)
 
 
 def test_nothing_of_a_bag(tmp_path: Path) -> None:

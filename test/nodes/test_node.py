@@ -115,6 +115,29 @@ def test_distance_comes_with_camera_info(client: Client, images: Iterator[ImageA
         assert 0.2 < codes[-1].faces[0].distance_m < 3
 
 
+def test_a_camera_without_calibration_is_said_once(client: Client, images: Iterator[ImageArray]) -> None:
+    with node() as process:
+        codes = client.collect(FaceCodeArray, "/facial_coding/face_codes")
+        camera, _ = see_people(client, process, images)
+        info = camera_info(Frame(next(images), 0))
+        info.k, info.p = [1.0] * 9, [0.0] * 12  # as some drivers send it
+
+        def said() -> bool:
+            camera.infos.publish(info)
+            return "the camera is not calibrated, distances are unknown" in process.log
+
+        camera.send_until(said, images, process, "a word about the calibration")
+        count = len(codes)
+
+        def again() -> bool:
+            camera.infos.publish(info)
+            return len(codes) > count + 3
+
+        camera.send_until(again, images, process, "more face codes")
+        assert process.log.count("the camera is not calibrated") == 1
+        assert np.isnan(codes[-1].faces[0].distance_m)
+
+
 def test_stalled_camera_leaves_nobody_and_restarts(client: Client, images: Iterator[ImageArray]) -> None:
     with node(stall_s=0.5) as process:
         diagnostics = client.collect(DiagnosticArray, "/diagnostics")
