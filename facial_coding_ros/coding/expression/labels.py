@@ -37,7 +37,7 @@ _VALENCE, _AROUSAL = CIRCUMPLEX.T.tolist()
 class ExpressionSettings(Settings):
     source: str = option(
         "latent",
-        "what expressions are read from: the perceptual latent, or the action units (EMFACS rules)",
+        "what expressions are read from: the perceptual embedding, or the action units (EMFACS rules)",
         choices=EXPRESSION_SOURCES.names,
     )
     unsure_below: float = option(
