@@ -33,6 +33,7 @@ ALL_TOPICS: dict[str, type] = {
     "roi": hri.NormalizedRegionOfInterest2D,
     "cropped": Image,
     "aligned": Image,
+    "frontalized": Image,
     "landmarks": hri.FacialLandmarks,
     "facs": hri.FacialActionUnits,
     "expression": hri.Expression,
@@ -71,6 +72,8 @@ class FaceTopics:
                 message = messages.cropped(header, frame.image, face.region)
             elif name == "aligned":
                 message = messages.aligned(header, frame.image, face)
+            elif name == "frontalized":
+                message = messages.frontalized(header, frame.image, face)
             elif name == "landmarks":
                 message = messages.landmarks(header, face, height, width)
             elif name == "facs":

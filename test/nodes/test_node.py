@@ -61,6 +61,7 @@ def test_says_what_rep155_asks_for(client: Client, images: Iterator[ImageArray])
             "expression": Expression,
             "cropped": Image,
             "aligned": Image,
+            "frontalized": Image,
         }
         got = {name: client.collect(kind, f"/humans/faces/{first}/{name}") for name, kind in kinds.items()}
         camera.send_until(lambda: all(got.values()), images, process, "all topics of a face")
@@ -88,7 +89,7 @@ def test_says_what_rep155_asks_for(client: Client, images: Iterator[ImageArray])
         assert facs.confidence[3] == 0 and facs.intensity[3] == 0, "there is no AU3"
         assert all(0 <= value <= 1 for value in facs.intensity)
         assert got["expression"][-1].expression in LISTED
-        for name in ("cropped", "aligned"):
+        for name in ("cropped", "aligned", "frontalized"):
             picture = got[name][-1]
             assert (picture.height, picture.width, len(picture.data)) == (128, 128, 128 * 128 * 3)
             assert np.array(picture.data).std() > 10, f"{name} is a picture"
