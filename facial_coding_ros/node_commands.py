@@ -11,6 +11,7 @@ import signal
 import sys
 
 from .errors import missing_module
+from .nodes.stop_signals import STOP_SIGNALS
 
 
 def facial_coding_node() -> int:
@@ -23,10 +24,6 @@ def annotator() -> int:
 
 def clip_player() -> int:
     return _run("clip_player")
-
-
-# What ends a node: Ctrl-C, a service manager, a closed terminal, Ctrl-\\.
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def _run(module: str) -> int:

@@ -18,7 +18,7 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from ..node_commands import STOP_SIGNALS
+from .stop_signals import STOP_SIGNALS
 
 REFUSAL_S = 3.0
 """How long a process stays that could not be configured, in seconds."""
