@@ -110,7 +110,7 @@ def _sights(arguments: argparse.Namespace) -> Generator[Sight, None, None]:
         if arguments.input and is_run(Path(arguments.input)):
             return _until(sights_of_run(Path(arguments.input)), arguments.seconds)
         path = arguments.input or str(share_folder("demo") / "two_people.mp4")
-        return sights_of_source(open_source(path, arguments.topic, span=span), settings)
+        return sights_of_source(open_source(path, arguments.topic, span=span, settings=settings.image), settings)
     except (SourceError, ValueError) as error:
         raise UserError(str(error)) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,11 +18,13 @@ from ..events import Event, standard_detectors
 from ..face_codes.bag import CODES_TYPE, EVENT_TYPE
 from ..face_codes.fields import event_of
 from ..face_codes.from_table import TableCodes
-from ..image.bags import BagError, is_bag, open_bag
+from ..image.bags import BagError, is_bag, open_bag, unreadable_errors
 from .replay import BAG, CODES, FRAMES, RECORDING, WORK
 
 WORDS = ("face_id", "person_id", "neutral_state", "expression")
 NEUTRAL_STATES = ("none", "learning", "ready", "stale")
+
+_logger = logging.getLogger(__name__)
 
 
 class RunError(ValueError):
@@ -183,11 +186,17 @@ def _messages(path: Path, kinds: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     try:
         bag = open_bag(path)
     except BagError as error:
-        raise RunError(f"{path} is not a readable ROS 2 bag: {error}") from None
+        raise RunError(f"{path} is not a readable bag: {error}") from None
     types = {topic.name: topic.type for topic in bag.topics if topic.type in kinds}
     store = typestore()
-    for topic, _, raw in bag.messages(tuple(types), lambda _: None):
-        yield types[topic], store.deserialize_cdr(raw, types[topic])
+    unreadable = unreadable_errors()
+    for topic, _, raw in bag.messages(tuple(types), _logger.warning):
+        try:
+            message = store.deserialize_cdr(raw, types[topic])
+        except unreadable as error:
+            kind = types[topic]
+            raise RunError(f"{path}: a message on {topic} is no {kind} of this version ({error})") from None
+        yield types[topic], message
 
 
 def _events(path: Path) -> tuple[Event, ...]:

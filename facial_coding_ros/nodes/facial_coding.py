@@ -30,6 +30,7 @@ from ..image.stamps import Odd, StampRule
 from ..neutral import StoreError
 from ..pipeline import Pipeline
 from ..self_check import Level
+from ..self_check.machine import check_shared_memory
 from ..self_check.sight import COMPARABLE, check_sight
 from ..types import Frame, NeutralState
 from ..worker import LatestWorker
@@ -43,7 +44,6 @@ from .neutral_services import NeutralServices
 from .persons import Persons
 from .process import check_hri_msgs, run_node
 from .settings import NodeSettings
-from .shared_memory import shortage
 
 
 class FacialCodingNode(LifecycleNode):
@@ -242,8 +242,8 @@ class FacialCodingNode(LifecycleNode):
     def _subscribe_input(self) -> None:
         self._input = ImageInput(self, self._settings.ros, self._on_image, self._on_camera_info)
         self._image_topic = self._input.topic
-        if told := shortage():
-            self.get_logger().warning(told)
+        if (memory := check_shared_memory()).level is not Level.OK:
+            self.get_logger().warning(f"shared memory: {memory.text}")
         self.get_logger().info(f"active; images from {self._image_topic}")
 
     def _on_image(self, message: Any) -> None:

@@ -197,7 +197,8 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     (folder / os.fsdecode(b"\xe9.jpg")).write_bytes(b"no image")
     script = "import sys; from facial_coding_ros.cli import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", script, "replay", str(folder), "--out", str(tmp_path / os.fsdecode(b"\xfe"))]
-    done = subprocess.run([*command, "--formats", "csv"], capture_output=True, timeout=120, check=False)
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}  # as in most terminals
+    done = subprocess.run([*command, "--formats", "csv"], capture_output=True, timeout=120, check=False, env=strict)
     assert done.returncode == 3 and b"Traceback" not in done.stderr, done.stderr
     assert b"is not a readable image" in done.stderr
 
