@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but a clone; everything lands in .standalone/ (git-ignored).
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint bench check-aarch64 docs docs-serve lock training tensorrt clean
+.PHONY: help setup demo view test test-fast lint bench check-aarch64 docs docs-serve lock training tensorrt clean
 
 help:      ## this list
 	@grep -E '^[a-z0-9-]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -8,11 +8,16 @@ help:      ## this list
 setup:     ## the environment for a machine without ROS
 	@standalone/setup
 
-demo: setup ## camera, node and a dialogue manager as three processes; [CLIP=file|folder] [CAMERA=0] [BAG=path]
-	@standalone/env facial_coding demo $(if $(CLIP),--clip "$(CLIP)") $(if $(CAMERA),--camera $(CAMERA)) $(if $(BAG),--bag "$(BAG)")
+demo: setup ## camera, node and a dialogue manager as three processes; [CLIP=file|folder] [CAMERA=0] [BAG=path [TOPIC=name]] [RERUN=1]
+	@$(if $(RERUN),standalone/setup view)
+	@standalone/env facial_coding demo $(if $(RERUN),--rerun) $(if $(CLIP),--clip "$(CLIP)") $(if $(CAMERA),--camera $(CAMERA)) $(if $(BAG),--bag "$(BAG)") $(if $(TOPIC),--topic "$(TOPIC)")
+
+view: ## image, mesh, action units, expression and events in Rerun; [INPUT=file|folder|bag|run] [CAMERA=0] [WEB=1] [SAVE=run.rrd]
+	@standalone/setup view
+	@standalone/env facial_coding view $(if $(INPUT),"$(INPUT)") $(if $(CAMERA),--camera $(CAMERA)) $(if $(WEB),--web) $(if $(SAVE),--save "$(SAVE)")
 
 test: ## linting, types and all tests, over DDS and of training too; [ARGS="-k name"]
-	@standalone/setup test training
+	@standalone/setup test training view
 	@standalone/env ruff check .
 	@standalone/env mypy
 	@standalone/env python -m pytest $(ARGS)

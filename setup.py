@@ -38,6 +38,9 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
 
 
 with_onnx = ["onnx"]
+with_mediapipe, without_mediapipe = 'python_version < "3.13"', 'python_version >= "3.13"'
+# Newer ones need NumPy 2, which MediaPipe does not take.
+pyarrow = [f"pyarrow<26; {with_mediapipe}", f"pyarrow; {without_mediapipe}"]
 
 
 class FreshBuild(build_py):
@@ -50,15 +53,16 @@ class FreshBuild(build_py):
 
 extras = {
     "bags": ["rosbags", "rosbags-image"],
-    "view": ["matplotlib", "pandas", "plotly", "pyarrow<26"],
-    "training": ["h5py", "matplotlib", "plotly", "pyarrow<26", "scikit-learn", "torch", *with_onnx],
+    "view": ["matplotlib", "pandas", "plotly", *pyarrow, "rerun-sdk>=0.22,<0.23"],  # newer ones need NumPy 2
+    "watch": ["rich"],
+    "training": ["h5py", "matplotlib", "plotly", *pyarrow, "scikit-learn", "torch", *with_onnx],
     "tensorrt": ["cuda-bindings", "tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu13-libs", *with_onnx],
 }
 
 setup(
     name=package,
     version=version,
-    python_requires=">=3.10,<3.13",
+    python_requires=">=3.10",
     packages=[*find_packages(include=[package, f"{package}.*"]), *data],
     package_dir=data,
     package_data={package: ["py.typed"]} | {name: ["*.*"] for name in data},
@@ -70,12 +74,15 @@ setup(
     ],
     # Ranges, for a robot that has other packages too; standalone/requirements.txt has the versions that are tested.
     install_requires=[
+        # MediaPipe, from whose wheel the tracker's networks are made, exists up to Python 3.12 and asks for NumPy 1.
+        # From 3.13 on a folder of `facial_coding convert-tracker` takes its place; OpenCV, which it brings, is named.
         # MediaPipe asks for any jax. Without a bound, pip downloads one after the other until one fits NumPy 1.
-        "jax<0.5",
-        "mediapipe>=0.10.14,<=0.10.21",
-        "numpy>=1.23,<2",
+        f"jax<0.5; {with_mediapipe}",
+        f"mediapipe>=0.10.14,<=0.10.21; {with_mediapipe}",
+        f"onnx; {with_mediapipe}",
+        f"opencv-python-headless>=4.8; {without_mediapipe}",
+        "numpy>=1.23",
         "onnxruntime>=1.20",
-        "onnx",
         "PyYAML",
         "scipy",
         "tqdm",

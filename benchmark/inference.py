@@ -1,5 +1,5 @@
-"""Models at work: the converted landmark network against MediaPipe's graph, the fused coding graph against single ones,
-and what is allocated in a frame after the warm-up.
+"""Models at work: the converted detector and landmark network against MediaPipe's graph, the fused coding graph
+against single ones, and what is allocated in a frame after the warm-up.
 
 Interleaved, so that ratios hold on a busy machine. OMP_NUM_THREADS=1 python -m benchmark inference
 """
@@ -34,16 +34,46 @@ BATCHES = (1, 2, 4, 8)
 
 
 def main() -> None:
+    detector()
     landmarks()
     coding()
     allocations()
 
 
-def landmarks() -> None:
-    """Squares of an image to meshes in the image, milliseconds a face."""
+def detector() -> None:
+    """Views of an image to faces in it, milliseconds a frame: the whole image, and with the squares at its ends."""
+    graph = MediaPipeGraph(workers=0)
+    network = OnnxNetworks(tracker_models(), InferenceSettings(backend="onnxruntime"))
+    for width, height in ((640, 480), (1280, 720)):
+        image = cv2.resize(_clip_image(), (width, height))
+        side = height
+        ends = [Square(side / 2, side / 2, side), Square(width - side / 2, side / 2, side)]
+        whole = Square.around(width, height)
+        for views in ([whole], [whole, *ends]):
+            times = interleaved(
+                {
+                    "mediapipe": partial(graph.process, image, [], views),
+                    "onnx": partial(network.process, image, [], views),
+                }
+            )
+            (wall, cpu), (our_wall, our_cpu) = (times[name] for name in ("mediapipe", "onnx"))
+            print(
+                f"detector, {width}x{height}, {len(views)} views: MediaPipe {wall * 1e3:.2f} | {cpu * 1e3:.2f} ms, "
+                f"ONNX {our_wall * 1e3:.2f} | {our_cpu * 1e3:.2f} ms, ratio {our_wall / wall:.2f} | {our_cpu / cpu:.2f}"
+            )
+    network.close()
+    graph.close()
+
+
+def _clip_image() -> np.ndarray:
     clip = cv2.VideoCapture(str(share_folder("demo") / "two_people.mp4"))
     clip.set(cv2.CAP_PROP_POS_FRAMES, 40)
-    image = np.ascontiguousarray(clip.read()[1][:, :, ::-1])
+    return np.ascontiguousarray(clip.read()[1][:, :, ::-1])
+
+
+def landmarks() -> None:
+    """Squares of an image to meshes in the image, milliseconds a face."""
+    image = _clip_image()
     print(f"landmarks, {image.shape[1]}x{image.shape[0]}, per face: wall | processor time")
     for threads in (1, 2):
         graph = MediaPipeGraph(workers=threads)

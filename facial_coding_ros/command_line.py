@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 
 from .errors import UserError, missing_module
 
@@ -23,6 +24,9 @@ def run_command(
     """
     parser = argparse.ArgumentParser(prog=name, description=description)
     add_arguments(parser)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # names of files need not be what the terminal can show
+            stream.reconfigure(errors="backslashreplace")
     try:
         return int(run(parser.parse_args(words)))
     except UserError as error:

@@ -29,6 +29,9 @@ _EXTRAS = {
     "pyarrow": "view",
     "h5py": "training",
     "matplotlib": "view",
+    "rerun": "view",
+    "rerun_cli": "view",
+    "rich": "watch",
     "sklearn": "training",
     "torch": "training",
     "cuda": "tensorrt",
@@ -46,6 +49,6 @@ def missing_module(error: ModuleNotFoundError) -> str:
         )
     if name in _EXTRAS:
         extra = _EXTRAS[name]
-        clone = f"; in a clone: make {extra}" if extra in ("training", "tensorrt") else ""
+        clone = f"; in a clone: make {extra}" if extra in ("training", "tensorrt", "view") else ""
         return f"{name} is not installed: pip install 'facial_coding_ros[{extra}]'{clone}"
     raise error

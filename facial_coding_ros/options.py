@@ -6,9 +6,19 @@ One declaration serves the core (checked when made), the command line and the RO
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+_SHOWN = 80
+"""Letters of a value that are repeated to the user."""
+
+
+def shown(value: Any) -> str:
+    """A value as Python writes it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} letters)"
 
 
 @dataclass(frozen=True)
@@ -45,11 +55,11 @@ class Option:
         choices = self.allowed_choices()
         wrong = bool(choices) and value not in choices
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            wrong |= value != value
+            wrong |= not math.isfinite(value)
             wrong |= self.low is not None and value < self.low
             wrong |= self.high is not None and value > self.high
         if wrong:
-            raise ValueError(f"{name} is {value!r}; allowed: {self.allowed()}")
+            raise ValueError(f"{name} is {shown(value)}; allowed: {self.allowed()}")
 
 
 def option(default: Any, description: str, **limits: Any) -> Any:
@@ -68,5 +78,5 @@ class Settings:
                 if expected is float and type(value) is int:
                     object.__setattr__(self, declared.name, value := float(value))
                 if type(value) is not expected:
-                    raise TypeError(f"{declared.name} is {value!r}; a {expected.__name__} is expected")
+                    raise TypeError(f"{declared.name} is {shown(value)}; a {expected.__name__} is expected")
                 declared.metadata["option"].check(declared.name, value)

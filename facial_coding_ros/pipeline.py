@@ -23,6 +23,7 @@ from .coding.protocols import BLENDSHAPES
 from .coding.settings import CodingSettings
 from .coding.stage import CodingStage
 from .image.prefetch import prefetch
+from .image.settings import ImageSettings
 from .inference import InferenceSettings
 from .keypoints import Registration, RegistrationSettings
 from .neutral import NeutralKeeper, NeutralSettings
@@ -46,6 +47,8 @@ class PipelineSettings:
 
     Parameters
     ----------
+    image : ImageSettings
+        Which images are taken.
     tracking : TrackingSettings
         How faces are found and followed.
     registration : RegistrationSettings
@@ -70,6 +73,7 @@ class PipelineSettings:
     >>> settings = PipelineSettings(tracking=TrackingSettings(max_faces=2))
     """
 
+    image: ImageSettings = field(default_factory=ImageSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     neutral: NeutralSettings = field(default_factory=NeutralSettings)

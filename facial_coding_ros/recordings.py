@@ -220,7 +220,7 @@ def code_recording(
     if isinstance(recording, int):
         return CodedRecording(camera_source(recording), settings)
     span = WHOLE if not begin_s and end_s is None else Span(begin_s, np.inf if end_s is None else end_s)
-    return CodedRecording(open_source(recording, topic, fps, span), settings)
+    return CodedRecording(open_source(recording, topic, fps, span, settings.image if settings else None), settings)
 
 
 def code_image(image: Path | str | ImageArray, settings: PipelineSettings | None = None) -> CodedFrame:

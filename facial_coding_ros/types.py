@@ -92,7 +92,7 @@ class HeadPose:
 
 @dataclass(frozen=True)
 class Visibility:
-    """How well the keypoints can be trusted, 0..1, for the whole face and by region."""
+    """How far the landmarks can be relied on, 0..1, for the whole face and by region."""
 
     face: float
     brows: float
@@ -151,8 +151,8 @@ class NeutralState(IntEnum):
 class Neutral:
     """A person's own resting face at one moment.
 
-    uncertainty: standard error of the registered points, in eye distances; NaN while state is NONE, when `registered`
-    is None too.
+    uncertainty: standard error of the registered points, in inter-ocular distances; NaN while state is NONE, when
+    `registered` is None too.
     """
 
     state: NeutralState
@@ -165,7 +165,7 @@ class Motion:
     """Registered minus neutral.
 
     kpm: (136,), DFECS's keypoint motion, x0..x67 then y0..y67, in its registered frame.
-    dense: (468, 3), in eye distances.
+    dense: (468, 3), in inter-ocular distances.
     """
 
     kpm: FloatArray

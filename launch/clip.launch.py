@@ -3,14 +3,31 @@
 ros2 launch facial_coding_ros clip.launch.py clip:=my_video.mp4
 """
 
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from pathlib import Path
+
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from launch import LaunchDescription
+from launch import LaunchContext, LaunchDescription
+
+
+def check_arguments(context: LaunchContext) -> None:
+    """Raises RuntimeError, before anything starts, for an argument that the clip player would refuse."""
+    given = context.launch_configurations
+    if given["loop"].lower() not in ("true", "false"):
+        raise RuntimeError(f"loop:={given['loop']} is neither true nor false")
+    try:
+        usable = 0 < float(given["rate"]) < float("inf")
+    except ValueError:
+        usable = False
+    if not usable:
+        raise RuntimeError(f"rate:={given['rate']} is no number above 0")
+    if not Path(given["clip"]).exists():
+        raise RuntimeError(f"clip:={given['clip']}: there is no such file or folder")
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -22,7 +39,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "clip",
                 default_value=PathJoinSubstitution([share, "demo", "two_people.mp4"]),
-                description="video, folder of images, ROS 2 bag, or number of a camera",
+                description="video, folder of images, or bag",
             ),
             DeclareLaunchArgument("loop", default_value="true", description="play again and again"),
             DeclareLaunchArgument("rate", default_value="1.0", description="speed; 1 is the recording's own"),
@@ -35,8 +52,9 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument("namespace", default_value="", description="of the nodes; /humans stays absolute"),
             DeclareLaunchArgument("autostart", default_value="true", description="configure and activate at start"),
+            OpaqueFunction(function=check_arguments),
             IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(PathJoinSubstitution([share, "launch", "facial_coding.launch.py"])),
+                PythonLaunchDescriptionSource(str(Path(__file__).with_name("facial_coding.launch.py"))),
                 launch_arguments={name: LaunchConfiguration(name) for name in arguments}.items(),
             ),
             Node(

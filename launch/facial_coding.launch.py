@@ -1,15 +1,52 @@
 """The node alone: ros2 launch facial_coding_ros facial_coding.launch.py image:=/camera/color/image_raw"""
 
 import os
+from pathlib import Path
 
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from launch import LaunchDescription
+from launch import LaunchContext, LaunchDescription
+
+
+def check_arguments(context: LaunchContext) -> None:
+    """Raises RuntimeError, before anything starts, for an argument that the node would refuse."""
+    given = context.launch_configurations
+    for name in ("autostart", "use_sim_time"):
+        if given[name].lower() not in ("true", "false"):
+            raise RuntimeError(f"{name}:={given[name]} is neither true nor false")
+    if given["mode"] not in ("", "standalone", "addon"):
+        raise RuntimeError(f"mode:={given['mode']} is neither standalone nor addon")
+    if not Path(given["params_file"]).is_file():
+        raise RuntimeError(f"params_file:={given['params_file']}: there is no such file")
+
+
+def start_node(context: LaunchContext) -> list[LifecycleNode]:
+    parameters = {
+        "autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool),
+        "use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool),
+    }
+    if mode := context.launch_configurations["mode"]:
+        parameters["mode"] = mode
+    return [
+        LifecycleNode(
+            package="facial_coding_ros",
+            executable="facial_coding_node",
+            name="facial_coding",
+            namespace=LaunchConfiguration("namespace"),
+            output="screen",
+            parameters=[LaunchConfiguration("params_file"), parameters],
+            remappings=[
+                ("image", LaunchConfiguration("image")),
+                ("image/compressed", [LaunchConfiguration("image"), "/compressed"]),
+                ("camera_info", LaunchConfiguration("camera_info")),
+            ],
+        )
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -35,25 +72,9 @@ def generate_launch_description() -> LaunchDescription:
                 default_value="true",
                 description="large images through shared memory (Fast DDS); give the camera's process the same profile",
             ),
+            DeclareLaunchArgument("mode", default_value="", description="standalone, addon; empty: as in params_file"),
             SetEnvironmentVariable(profile_variable, profile, condition=shared_memory),
-            LifecycleNode(
-                package="facial_coding_ros",
-                executable="facial_coding_node",
-                name="facial_coding",
-                namespace=LaunchConfiguration("namespace"),
-                output="screen",
-                parameters=[
-                    LaunchConfiguration("params_file"),
-                    {
-                        "autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool),
-                        "use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool),
-                    },
-                ],
-                remappings=[
-                    ("image", LaunchConfiguration("image")),
-                    ("image/compressed", [LaunchConfiguration("image"), "/compressed"]),
-                    ("camera_info", LaunchConfiguration("camera_info")),
-                ],
-            ),
+            OpaqueFunction(function=check_arguments),
+            OpaqueFunction(function=start_node),
         ]
     )

@@ -61,7 +61,7 @@ def recipe() -> str:
 def topics() -> str:
     """The README's tables of topics and services."""
     section = (REPOSITORY / README).read_text(encoding="utf-8").partition("## Topics and services\n")[2]
-    return section.partition("\nHeaders carry")[0]
+    return section.partition("\nHeaders carry")[0].replace("](docs/", "](")
 
 
 def messages() -> str:

@@ -12,14 +12,14 @@ from .conftest import REPOSITORY
 
 PACKAGE = "facial_coding_ros"
 GROUND = (
-    "types", "registry", "options", "errors", "command_line", "npz", "action_units", "models", "worker", "stage_times",
-    "face_model",
+    "types", "registry", "options", "errors", "command_line", "npz", "yaml_files", "action_units", "models", "worker",
+    "stage_times", "face_model",
 )  # fmt: skip
 ROBOT = (
     "inference", "image", "keypoints", "tracking", "neutral", "au_networks", "coding", "events", "face_codes",
     "drawing", "pipeline", "recordings", "self_check", "nodes", "node_commands", "client",
 )  # fmt: skip
-LEARNING = ("datasets", "learning", "evaluation", "commands", "cli", "__main__")
+LEARNING = ("datasets", "learning", "evaluation", "viewing", "commands", "cli", "__main__")
 ORDER = (*GROUND, *ROBOT, *LEARNING)
 """Rooms from the lowest; a room imports only itself and rooms before it."""
 

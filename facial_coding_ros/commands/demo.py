@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError
 from ..evaluation.page import write_page
@@ -21,6 +23,7 @@ from ..models import share_folder
 CAMERA_SECONDS = 30.0
 _START_S = 60.0
 _NAMESPACE = "demo"
+_RERUN = "demo.rrd"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--clip", help="video file or folder of images")
     source.add_argument("--camera", type=int, metavar="NUMBER", help="camera of this machine: /dev/videoNUMBER")
     source.add_argument("--bag", help="ROS 2 bag with images")
+    parser.add_argument("--topic", default="", help="image topic of a bag that has several")
     parser.add_argument("--out", default="demo_out", help="where the results go; default %(default)s")
     parser.add_argument("--seconds", type=float, default=CAMERA_SECONDS, help="how long a camera is watched")
+    parser.add_argument("--rerun", action="store_true", help="also demo.rrd, a recording for Rerun's viewer")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,15 +45,18 @@ def run(arguments: argparse.Namespace) -> int:
 
     no_profile_of_the_current_folder()
 
-    clip, fps = _input(arguments)
+    source, fps = _input(arguments)
     folder = Path(arguments.out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with Recorder(folder, fps, _NAMESPACE) as recorder:
-            _play(clip, recorder, arguments.seconds if arguments.camera is not None else None)
+        with (
+            _for_rerun(folder / _RERUN if arguments.rerun else None) as also,
+            Recorder(folder, fps, _NAMESPACE, also) as recorder,
+        ):
+            _play(source, recorder, arguments.seconds if arguments.camera is not None else None)
         if not recorder.frames:
             raise UserError("the node sent no face codes; its messages stand above")
-        video, title = folder / "annotated.webm", f"Demo: {Path(clip).name}"
+        video, title = folder / "annotated.webm", f"Demo: {_name(source)}"
         page = write_page(folder / "face_codes.csv", folder / "report.html", title, video)
     except OSError as error:
         raise UserError(str(error)) from None
@@ -58,29 +66,72 @@ def run(arguments: argparse.Namespace) -> int:
         (page, "plots of action units and expressions over time: open it in a browser"),
         (folder / "annotated.webm", "the images with the codes drawn onto them"),
         (folder / "face_codes.csv", "one row per face and frame"),
+        *([(folder / _RERUN, f"to look at with: rerun {folder / _RERUN}")] if arguments.rerun else []),
     ):
         print(f"  {path}  {about}")
     return 0
 
 
-def _input(arguments: argparse.Namespace) -> tuple[str, float]:
-    """What the clip player gets, and its rate; opened here first, so that an error is said before anything starts."""
+@contextlib.contextmanager
+def _for_rerun(path: Path | None) -> Iterator[Callable[[int, Any, Any], None] | None]:
+    """What writes image after image into a recording for Rerun; nothing without a path."""
+    if path is None:
+        yield None
+        return
+    from ..events import standard_detectors
+    from ..viewing.rerun_viewer import new_recording, saved
+    from ..viewing.ros_input import sight_of
+    from ..viewing.scene import Scene
+
+    recording, detectors = new_recording(), standard_detectors()
+    with saved(recording, path):
+        scene = Scene(recording, with_mesh=False)
+
+        def show(number: int, image: Any, message: Any) -> None:
+            sight = sight_of(number, image, message)
+            events = detectors.update([face.code for face in sight.faces], sight.stamp_ns)
+            scene.show(dataclasses.replace(sight, events=tuple(events)))
+
+        yield show
+        scene.finish()
+
+
+def _input(arguments: argparse.Namespace) -> tuple[dict[str, str | int], float]:
+    """Parameters of the clip player that say what it plays, and the rate of that; opened here first, so that an error
+    is said before anything starts."""
     try:
         if arguments.camera is not None:
-            return str(arguments.camera), camera_source(arguments.camera).fps
-        path = arguments.clip or arguments.bag or str(share_folder("demo") / "two_people.mp4")
-        return path, open_source(path).fps
+            return {"camera": arguments.camera}, camera_source(arguments.camera).fps
+        path = Path(arguments.clip or arguments.bag or share_folder("demo") / "two_people.mp4").absolute()
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{path!r} is not UTF-8, as parameters of ROS nodes must be; rename it") from None
+        fps = open_source(path, arguments.topic).fps
+        return {"clip": str(path), "topic": arguments.topic}, fps
     except SourceError as error:
         raise UserError(str(error)) from None
 
 
-def _play(clip: str, recorder: Recorder, seconds: float | None) -> None:  # type: ignore[name-defined]  # noqa: F821
+def _name(source: dict[str, str | int]) -> str:
+    return Path(str(source["clip"])).name if "clip" in source else f"camera {source['camera']}"
+
+
+def _as_yaml(value: str | int) -> str:
+    """As parameters are read: a folder called 001 is no number."""
+    if isinstance(value, int):
+        return str(value)
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _play(source: dict[str, str | int], recorder: Recorder, seconds: float | None) -> None:  # type: ignore[name-defined]  # noqa: F821
     remap = ["-r", f"__ns:=/{_NAMESPACE}"]
-    node = [*_program("facial_coding"), "--ros-args", *remap]
+    node = [*_program("facial_coding_node"), "--ros-args", *remap]
     manager = [sys.executable, str(share_folder("examples") / "dialogue_manager.py")]
     player = [*_program("clip_player"), "--ros-args", *remap]
-    quoted = clip.replace("'", "''")  # as YAML, which parameters are read as, has it
-    player += ["-p", f"clip:='{quoted}'", "-p", "wait_for:=2", "-p", f"wait_s:={_START_S}"]
+    for name, value in source.items():
+        player += ["-p", f"{name}:={_as_yaml(value)}"]
+    player += ["-p", "wait_for:=2", "-p", f"wait_s:={_START_S}"]
     with _process("dialogue manager", manager) as listening, _process("node", node) as coding:
         with _process("clip player", player) as playing:
             end = None if seconds is None else time.monotonic() + seconds
@@ -101,8 +152,8 @@ def _play(clip: str, recorder: Recorder, seconds: float | None) -> None:  # type
 
 def _program(node: str) -> list[str]:
     """The command of a node. `python -m` would look for modules in the current folder first."""
-    start = f"import sys; sys.path[:] = filter(None, sys.path); from facial_coding_ros.nodes.{node} import main"
-    return [sys.executable, "-c", f"{start}; sys.exit(main())"]
+    start = f"import sys; sys.path[:] = filter(None, sys.path); from facial_coding_ros.node_commands import {node}"
+    return [sys.executable, "-c", f"{start}; sys.exit({node}())"]
 
 
 @contextlib.contextmanager

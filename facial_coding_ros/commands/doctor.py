@@ -20,7 +20,7 @@ from ..pipeline import PipelineSettings
 from ..self_check import Finding, Level
 from ..self_check.codes import check_codes
 from ..self_check.machine import check_dds, check_gpu, check_shared_memory, describe_machine
-from ..self_check.sight import check_sight
+from ..self_check.sight import COMPARABLE, check_sight
 from ..tracking import make_tracker
 
 
@@ -56,7 +56,7 @@ def _sight(settings: PipelineSettings) -> list[Finding]:
     with closing(make_tracker(settings.tracking, settings.inference)) as tracker:
         started_s = time.perf_counter() - start
         findings = [Finding("tracker", Level.OK, f"{tracker.backend}; ready in {started_s:.1f} s")]
-        if settings.tracking.backend == "mediapipe":
+        if settings.tracking.landmark_backend in COMPARABLE:
             findings += check_sight(tracker.source)
     return findings
 

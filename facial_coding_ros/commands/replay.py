@@ -97,6 +97,8 @@ def _tell(outcome: Outcome) -> None:
     with tqdm.external_write_mode(sys.stderr):
         if outcome.error:
             print(f"no result: {outcome.error}", file=sys.stderr)
+        for note in outcome.notes:
+            print(f"note: {note}", file=sys.stderr)
         for problem in outcome.problems[:10]:
             print(f"left out: {problem}", file=sys.stderr)
         if outcome.problem_count:

@@ -10,9 +10,9 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from ..image.decoding import read_picture
 from ..types import ImageArray
 from .labelled import LabelledSequence, rows_of_numbers, sequence
 from .records import UNKNOWN, AuSequence, DatasetError, Labels, text_of
@@ -117,8 +117,7 @@ class _Images:
         if self.folder is not None:
             there = {int(path.stem): path for path in self.folder.glob("*.jpg") if path.stem.isdigit()}
         for frame in frames:
-            image = cv2.imread(str(there[frame])) if frame in there else None
-            yield None if image is None else np.asarray(image[:, :, ::-1], np.uint8)
+            yield read_picture(there[frame]) if frame in there else None
 
 
 def _image_folder(root: Path, subject: str, task: str) -> _Images:

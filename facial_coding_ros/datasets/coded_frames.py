@@ -90,6 +90,10 @@ def read_columns(path: Path, person: str = "") -> tuple[NDArray[np.int64], dict[
             ]
     except OSError as error:
         raise DatasetError(str(error)) from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not in UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except csv.Error as error:
+        raise DatasetError(f"{path} is no CSV file: {error}") from None
     if not rows:
         raise DatasetError(f"{path}: no rows" + (f" of {person}." if person else "."))
     columns = {int(match[1]): name for name in names if (match := _COLUMN.fullmatch(name.strip()))}
@@ -99,6 +103,6 @@ def read_columns(path: Path, person: str = "") -> tuple[NDArray[np.int64], dict[
             code: np.array([float(r[name]) if r[name].strip() else np.nan for r in rows], np.float32)
             for code, name in columns.items()
         }
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, OverflowError) as error:
         raise DatasetError(f"{path}: a frame and numbers are expected in each row: {error}.") from error
     return frames, values

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..image.decoding import read_picture
 from ..types import FloatArray, ImageArray
 from .records import UNKNOWN, DatasetError, ImageReader, Labels, text_of
 
@@ -125,8 +125,7 @@ class ImageFiles:
 
     def __call__(self, frames: Sequence[int]) -> Iterator[ImageArray | None]:
         for frame in frames:
-            image = cv2.imread(str(self.files[frame])) if frame in self.files else None
-            yield None if image is None else np.asarray(image[:, :, ::-1], np.uint8)
+            yield read_picture(self.files[frame]) if frame in self.files else None
 
 
 def rows_of_numbers(path: Path, columns: int, form: str) -> NDArray[np.float64]:

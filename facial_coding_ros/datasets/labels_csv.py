@@ -33,6 +33,7 @@ PRESENT_FROM = 2.0
 UNCODED = 9
 _PEOPLE = ("person_id", "person", "subject", "face_id")
 _UNIT = re.compile(r"au0*(\d+)(_r|_c)?", re.IGNORECASE)
+_MOST_FRAMES = 2**53  # as a float that is whole
 _BOX = ("xmin", "ymin", "xmax", "ymax")
 _TIMES = ("stamp_ns", "seconds", "timestamp", "frame")
 # Of FACS: of the face, then of head and eyes.
@@ -126,7 +127,7 @@ def _one(
 
     number = column("frame") if "frame" in lower else np.full(len(rows), -1.0)
     if "frame" in lower:
-        whole = np.isfinite(number) & (number >= 0) & (number == np.floor(number))
+        whole = np.isfinite(number) & (number >= 0) & (number <= _MOST_FRAMES) & (number == np.floor(number))
         _refuse(path, rows, lower.index("frame"), "frame", ~whole, "a whole number from 0")
     times = column(time)
     _refuse(path, rows, lower.index(time), time, ~np.isfinite(times), "a number")

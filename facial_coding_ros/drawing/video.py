@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 from numpy.typing import NDArray
 
+from ..image.file_names import plain_folder
 from ..types import ImageArray
 
 LONGEST_GAP_S = 10.0
@@ -37,7 +38,9 @@ class VideoWriter:
         if self._writer is None:
             self._begin_ns = self._stamp_ns = stamp_ns
             self._size = (image.shape[1] // 2 * 2, image.shape[0] // 2 * 2)
-            self._writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*"VP80"), self._fps, self._size)
+            with plain_folder(self._path.parent) as folder:
+                name = f"{folder}/{self._part.name}"
+                self._writer = cv2.VideoWriter(name, cv2.VideoWriter.fourcc(*"VP80"), self._fps, self._size)
             if not self._writer.isOpened():
                 raise OSError(f"{self._path} cannot be written as a video")
         if (image.shape[1], image.shape[0]) != self._size:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from ..yaml_files import YamlFileError, read_yaml_file
 from .evaluate import MEANS, lower_is_better, parts_of
 from .results import Result
 from .statistics import DRAWS, Statistic, draws_of, interval, mean_value
@@ -154,9 +154,9 @@ def read_thresholds(path: Path) -> dict[str, dict[str, Any]]:
     when it is more than chance.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ComparisonError(f"{path} is no YAML: {error}") from None
+        content = read_yaml_file(path)
+    except YamlFileError as error:
+        raise ComparisonError(str(error)) from None
     if not isinstance(content, dict) or not content:
         raise ComparisonError(f"{path}: lines such as 'au/mean/f1: {{min: 0.4, max_loss: 0.02}}' are expected")
     for pattern, rules in content.items():

@@ -65,6 +65,6 @@ def chart(figure: go.Figure) -> str:
 def write(page: Path, text: str) -> Path:
     """The file appears whole. Raises OSError."""
     part = page.with_name(page.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.write_text(text, encoding="utf-8", errors="backslashreplace")
     part.replace(page)
     return page

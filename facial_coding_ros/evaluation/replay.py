@@ -32,9 +32,10 @@ from ..face_codes.bag import BagWriter
 from ..face_codes.parquet import ParquetWriter
 from ..face_codes.rep155_landmarks import landmarks_70
 from ..face_codes.table import TableWriter
-from ..image.bags import BAG_SUFFIXES
+from ..image.bags import is_bag_file
 from ..image.prefetch import prefetch
 from ..image.sources import DEFAULT_FPS, IMAGE_SUFFIXES, WHOLE, Source, SourceError, Span, open_source
+from ..image.stamps import SAME_TIME_S
 from ..models import share_folder
 from ..neutral import fit_neutral, read_neutral
 from ..pipeline import Pipeline, PipelineSettings
@@ -77,9 +78,10 @@ class ReplayJob:
 class Outcome:
     """What came of a job.
 
-    frames: used; faces: different ones; rows: of the table. seconds: of the recording, by its stamps. took_s: to
+    frames: used; faces: different ones; rows: of the table. seconds: of the recording, by its stamps, without the jumps
+    from one time to another. took_s: to
     replay it. problems: the first of what was left out, problem_count: of how much. error: why there is no result;
-    empty when there is. kept: the result was there already.
+    empty when there is. kept: the result was there already. notes: what else is to be known of the recording.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Outcome:
     problem_count: int = 0
     error: str = ""
     kept: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Problems:
@@ -114,7 +117,7 @@ def replay_file(job: ReplayJob, progress: bool = False) -> Outcome:
     folder = Path(job.folder)
     work = folder / f"{WORK}{uuid.uuid4().hex[:8]}"
     try:
-        source = open_source(job.input, job.topic, job.fps, job.span)
+        source = open_source(job.input, job.topic, job.fps, job.span, job.settings.image)
         if any(Path(job.input).resolve().is_relative_to((folder / name).resolve()) for name in _OUTPUTS):
             raise ValueError(f"{job.input} lies where results of {folder} would be; choose another --out")
         folder.mkdir(parents=True, exist_ok=True)
@@ -174,7 +177,7 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
     problems = Problems()
     durations = Durations()
     detectors = standard_detectors()
-    frames, first_ns, last_ns = 0, 0, 0
+    frames, first_ns, last_ns, seconds = 0, 0, 0, 0.0
     begin = time.perf_counter()
     with contextlib.ExitStack() as files:
         table = files.enter_context(TableWriter(folder / CODES, pipeline.form))
@@ -204,6 +207,8 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
                 drawn = draw(frame.image, [(code, landmarks_70(code.face)) for code in codes])
                 video.write(drawn, frame.stamp_ns)
             first_ns = frame.stamp_ns if not frames else first_ns
+            step_s = (frame.stamp_ns - last_ns) / 1e9
+            seconds += step_s if frames and 0 < step_s <= SAME_TIME_S else 0  # a recording may hold several times
             last_ns = frame.stamp_ns
             frames += 1
             faces.update(code.face.face_id for code in codes)
@@ -211,11 +216,11 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
             because = f": {problems.first[0]}" if problems.first else ""
             part = "" if job.span == WHOLE else " in the range asked for"
             raise SourceError(f"{source.name} has no frame that can be used{part}{because}")
-    seconds = (last_ns - first_ns) / 1e9
     took_s = time.perf_counter() - begin
     outcome = Outcome(
-        job.name, job.folder, frames, len(faces), table.rows, seconds, took_s, tuple(problems.first), problems.count
-    )
+        job.name, job.folder, frames, len(faces), table.rows, seconds, took_s, tuple(problems.first), problems.count,
+        notes=source.notes,
+    )  # fmt: skip
     timing = {
         "took_s": took_s,
         "times_real_time": seconds / took_s if took_s else None,
@@ -243,6 +248,7 @@ def _write_recording(
         "first_stamp_ns": stamps[0],
         "last_stamp_ns": stamps[1],
         "problems": {"count": outcome.problem_count, "first": list(outcome.problems)},
+        "notes": list(outcome.notes),
         "settings": dataclasses.asdict(job.settings),
         "neutral": {"frames": job.neutral, "file": job.neutral_from or None},
         "models": model_cards(),
@@ -267,8 +273,9 @@ def _fingerprint(job: ReplayJob) -> str:
     fields = dataclasses.asdict(job)
     del fields["folder"]
     path = Path(job.input)
-    read = IMAGE_SUFFIXES | BAG_SUFFIXES | {".yaml"}  # the results may lie in the same folder
-    files = sorted(f for f in path.iterdir() if f.suffix.lower() in read) if path.is_dir() else [path]
+    read = IMAGE_SUFFIXES | {".yaml"}  # the results may lie in the same folder
+    files = [f for f in path.iterdir() if f.suffix.lower() in read or is_bag_file(f)] if path.is_dir() else [path]
+    files.sort()
     fields["files"] = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     digest = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode())
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):

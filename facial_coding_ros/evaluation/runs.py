@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from ..events import Event, standard_detectors
 from ..face_codes.bag import CODES_TYPE, EVENT_TYPE
 from ..face_codes.fields import event_of
 from ..face_codes.from_table import TableCodes
-from ..image.bags import BagError, is_bag, open_bag
+from ..image.bags import BagError, is_bag, open_bag, unreadable_errors
 from .replay import BAG, CODES, FRAMES, RECORDING, WORK
 
 WORDS = ("face_id", "person_id", "neutral_state", "expression")
 NEUTRAL_STATES = ("none", "learning", "ready", "stale")
+
+_logger = logging.getLogger(__name__)
 
 
 class RunError(ValueError):
@@ -91,6 +94,7 @@ def read_run(path: Path) -> list[RunRecording]:
 def read_table(path: Path) -> RunRecording:
     """Of a single table of face codes, whose frames without a face are not known. Raises RunError and OSError."""
     columns = _table(path)
+    _check_columns(path, columns, ("frame", "stamp_ns", "face_id", "person_id"))
     numbers = columns.pop("frame").astype(np.int64)
     frame, first = np.unique(numbers, return_index=True)
     stamp_ns = columns.pop("stamp_ns").astype(np.int64)
@@ -105,6 +109,7 @@ def _of_folder(folder: Path) -> RunRecording:
         return recording
     metadata = _metadata(folder / RECORDING)
     listing = _table(folder / FRAMES)
+    _check_columns(folder / FRAMES, listing, ("frame", "stamp_ns"))
     frame, stamp_ns = listing["frame"].astype(np.int64), listing["stamp_ns"].astype(np.int64)
     at = np.searchsorted(frame, recording.frame[recording.at])
     if len(frame) == 0 or (at >= len(frame)).any() or not np.array_equal(frame[at], recording.frame[recording.at]):
@@ -127,8 +132,13 @@ def _metadata(path: Path) -> dict[str, Any]:
 
 
 def _table(path: Path) -> dict[str, NDArray[Any]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path} is not in UTF-8 (byte {error.start}); replay the recording again") from None
+    except csv.Error as error:
+        raise RunError(f"{path} is no CSV file: {error}") from None
     if not rows:
         raise RunError(f"{path} is empty")
     header = rows[0]
@@ -145,9 +155,16 @@ def _table(path: Path) -> dict[str, NDArray[Any]]:
                 columns[name] = np.array([int(cell) for cell in cells], np.int64)
             else:
                 columns[name] = np.array([float(cell) if cell else math.nan for cell in cells], np.float32)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise RunError(f"{path}, column {name}: {error}") from None
     return columns
+
+
+def _check_columns(path: Path, columns: Mapping[str, NDArray[Any]], expected: Iterable[str]) -> None:
+    """Raises RunError for the first that is missing."""
+    for name in expected:
+        if name not in columns:
+            raise RunError(f"{path}: no column {name} among {', '.join(list(columns)[:8])}; replay the recording again")
 
 
 def _events_of_table(
@@ -169,11 +186,17 @@ def _messages(path: Path, kinds: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     try:
         bag = open_bag(path)
     except BagError as error:
-        raise RunError(f"{path} is not a readable ROS 2 bag: {error}") from None
+        raise RunError(f"{path} is not a readable bag: {error}") from None
     types = {topic.name: topic.type for topic in bag.topics if topic.type in kinds}
     store = typestore()
-    for topic, _, raw in bag.messages(tuple(types), lambda _: None):
-        yield types[topic], store.deserialize_cdr(raw, types[topic])
+    unreadable = unreadable_errors()
+    for topic, _, raw in bag.messages(tuple(types), _logger.warning):
+        try:
+            message = store.deserialize_cdr(raw, types[topic])
+        except unreadable as error:
+            kind = types[topic]
+            raise RunError(f"{path}: a message on {topic} is no {kind} of this version ({error})") from None
+        yield types[topic], message
 
 
 def _events(path: Path) -> tuple[Event, ...]:

@@ -48,14 +48,21 @@ def columns(form: CodeForm) -> list[str]:
 
 WORDS = ("frame", "stamp_ns", "face_id", "person_id", "neutral_state", "expression")
 """Columns that are no floats, in the order of `words`."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _BEFORE_EXPRESSION = FIXED_COLUMNS.index("expression") - WORDS.index("expression")
+
+
+def as_text(word: str) -> str:
+    """A name that others gave, so that a spreadsheet takes it for no formula: with an apostrophe before = + - @."""
+    return "'" + word if word[:1] in _FORMULA else word
 
 
 def words(index: int, stamp_ns: int, code: FaceCode) -> tuple[int, int, str, str, str, str]:
     """Values of the columns WORDS."""
     face = code.face
     state = code.neutral_state.name.lower()
-    return index, stamp_ns, face.face_id, face.person_id, state, code.expression.label
+    person_id = as_text(face.person_id)
+    return index, stamp_ns, face.face_id, person_id, state, code.expression.label
 
 
 def numbers(code: FaceCode) -> FloatArray:

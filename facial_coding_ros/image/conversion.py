@@ -4,111 +4,125 @@ from __future__ import annotations
 
 import re
 from array import array
-from types import SimpleNamespace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 
 from ..types import ImageArray
+from .decoding import DEFAULT_MEGAPIXELS, ImageError, check_size, decoded
 
-try:
-    from cv_bridge import CvBridge
-except ImportError:  # no ROS distribution
-    CvBridge = None
 
-# Bytes per pixel of the encodings that both cv_bridge and rosbags-image turn into RGB.
-BYTES_PER_PIXEL = {
-    "mono8": 1,
-    "8UC1": 1,
-    "bayer_rggb8": 1,
-    "bayer_bggr8": 1,
-    "bayer_gbrg8": 1,
-    "bayer_grbg8": 1,
-    "mono16": 2,
-    "16UC1": 2,
-    "yuv422": 2,
-    "uyvy": 2,
-    "yuv422_yuy2": 2,
-    "yuyv": 2,
-    "rgb8": 3,
-    "bgr8": 3,
-    "8UC3": 3,
-    "rgba8": 4,
-    "bgra8": 4,
-    "rgb16": 6,
-    "bgr16": 6,
+@dataclass(frozen=True)
+class _Encoding:
+    """How the pixels of an encoding lie in memory, and OpenCV's code that makes them RGB; None where they are.
+
+    planar: a plane of luminance, and below it one of both colours with half the rows.
+    """
+
+    code: int | None
+    channels: int = 1
+    deep: bool = False
+    planar: bool = False
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        return self.channels * (2 if self.deep else 1)
+
+
+_BAYER = {
+    "rggb": cv2.COLOR_BAYER_BG2RGB,
+    "bggr": cv2.COLOR_BAYER_RG2RGB,
+    "gbrg": cv2.COLOR_BAYER_GR2RGB,
+    "grbg": cv2.COLOR_BAYER_GB2RGB,
 }
-# Generic types hold what OpenCV would: grey or BGR. rosbags-image and older cv_bridges know each other's YUV names not.
-_SAME_AS = {"8UC1": "mono8", "16UC1": "mono16", "8UC3": "bgr8", "uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
-MAX_SIDE_PX = 16384
+# sensor_msgs/image_encodings.hpp. Generic types hold what OpenCV would: grey or BGR. Of 16 bits the high byte counts.
+ENCODINGS = {
+    "mono8": _Encoding(cv2.COLOR_GRAY2RGB),
+    "8UC1": _Encoding(cv2.COLOR_GRAY2RGB),
+    "mono16": _Encoding(cv2.COLOR_GRAY2RGB, deep=True),
+    "16UC1": _Encoding(cv2.COLOR_GRAY2RGB, deep=True),
+    "rgb8": _Encoding(None, 3),
+    "bgr8": _Encoding(cv2.COLOR_BGR2RGB, 3),
+    "8UC3": _Encoding(cv2.COLOR_BGR2RGB, 3),
+    "rgba8": _Encoding(cv2.COLOR_RGBA2RGB, 4),
+    "bgra8": _Encoding(cv2.COLOR_BGRA2RGB, 4),
+    "8UC4": _Encoding(cv2.COLOR_BGRA2RGB, 4),
+    "rgb16": _Encoding(None, 3, deep=True),
+    "bgr16": _Encoding(cv2.COLOR_BGR2RGB, 3, deep=True),
+    "rgba16": _Encoding(cv2.COLOR_RGBA2RGB, 4, deep=True),
+    "bgra16": _Encoding(cv2.COLOR_BGRA2RGB, 4, deep=True),
+    "yuv422": _Encoding(cv2.COLOR_YUV2RGB_UYVY, 2),
+    "uyvy": _Encoding(cv2.COLOR_YUV2RGB_UYVY, 2),
+    "yuv422_yuy2": _Encoding(cv2.COLOR_YUV2RGB_YUYV, 2),
+    "yuyv": _Encoding(cv2.COLOR_YUV2RGB_YUYV, 2),
+    "nv12": _Encoding(cv2.COLOR_YUV2RGB_NV12, planar=True),
+    "nv21": _Encoding(cv2.COLOR_YUV2RGB_NV21, planar=True),
+}
+ENCODINGS |= {f"bayer_{order}8": _Encoding(code) for order, code in _BAYER.items()}
+ENCODINGS |= {f"bayer_{order}16": _Encoding(code, deep=True) for order, code in _BAYER.items()}
+_HALF_COLOURS = ("yuv422", "uyvy", "yuv422_yuy2", "yuyv", "nv12", "nv21")
+_TOLD = 60
+"""Letters of a text of somebody else's that are repeated to the user."""
 
 
-class ImageError(ValueError):
-    """An image that cannot be used; the text says what was found and what was expected."""
-
-
-def to_rgb(message: Any) -> ImageArray:
+def to_rgb(message: Any, max_megapixels: float = DEFAULT_MEGAPIXELS) -> ImageArray:
     """RGB array (height, width, 3) uint8 of a sensor_msgs Image or CompressedImage.
 
-    Raises ImageError when size, step, encoding and data do not fit together.
+    Raises ImageError when size, step, encoding and data do not fit together, or there are too many pixels.
     """
-    return _decompress(message) if hasattr(message, "format") else _convert(message)
+    if hasattr(message, "format"):
+        return _decompress(message, max_megapixels)
+    check_size(message.width, message.height, max_megapixels)
+    return _convert(message)
 
 
-def _decompress(message: Any) -> ImageArray:
-    data = np.frombuffer(message.data, np.uint8)
-    if not data.size:
-        raise ImageError(f"compressed image ({message.format!r}) without data")
+def told(text: str) -> str:
+    """A text that came with an image, quoted, and cut where it is long."""
+    return repr(text) if len(text) <= _TOLD else f"{text[:_TOLD]!r}... ({len(text)} letters)"
+
+
+def _decompress(message: Any, max_megapixels: float) -> ImageArray:
     # Image transports of depth images prepend a header; only plain JPEG and PNG are faces.
     if "compressedDepth" in message.format:
-        raise ImageError(f"compressed image of format {message.format!r}; jpeg or png is expected")
+        raise ImageError(f"compressed image of format {told(message.format)}; jpeg or png is expected")
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise ImageError(f"compressed image ({message.format!r}, {data.size} bytes): {error.err}") from None
-    if image is None:
-        raise ImageError(f"compressed image ({message.format!r}, {data.size} bytes) is not a readable JPEG or PNG")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+        return decoded(memoryview(message.data), max_megapixels=max_megapixels)
+    except ImageError as error:
+        raise ImageError(f"compressed image ({told(message.format)}): {error}") from None
 
 
 def _convert(message: Any) -> ImageArray:
-    height, width, step, encoding = message.height, message.width, message.step, message.encoding
-    if not 0 < height <= MAX_SIDE_PX or not 0 < width <= MAX_SIDE_PX:
-        raise ImageError(f"image of {width}x{height}; 1 to {MAX_SIDE_PX} pixels a side are expected")
-    if encoding not in BYTES_PER_PIXEL:
-        raise ImageError(f"image encoding {encoding!r}; known: {', '.join(BYTES_PER_PIXEL)}")
-    row = width * BYTES_PER_PIXEL[encoding]
+    height, width, step, name = message.height, message.width, message.step, message.encoding
+    encoding = ENCODINGS.get(name)
+    if encoding is None:
+        raise ImageError(f"image encoding {told(name)}; known: {', '.join(ENCODINGS)}")
+    row = width * encoding.bytes_per_pixel
+    step = step or row  # some drivers leave it out
     if step < row:
-        raise ImageError(f"image step {step}; at least {row} is expected for {width} pixels of {encoding}")
+        raise ImageError(f"image step {step}; at least {row} is expected for {width} pixels of {name}")
+    if name in _HALF_COLOURS and width % 2:
+        raise ImageError(f"image width {width}; an even one is expected for {name}")
     data = np.frombuffer(message.data, np.uint8)
+    # Drivers differ in whether the rows of the colours are counted in the height.
+    if encoding.planar and data.size == step * height * 3 // 2:
+        height = height * 3 // 2
+    if encoding.planar and (height % 3 or data.size != step * height):
+        raise ImageError(f"image data of {data.size} bytes; step {step} x height x 1.5 is expected for {name}")
     if data.size != step * height:
         raise ImageError(f"image data of {data.size} bytes; step {step} x height {height} is {step * height}")
-    if encoding in ("yuv422", "uyvy", "yuv422_yuy2", "yuyv") and width % 2:
-        raise ImageError(f"image width {width}; an even one is expected for {encoding}")
-    rows = data.reshape(height, step)[:, :row]
-    if encoding == "rgb8":
-        return rows.reshape(height, width, 3)
-    plain = SimpleNamespace(
-        height=height,
-        width=width,
-        step=row,
-        encoding=_SAME_AS.get(encoding, encoding),
-        is_bigendian=message.is_bigendian,
-        data=np.ascontiguousarray(rows).reshape(-1),
-    )
-    if plain.encoding == "mono16":  # both libraries clip or refuse differently; the high byte is the picture
-        grey = plain.data.view(">u2" if plain.is_bigendian else "<u2").reshape(height, width)
-        return np.repeat((grey >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
-    return _convert_color(plain)
-
-
-def _convert_color(plain: SimpleNamespace) -> ImageArray:
-    if CvBridge is not None:
-        return np.asarray(CvBridge().imgmsg_to_cv2(plain, "rgb8"))
-    from rosbags.image import image_to_cvimage
-
-    return np.asarray(image_to_cvimage(plain, "rgb8"))  # type: ignore[arg-type]
+    pixels = data.reshape(height, step)[:, :row]
+    if encoding.deep:
+        pixels = pixels[:, 0 if message.is_bigendian else 1 :: 2]
+    if encoding.channels > 1:
+        pixels = pixels.reshape(height, width, encoding.channels)
+    if encoding.code is None:
+        return pixels
+    try:
+        return cv2.cvtColor(np.ascontiguousarray(pixels), encoding.code)  # type: ignore[return-value]
+    except cv2.error as error:
+        raise ImageError(f"image of {width}x{height}, {name}: {error.err}") from None
 
 
 def fill_image(message: Any, image: ImageArray) -> None:

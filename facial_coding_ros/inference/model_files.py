@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..npz import open_npz
 from ..types import FloatArray
+from ..yaml_files import YamlFileError, read_yaml_file
 from .graph_check import GraphError, check_graph
 
 TOLERANCE = 1e-3
@@ -46,8 +47,8 @@ class ModelFile:
             if not needed.is_file():
                 raise FileNotFoundError(f"No file {needed}; a model is NAME.onnx with its card NAME.yaml beside it.")
         try:
-            card = yaml.safe_load(card_path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            card = read_yaml_file(card_path)
+        except YamlFileError as error:
             raise ModelError(f"{card_path} is not a readable model card: {one_line(error)}") from None
         if not isinstance(card, dict):
             raise ModelError(f"{card_path} is no model card: a YAML mapping is expected.")

@@ -14,7 +14,11 @@ class NeutralSettings(Settings):
     )
     max_subjects: int = option(64, "faces and persons whose neutral is held in memory; the longest unseen goes", low=1)
     ready_uncertainty: float = option(
-        0.035, "standard error, in eye distances, below which a neutral is ready", low=1e-3, high=0.2, live=True
+        0.035,
+        "standard error, in inter-ocular distances, below which a neutral is ready",
+        low=1e-3,
+        high=0.2,
+        live=True,
     )
     ready_after_s: float = option(
         1.0, "seconds of usable frames before a neutral is ready", low=0.0, high=60.0, live=True
@@ -32,6 +36,6 @@ class NeutralSettings(Settings):
         15.0, "a calibration is refused when the head turns further", low=1.0, high=45.0, live=True
     )
     calibration_motion: float = option(
-        0.03, "a calibration is refused when points move more than this, in eye distances", low=1e-3, live=True
+        0.03, "a calibration is refused when points move more than this, in inter-ocular distances", low=1e-3, live=True
     )
     save_every_s: float = option(30.0, "seconds between writes of a changing neutral to the store", low=1.0, live=True)

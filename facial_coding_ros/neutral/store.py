@@ -108,7 +108,11 @@ class NeutralStore:
         fault = None
         if schema != SCHEMA or form != POINTS_FORM:
             fault = f"is of another form ({form!r}, schema {schema})"
-        elif hashlib.sha256(points).hexdigest() != checksum or len(points) != 4 * SIZE:
+        elif (
+            not (isinstance(points, bytes) and all(isinstance(one, (int, float)) for one in row[3:7]))
+            or hashlib.sha256(points).hexdigest() != checksum
+            or len(points) != 4 * SIZE
+        ):
             fault = "is damaged"
         if fault is not None:
             with self._errors("written"), self._connection:
@@ -160,7 +164,7 @@ class NeutralStore:
     def _errors(self, verb: str) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             if not isinstance(error, sqlite3.OperationalError):
                 self._damage = "was damaged"
             raise StoreError(f"The store of neutrals {self.path} cannot be {verb}: {error}.") from error
@@ -203,7 +207,7 @@ class NeutralStore:
         connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(connection)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite's words can quote what is no UTF-8
             connection.close()
             # Locked, read-only or full is an OperationalError, and no reason to move the file.
             if isinstance(error, sqlite3.OperationalError):

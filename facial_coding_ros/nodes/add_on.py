@@ -11,11 +11,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from ..types import Region
-from .humans import FACES
+from .humans import DEFAULT_NAMESPACE
 from .ids import with_topics
 from .latched import LatchedSubscription
 
-ROI = f"{FACES}/{{}}/roi"
 MOST_FACES = 64
 """Faces listened to at once."""
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -24,23 +23,25 @@ RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 class TrackedElsewhere:
     """Ids and newest regions of the faces that another node publishes under /humans/faces."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, namespace: str = DEFAULT_NAMESPACE) -> None:
+        faces = f"{namespace}/faces"
+        self._roi = f"{faces}/{{}}/roi"
         self._node = node
         self._lock = threading.Lock()  # the worker reads, the executor writes
         self._regions: dict[str, Region] = {}
         self._faces: dict[str, Subscription[Any]] = {}
-        self._tracked = LatchedSubscription(node, IdsList, f"{FACES}/tracked", self._on_tracked)
+        self._tracked = LatchedSubscription(node, IdsList, f"{faces}/tracked", self._on_tracked)
 
     def regions(self) -> dict[str, Region]:
         with self._lock:
             return dict(self._regions)
 
     def _on_tracked(self, message: IdsList) -> None:
-        ids = with_topics(self._node, message.ids, ROI, MOST_FACES)
+        ids = with_topics(self._node, message.ids, self._roi, MOST_FACES)
         for face_id in ids - set(self._faces):
             self._faces[face_id] = self._node.create_subscription(
                 NormalizedRegionOfInterest2D,
-                ROI.format(face_id),
+                self._roi.format(face_id),
                 lambda box, face_id=face_id: self._on_roi(face_id, box),
                 RELIABLE,
             )

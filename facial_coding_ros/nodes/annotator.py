@@ -16,6 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from ..drawing.overlay import draw
 from ..image.conversion import ImageError, fill_compressed, fill_image, to_rgb
 from ..types import ImageArray
+from .image_topics import image_topic
 from .messages import face_code_of, landmarks_of, stamp_ns_of
 from .process import parameter, run_node
 
@@ -39,8 +40,8 @@ class Matcher:
         self._images: OrderedDict[int, tuple[int, Any]] = OrderedDict()
         self._codes: OrderedDict[int, FaceCodeArray] = OrderedDict()
         reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-        kind, topic = (CompressedImage, "image/compressed") if compressed else (Image, "image")
-        node.create_subscription(kind, topic, self._on_image, images)
+        kind = CompressedImage if compressed else Image
+        node.create_subscription(kind, image_topic(node, compressed), self._on_image, images)
         node.create_subscription(FaceCodeArray, codes_topic, self._on_codes, reliable)
 
     def _on_image(self, message: Any) -> None:

@@ -17,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from ..image.conversion import fill_compressed, fill_image
 from ..image.sources import Source, SourceError, camera_source, open_source
 from ..types import Frame
+from .image_topics import image_topic
 from .messages import header_of
 from .process import Finished, StartError, parameter, run_node
 
@@ -29,7 +30,8 @@ class ClipPlayer(Node):
 
     def __init__(self, **node_arguments: Any) -> None:
         super().__init__("clip_player", **node_arguments)
-        clip = str(parameter(self, "clip", "", "video file, folder of images, ROS 2 bag, or number of a camera"))
+        clip = str(parameter(self, "clip", "", "video file, folder of images, or bag"))
+        camera = int(parameter(self, "camera", -1, "number of a camera of this machine to play instead; -1: none"))
         topic = parameter(self, "topic", "", "topic of the images in a bag that has several")
         self._rate = float(parameter(self, "rate", 1.0, "speed; 1 is the recording's own"))
         self._loop = bool(parameter(self, "loop", False, "start again after the last frame"))
@@ -40,19 +42,22 @@ class ClipPlayer(Node):
         self._patience_s = float(parameter(self, "wait_s", 30.0, "seconds to wait for them at most"))
         if not (math.isfinite(self._rate) and self._rate > 0):
             raise StartError(f"parameter rate is {self._rate}; above 0 is allowed")
-        if not clip:
-            raise StartError("parameter clip is empty; a video, a folder of images, a ROS 2 bag or a camera number")
+        if (camera >= 0) == bool(clip):
+            raise StartError(
+                f"parameter clip is {clip!r} and camera is {camera}; one is expected: a video, a folder of images or "
+                "a bag, or the number of a camera"
+            )
         try:
-            self._source: Source = camera_source(int(clip)) if clip.isdigit() else open_source(Path(clip), str(topic))
+            self._source: Source = camera_source(camera) if camera >= 0 else open_source(Path(clip), str(topic))
             self._frames = self._source.frames(self._on_damage)
             self._next: Frame | None = next(self._frames, None)
         except SourceError as error:
             raise StartError(str(error)) from None
         if self._next is None:
-            raise StartError(f"{clip} has no frame that can be used")
+            raise StartError(f"{self._source.name} has no frame that can be used")
         qos = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
-        name = "image/compressed" if self._compressed else "image"
-        self._images = self.create_publisher(CompressedImage if self._compressed else Image, name, qos)
+        name, kind = image_topic(self, self._compressed), CompressedImage if self._compressed else Image
+        self._images = self.create_publisher(kind, name, qos)
         self._infos = self.create_publisher(CameraInfo, "camera_info", qos)
         self._born = time.monotonic()
         self._started: float | None = None

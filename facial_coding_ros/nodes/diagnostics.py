@@ -12,6 +12,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 class Health:
     """One second of the node's life. stage_s: mean seconds a frame by stage. neutrals: faces by neutral state.
 
+    lost: images, by the middleware's count. losing: what to do where too many are, else empty.
+    dropped: images for their stamps, by kind. odd_stamps: what was dropped lately, empty when nothing was.
+
     notices: what the store of neutrals wants a person to know.
     """
 
@@ -20,9 +23,14 @@ class Health:
     image_age_s: float = 0.0
     input_rate_hz: float = 0.0
     stalled: bool = False
+    received: int = 0
+    lost: int = 0
+    losing: str = ""
     processed: int = 0
     skipped: int = 0
     refused: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    odd_stamps: str = ""
     faces: int = 0
     faces_left_out: int = 0
     stage_s: dict[str, float] = field(default_factory=dict)
@@ -44,12 +52,17 @@ def _name(node_name: str) -> str:
 
 
 def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
-    """Level WARN when the camera stalls or more faces are present than the budget allows."""
+    """Level WARN when the camera stalls, images are dropped for their stamps, or more faces are present than the budget
+    allows."""
     status = DiagnosticStatus(name=_name(node_name), hardware_id=health.image_topic)
     if not health.active:
         status.level, status.message = DiagnosticStatus.OK, "inactive"
     elif health.stalled:
         status.level, status.message = DiagnosticStatus.WARN, f"no image for {health.image_age_s:.1f} s"
+    elif health.losing:
+        status.level, status.message = DiagnosticStatus.WARN, health.losing
+    elif health.odd_stamps:
+        status.level, status.message = DiagnosticStatus.WARN, health.odd_stamps
     elif health.faces_left_out:
         status.level = DiagnosticStatus.WARN
         status.message = f"{health.faces} faces, {health.faces_left_out} left out (tracking.max_faces)"
@@ -61,11 +74,14 @@ def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
         "image topic": health.image_topic,
         "input rate (Hz)": f"{health.input_rate_hz:.1f}",
         "image age (s)": f"{health.image_age_s:.2f}",
+        "received images": str(health.received),
+        "lost images": str(health.lost),
         "processed frames": str(health.processed),
         "skipped frames": str(health.skipped),
         "refused images": str(health.refused),
+        **{f"{odd} images": str(count) for odd, count in health.dropped.items()},
         "faces": str(health.faces),
-        "faces left out": str(health.faces_left_out),
+        "faces found and left out": str(health.faces_left_out),
         "backend": health.backend,
     }
     values |= {f"{stage} (ms)": f"{seconds * 1e3:.2f}" for stage, seconds in health.stage_s.items()}

@@ -19,25 +19,27 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 from rclpy.timer import Timer
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo
 
 from ..events import standard_detectors
-from ..image.conversion import ImageError, to_rgb
-from ..image.sources import fitting, intrinsics
+from ..image.camera_info import CameraCalibration, calibration, is_rectified
+from ..image.conversion import to_rgb
+from ..image.decoding import ImageError
+from ..image.stamps import Odd, StampRule
 from ..neutral import StoreError
 from ..pipeline import Pipeline
 from ..self_check import Level
-from ..self_check.sight import check_sight
-from ..types import CameraIntrinsics, Frame, NeutralState
+from ..self_check.machine import check_shared_memory
+from ..self_check.sight import COMPARABLE, check_sight
+from ..types import Frame, NeutralState
 from ..worker import LatestWorker
 from . import diagnostics, messages, parameters
 from .add_on import TrackedElsewhere
 from .descriptors import descriptor
-from .humans import FACES, RELIABLE, Humans
-from .input_watch import InputWatch, why_no_images
+from .humans import RELIABLE, Humans
+from .image_input import ImageInput
+from .input_watch import DroppedImages, InputWatch, why_no_images
 from .neutral_services import NeutralServices
 from .persons import Persons
 from .process import check_hri_msgs, run_node
@@ -57,7 +59,7 @@ class FacialCodingNode(LifecycleNode):
         self._lock = threading.Lock()
         self._settings = NodeSettings()
         self._pipeline: Pipeline | None = None
-        self._worker: LatestWorker[tuple[Any, float]] | None = None
+        self._worker: LatestWorker[tuple[tuple[Any, float], ...]] | None = None
         self._elsewhere: TrackedElsewhere | None = None
         self._humans: Humans | None = None
         self._persons: Persons | None = None
@@ -65,10 +67,12 @@ class FacialCodingNode(LifecycleNode):
         self._own_publishers: list[Publisher[Any]] = []
         self._watch_timers: list[Timer] = []
         self._refusal: tuple[Publisher[Any], Timer] | None = None
-        self._subscriptions_of_input: list[Subscription[Any]] = []
+        self._input: ImageInput | None = None
         self._watch = InputWatch(self.get_clock())
-        self._camera: CameraIntrinsics | None = None
-        self._last_stamp_ns: int | None = None
+        self._stamps: StampRule[tuple[Any, float]] = StampRule()
+        self._dropped = DroppedImages(self)
+        self._camera: CameraCalibration | None = None
+        self._said_of_camera: set[str] = set()
         self._image_topic = ""
         self._stalled = False
         self._frames = self._processed = self._refused = self._faces = 0
@@ -125,7 +129,7 @@ class FacialCodingNode(LifecycleNode):
 
     def _check_sight(self, pipeline: Pipeline) -> None:
         """Raises ValueError when the tracker does not see what is on the stored pictures."""
-        if self._settings.pipeline.tracking.backend != "mediapipe":
+        if self._settings.pipeline.tracking.landmark_backend not in COMPARABLE:
             return
         findings = check_sight(pipeline.tracker.source, detector=self._settings.ros.mode != "addon")
         if wrong := [f"{one.what}: {one.text}" for one in findings if one.level is Level.ERROR]:
@@ -155,13 +159,15 @@ class FacialCodingNode(LifecycleNode):
     def _begin(self) -> None:
         assert self._pipeline is not None
         add_on = self._settings.ros.mode == "addon"
-        self._humans = Humans(self, self._settings.pipeline.expression, add_on)
-        self._elsewhere = TrackedElsewhere(self) if add_on else None
-        self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined)
+        namespace = self._settings.ros.humans_namespace
+        self._humans = Humans(self, self._settings.pipeline.expression, add_on, namespace)
+        self._elsewhere = TrackedElsewhere(self, namespace) if add_on else None
+        self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined, namespace)
         self._neutral_services.activate(self._pipeline)
         self._detectors = standard_detectors()
         self._watch, self._stalled, self._camera = InputWatch(self.get_clock()), False, None
-        self._last_stamp_ns = None
+        self._stamps, self._dropped = StampRule(self._settings.pipeline.image.late_s), DroppedImages(self)
+        self._said_of_camera = set()
         self._last_warning = time.monotonic()
         self._worker = LatestWorker(self._work, "facial_coding")
         self._subscribe_input()
@@ -174,9 +180,10 @@ class FacialCodingNode(LifecycleNode):
         """Ends the work, all of it or what had begun; the last thing said is that nobody is tracked."""
         for timer in self._watch_timers:
             self.destroy_timer(timer)
-        for subscription in self._subscriptions_of_input:
-            self.destroy_subscription(subscription)
-        self._watch_timers, self._subscriptions_of_input = [], []
+        self._watch_timers = []
+        if self._input is not None:
+            self._input.destroy()
+            self._input = None
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
@@ -225,6 +232,7 @@ class FacialCodingNode(LifecycleNode):
             with self._lock:
                 self._settings = settings
                 self._pipeline.apply(settings.pipeline)
+                self._stamps.late_s = settings.pipeline.image.late_s
                 if self._humans is not None:
                     self._humans.apply(settings.pipeline.expression)
         return SetParametersResult(successful=True)
@@ -232,34 +240,34 @@ class FacialCodingNode(LifecycleNode):
     # -- input
 
     def _subscribe_input(self) -> None:
-        settings = self._settings.ros
-        compressed = settings.image_transport == "compressed"
-        self._image_kind = "sensor_msgs/msg/CompressedImage" if compressed else "sensor_msgs/msg/Image"
-        reliability = (
-            ReliabilityPolicy.RELIABLE if settings.image_reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
-        )
-        self._image_qos = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=reliability)
-        image = self.create_subscription(
-            CompressedImage if compressed else Image,
-            "image/compressed" if compressed else "image",
-            self._on_image,
-            self._image_qos,
-        )
-        self._subscriptions_of_input = [image]
-        # Reliable and best-effort publishers alike are heard by a best-effort subscription.
-        info_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        info = self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, info_qos)
-        self._subscriptions_of_input.append(info)
-        self._image_topic = image.topic_name
+        self._input = ImageInput(self, self._settings.ros, self._on_image, self._on_camera_info)
+        self._image_topic = self._input.topic
+        if (memory := check_shared_memory()).level is not Level.OK:
+            self.get_logger().warning(f"shared memory: {memory.text}")
         self.get_logger().info(f"active; images from {self._image_topic}")
 
     def _on_image(self, message: Any) -> None:
+        """Judged by its stamp here, so that an old image never takes the place of a newer one that waits."""
         self._watch.arrived()
-        if self._worker is not None:
-            self._worker.offer((message, time.perf_counter()))
+        if self._worker is None:
+            return
+        stamp_ns = messages.stamp_ns_of(message.header)
+        taken, dropped = self._stamps.offer(stamp_ns, (message, time.perf_counter()))
+        for one in dropped:
+            self._dropped.add(one, self._image_topic)
+        if taken:
+            self._worker.offer(tuple(one.item for one in taken))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        self._camera = intrinsics(message)
+        self._camera = calibration(message)
+        if self._camera.problem:
+            self._say_of_camera(self._camera.problem)
+
+    def _say_of_camera(self, problem: str) -> None:
+        """Once, until the node is activated again."""
+        if problem not in self._said_of_camera:
+            self._said_of_camera.add(problem)
+            self.get_logger().warning(problem)
 
     def _on_joined(self, face_id: str, person_id: str, anonymous: bool) -> None:
         with self._lock:
@@ -269,23 +277,24 @@ class FacialCodingNode(LifecycleNode):
 
     # -- work, in the worker's thread
 
-    def _work(self, item: tuple[Any, float]) -> None:
-        message, arrival = item
+    def _work(self, images: tuple[tuple[Any, float], ...]) -> None:
+        for message, arrival in images:
+            self._work_on(message, arrival)
+
+    def _work_on(self, message: Any, arrival: float) -> None:
         stamp_ns = messages.stamp_ns_of(message.header)
         try:
-            if stamp_ns == self._last_stamp_ns:
-                raise ImageError(
-                    f"its stamp, {stamp_ns / 1e9:.3f} s, is that of the image before; a camera stamps each image anew"
-                )
-            image = to_rgb(message)
+            image = to_rgb(message, self._settings.pipeline.image.max_megapixels)
         except ImageError as error:
             self._refused += 1
             self.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
             return
-        self._last_stamp_ns = stamp_ns
         self._watch.usable()
         frame = Frame(image, stamp_ns, self._frames, message.header.frame_id)
-        frame = dataclasses.replace(frame, camera=fitting(self._camera, frame))
+        if self._camera is not None:
+            height, width = image.shape[:2]
+            camera = self._camera.of_image(width, height, is_rectified(self._image_topic))
+            frame = dataclasses.replace(frame, camera=camera)
         self._frames += 1
         regions = self._elsewhere.regions() if self._elsewhere is not None else None
         with self._lock:
@@ -302,6 +311,11 @@ class FacialCodingNode(LifecycleNode):
                     self._events.publish(messages.event(header, event))
             self._neutral_services.frame_done(frame.stamp_ns)
         self._processed += 1
+        if frame.camera is not None and any(code.face.pose.position_m is None for code in codes):
+            self._say_of_camera(
+                "camera_info puts a face where no head can be: it is of another camera or image; such distances are "
+                "unknown"
+            )
         self._faces = len(codes)
         states = [code.neutral_state.name.lower() for code in codes]
         self._neutral_states = {state.name.lower(): states.count(state.name.lower()) for state in NeutralState}
@@ -309,7 +323,7 @@ class FacialCodingNode(LifecycleNode):
     # -- watching, in the executor's thread
 
     def _check_input(self) -> None:
-        assert self._humans is not None and self._worker is not None
+        assert self._humans is not None and self._worker is not None and self._input is not None
         if self._worker.failure is not None:
             raise RuntimeError("the pipeline failed") from self._worker.failure
         age_s = self._watch.age_s()
@@ -322,33 +336,43 @@ class FacialCodingNode(LifecycleNode):
         if age_s > warn_s and time.monotonic() - self._last_warning > warn_s:
             self._last_warning = time.monotonic()
             if self._watch.rate_hz() > 0:
-                reason = f"None of the images on {self._image_topic} can be used: see what was refused"
+                reason = f"None of the images on {self._image_topic} can be used: see what was refused or dropped"
             else:
-                reason = why_no_images(self, self._image_topic, self._image_kind, self._image_qos)
+                reason = why_no_images(
+                    self, self._image_topic, self._input.kind, self._input.qos, self._input.losses.total
+                )
+                if anew := self._input.resubscribe():
+                    reason = f"{reason} {anew}"
             self.get_logger().warning(f"{reason} (for {age_s:.0f} s)")
 
     def _each_second(self) -> None:
-        assert self._humans is not None
+        assert self._humans is not None and self._input is not None
         if self._stalled:  # for clients that come while the camera is away
             with self._lock:
                 self._humans.nobody()
         self._warn_of_other_trackers()
+        if changed := self._input.improve():
+            self.get_logger().warning(changed)
         with self._lock:
             if self._pipeline is not None:
                 self._pipeline.neutral.check_store()
         self._publish_diagnostics(active=True)
 
     def _warn_of_other_trackers(self) -> None:
-        publishers = self.get_publishers_info_by_topic(f"{FACES}/tracked")
+        tracked = f"{self._settings.ros.humans_namespace}/faces/tracked"
+        publishers = self.get_publishers_info_by_topic(tracked)
         names = ", ".join(f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in publishers)
         add_on = self._settings.ros.mode == "addon"
         if add_on and not publishers:
             text = "nobody publishes the faces to add to; without a face detector, set mode to standalone"
         elif not add_on and len(publishers) > 1:
-            text = f"{names} all do, and each message replaces the whole set; stop one, or set its mode to addon"
+            text = (
+                f"{names} all do, and each message replaces the whole set. Stop one, set its mode to addon, or give "
+                "each a parameter humans_namespace of its own, such as /left/humans, and ids another tracking.id_seed"
+            )
         else:
             return
-        self.get_logger().warning(f"{FACES}/tracked: {text}", throttle_duration_sec=10.0)
+        self.get_logger().warning(f"{tracked}: {text}", throttle_duration_sec=10.0)
 
     def _publish_diagnostics(self, active: bool) -> None:
         if self._pipeline is None:
@@ -359,9 +383,14 @@ class FacialCodingNode(LifecycleNode):
             image_age_s=self._watch.age_s(),
             input_rate_hz=self._watch.rate_hz(),
             stalled=self._stalled,
+            lost=self._input.losses.total if self._input is not None else 0,
+            losing=self._input.losses.words(time.monotonic()) if self._input is not None else "",
+            received=self._watch.arrivals,
             processed=self._processed,
             skipped=self._worker.skipped if self._worker is not None else 0,
             refused=self._refused,
+            dropped={odd.value: self._stamps.counts[odd] for odd in Odd},
+            odd_stamps=self._dropped.summary(),
             faces=self._faces,
             faces_left_out=self._pipeline.tracker.statistics.faces_left_out,
             stage_s=self._pipeline.times.take(),

@@ -26,13 +26,14 @@ except ImportError:  # not among the wheels on PyPI
     TransformBroadcaster = None
 
 # Absolute: clients such as libhri ignore remappings.
-FACES = "/humans/faces"
+DEFAULT_NAMESPACE = "/humans"
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 ALL_TOPICS: dict[str, type] = {
     "roi": hri.NormalizedRegionOfInterest2D,
     "cropped": Image,
     "aligned": Image,
+    "frontalized": Image,
     "landmarks": hri.FacialLandmarks,
     "facs": hri.FacialActionUnits,
     "expression": hri.Expression,
@@ -48,11 +49,11 @@ class FaceTopics:
     while it does ends the spinning with an InvalidHandle.
     """
 
-    def __init__(self, node: Node, face_id: str, topics: tuple[str, ...]) -> None:
+    def __init__(self, node: Node, faces: str, face_id: str, topics: tuple[str, ...]) -> None:
         self._node = node
         silent = PublisherEventCallbacks(use_default_callbacks=False)
         self._publishers: dict[str, Publisher[Any]] = {
-            name: node.create_publisher(ALL_TOPICS[name], f"{FACES}/{face_id}/{name}", RELIABLE, event_callbacks=silent)
+            name: node.create_publisher(ALL_TOPICS[name], f"{faces}/{face_id}/{name}", RELIABLE, event_callbacks=silent)
             for name in topics
         }
 
@@ -71,6 +72,8 @@ class FaceTopics:
                 message = messages.cropped(header, frame.image, face.region)
             elif name == "aligned":
                 message = messages.aligned(header, frame.image, face)
+            elif name == "frontalized":
+                message = messages.frontalized(header, frame.image, face)
             elif name == "landmarks":
                 message = messages.landmarks(header, face, height, width)
             elif name == "facs":
@@ -90,13 +93,16 @@ class Humans:
     add_on: another node publishes `tracked`, regions and frames; we only add to its faces.
     """
 
-    def __init__(self, node: Node, settings: ExpressionSettings, add_on: bool) -> None:
+    def __init__(
+        self, node: Node, settings: ExpressionSettings, add_on: bool, namespace: str = DEFAULT_NAMESPACE
+    ) -> None:
+        self._faces_topic = f"{namespace}/faces"
         self._node = node
         self._add_on = add_on
         self._dwell = ExpressionDwell(settings)
         self._faces: dict[str, FaceTopics] = {}
         self._last_stamp_ns, self._last_frame_id = 0, ""
-        self._tracked = None if add_on else node.create_publisher(hri.IdsList, f"{FACES}/tracked", RELIABLE)
+        self._tracked = None if add_on else node.create_publisher(hri.IdsList, f"{self._faces_topic}/tracked", RELIABLE)
         self._transforms = None if add_on or TransformBroadcaster is None else TransformBroadcaster(node)
 
     def apply(self, settings: ExpressionSettings) -> None:
@@ -110,7 +116,7 @@ class Humans:
         for face_id in ids:
             if face_id not in self._faces:
                 topics = ADDED_TOPICS if self._add_on else tuple(ALL_TOPICS)
-                self._faces[face_id] = FaceTopics(self._node, face_id, topics)
+                self._faces[face_id] = FaceTopics(self._node, self._faces_topic, face_id, topics)
         self._announce(ids)
         for code in codes:
             label = self._dwell.update(code.face.subject_key, code.expression, frame.stamp_ns)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
+from typing import Any
 
 from rclpy.clock import Clock, ROSClock
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+
+from ..image.stamps import Dropped, Odd
 
 
 class InputWatch:
@@ -20,11 +23,13 @@ class InputWatch:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.arrivals = 0
         self._arrivals: deque[float] = deque(maxlen=120)
         self._since = time.monotonic()
         self._simulated_since_ns = self._simulated_ns()
 
     def arrived(self) -> None:
+        self.arrivals += 1
         self._arrivals.append(time.monotonic())
 
     def usable(self) -> None:
@@ -52,15 +57,76 @@ class InputWatch:
         return sum(now - arrival < 2.0 for arrival in self._arrivals) / 2.0
 
 
-def why_no_images(node: Node, topic: str, kind: str, qos: QoSProfile) -> str:
+class DroppedImages:
+    """Images that were dropped for their stamps within the last seconds, said with their rate and the likely cause."""
+
+    RECENT_S = 10.0
+    SAID_EVERY_S = 5.0
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._recent: deque[tuple[float, Odd]] = deque(maxlen=1200)
+        self._since_s = time.monotonic()
+        self._said_s = -self.SAID_EVERY_S
+
+    def add(self, one: Dropped[Any], topic: str) -> None:
+        """Counts it; the first at once, then every few seconds, the log has what was dropped."""
+        now = time.monotonic()
+        self._recent.append((now, one.odd))
+        if now - self._said_s >= self.SAID_EVERY_S:
+            self._said_s = now
+            publishers = self._node.count_publishers(topic)
+            cause = f"{publishers} nodes publish {topic}" if publishers > 1 else _CAUSES[one.odd]
+            self._node.get_logger().warning(f"{self.summary()}; the last: {one}. Likely: {cause}")
+
+    def summary(self) -> str:
+        """What was dropped lately; empty when nothing was."""
+        now = time.monotonic()
+        while self._recent and now - self._recent[0][0] > self.RECENT_S:
+            self._recent.popleft()
+        if not self._recent:
+            return ""
+        counts = Counter(odd for _, odd in self._recent)
+        seconds = min(max(now - self._since_s, 1.0), self.RECENT_S)
+        parts = [f"{count} {odd.value} ({count / seconds:.1f} a second)" for odd, count in counts.items()]
+        return f"images dropped for their stamps in the last {seconds:.0f} s: {', '.join(parts)}"
+
+
+_CAUSES = {
+    Odd.REPEATED: "the driver stamps images with a time that stands still (/clock?) or sends each twice",
+    Odd.LATE: "best-effort transport that reorders (parameter image_reliability), or two cameras behind one publisher",
+    Odd.OUTLIER: "the driver's clock; stamps must be the time at which the image was taken",
+}
+
+
+_RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+
+
+def _published_elsewhere(node: Node, kind: str) -> str:
+    """Where images are, and the remapping or parameter that leads there."""
+    published = {kind: [] for kind in (_RAW, _COMPRESSED)}  # type: dict[str, list[str]]
+    for name, types in sorted(node.get_topic_names_and_types()):
+        for one in published:
+            if one in types and node.count_publishers(name):
+                published[one].append(name)
+    if there := published[kind]:
+        first = there[0].removesuffix("/compressed")
+        return f"Images are published on {', '.join(there)}: remap `image`, for example with -r image:={first}"
+    transport, other = ("raw", _RAW) if kind == _COMPRESSED else ("compressed", _COMPRESSED)
+    if there := published[other]:
+        first = there[0].removesuffix("/compressed")
+        return (
+            f"Images are published on {', '.join(there)}, which are {transport}: set image_transport to {transport} "
+            f"and remap `image`, for example with -p image_transport:={transport} -r image:={first}"
+        )
+    return "Nobody publishes images."
+
+
+def why_no_images(node: Node, topic: str, kind: str, qos: QoSProfile, lost: int = 0) -> str:
     """What is seen on the topic, for the person who wonders why no image arrives."""
     publishers = node.get_publishers_info_by_topic(topic)
     if not publishers:
-        others = sorted(
-            name for name, types in node.get_topic_names_and_types() if kind in types and node.count_publishers(name)
-        )
-        seen = f"Images are published on {', '.join(others)}: remap `image`." if others else "Nobody publishes images."
-        return f"No image on {topic}: it has no publisher. {seen}"
+        return f"No image on {topic}: it has no publisher. {_published_elsewhere(node, kind)}"
     parts = []
     for info in publishers:
         name = f"{info.node_namespace.rstrip('/')}/{info.node_name}"
@@ -73,5 +139,6 @@ def why_no_images(node: Node, topic: str, kind: str, qos: QoSProfile) -> str:
         if fits == QoSCompatibility.ERROR:
             parts.append(f"QoS of {name} does not match ours: {reason.strip()} (parameter image_reliability)")
         else:
-            parts.append(f"{name} publishes it with matching QoS but sends nothing")
+            found = f"of which {lost} were lost on the way" if lost else "but sends nothing, or nothing arrives"
+            parts.append(f"{name} publishes it with matching QoS {found}")
     return f"No image on {topic}: {'; '.join(parts)}."

@@ -16,6 +16,7 @@ from hri_msgs import msg as hri
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from ..drawing.frontal import frontal_view
 from ..events import Event
 from ..face_codes.fields import event_fields, face_code_fields
 from ..face_codes.rep155_landmarks import landmarks_70
@@ -136,6 +137,13 @@ def aligned(header: Header, image: ImageArray, face: Face) -> Image:
     crop = cv2.warpAffine(image, np.hstack([turn, shift[:, None]]), (CROP_SIDE_PX, CROP_SIDE_PX), flags=cv2.INTER_AREA)
     message = Image(header=header)
     fill_image(message, crop)  # type: ignore[arg-type]
+    return message
+
+
+def frontalized(header: Header, image: ImageArray, face: Face) -> Image:
+    """128 x 128, the head turned to the front; what the camera did not see of the face is black."""
+    message = Image(header=header)
+    fill_image(message, frontal_view(image, face, CROP_SIDE_PX))
     return message
 
 

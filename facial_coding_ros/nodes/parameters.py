@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..options import Option
 from ..pipeline import PipelineSettings
+from ..yaml_files import read_yaml_file
 from .settings import NodeSettings, RosSettings
 
 NODE_NAME = "facial_coding"
@@ -52,10 +51,7 @@ def build(values: Mapping[str, Any]) -> NodeSettings:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Values of a ROS parameter file that are the node's. Raises OSError, or ValueError when it is no such file."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is no YAML: {error}") from None
+    content = read_yaml_file(path)
     known = {name for name, _, _ in declared()}
     values = dict(_flat(content)) if isinstance(content, dict) else {}
     mark = "ros__parameters."

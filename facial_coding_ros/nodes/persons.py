@@ -9,22 +9,23 @@ from functools import partial
 from typing import Protocol
 
 from hri_msgs.msg import IdsList, IdsMatch
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool, String
 
+from .humans import DEFAULT_NAMESPACE
 from .ids import with_topics
 from .latched import LatchedSubscription
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
-PERSONS = "/humans/persons"
-FACE_ID = PERSONS + "/{}/face_id"
-ANONYMOUS = PERSONS + "/{}/anonymous"
 ANONYMOUS_PREFIX = "anonymous_"
 """How person managers begin the ids that they make up; such a person is anonymous until its own topic denies it."""
 MOST_MATCHES = 256
 """Matches remembered; the oldest goes first."""
+AT_ONCE, EVERY_S = 4, 0.05
+"""Persons that are begun to be listened to at once, and how soon the next ones are."""
 MOST_PERSONS = 64
 """Persons listened to at once."""
 
@@ -52,35 +53,55 @@ class Persons:
     an anonymous person gives way to any other.
     """
 
-    def __init__(self, node: Node, match_confidence: Callable[[], float], joined: Joined) -> None:
+    def __init__(
+        self, node: Node, match_confidence: Callable[[], float], joined: Joined, namespace: str = DEFAULT_NAMESPACE
+    ) -> None:
         self._node = node
+        persons = f"{namespace}/persons"
+        self._face_id_topic = f"{persons}/{{}}/face_id"
+        self._anonymous_topic = f"{persons}/{{}}/anonymous"
         self._match_confidence = match_confidence
         self._joined = joined
         self._matches: OrderedDict[str, _Match] = OrderedDict()
         self._persons: dict[str, list[LatchedSubscription]] = {}
         self._said_anonymous: dict[str, bool] = {}
-        self._tracked = LatchedSubscription(node, IdsList, f"{PERSONS}/tracked", self._on_tracked)
-        self._candidates = node.create_subscription(IdsMatch, "/humans/candidate_matches", self._on_match, RELIABLE)
+        self._unheard: list[str] = []
+        self._later = node.create_timer(EVERY_S, self._hear_some, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._later.cancel()
+        self._tracked = LatchedSubscription(node, IdsList, f"{persons}/tracked", self._on_tracked)
+        self._candidates = node.create_subscription(
+            IdsMatch, f"{namespace}/candidate_matches", self._on_match, RELIABLE
+        )
 
     def _on_tracked(self, message: IdsList) -> None:
-        ids = with_topics(self._node, message.ids, FACE_ID, MOST_PERSONS)
+        """Of many new persons, a few at a time: each takes milliseconds, in which no image is heard."""
+        ids = with_topics(self._node, message.ids, self._face_id_topic, MOST_PERSONS)
         for person_id in set(self._persons) - ids:
             for subscription in self._persons.pop(person_id):
                 subscription.destroy()
             self._on_face(person_id, "", 0.0)
             self._said_anonymous.pop(person_id, None)
-        for person_id in ids - set(self._persons):
+        self._unheard = sorted(ids - set(self._persons))
+        self._hear_some()
+
+    def _hear_some(self) -> None:
+        some, self._unheard = self._unheard[:AT_ONCE], self._unheard[AT_ONCE:]
+        if self._unheard:
+            self._later.reset()
+        else:
+            self._later.cancel()
+        for person_id in some:
             self._persons[person_id] = [
                 LatchedSubscription(
                     self._node,
                     Bool,
-                    ANONYMOUS.format(person_id),
+                    self._anonymous_topic.format(person_id),
                     partial(self._on_anonymous, person_id),
                 ),
                 LatchedSubscription(
                     self._node,
                     String,
-                    FACE_ID.format(person_id),
+                    self._face_id_topic.format(person_id),
                     partial(self._on_own_face, person_id),
                 ),
             ]
@@ -96,7 +117,7 @@ class Persons:
             self._joined(match.face_id, person_id, message.data)
 
     def _on_own_face(self, person_id: str, message: String) -> None:
-        if message.data and not with_topics(self._node, [message.data], FACE_ID):
+        if message.data and not with_topics(self._node, [message.data], self._face_id_topic):
             return
         self._on_face(person_id, message.data, 1.0)
 
@@ -131,11 +152,11 @@ class Persons:
         if set(ids) != {IdsMatch.PERSON, IdsMatch.FACE}:
             return
         person_id, face_id = ids[IdsMatch.PERSON], ids[IdsMatch.FACE]
-        if with_topics(self._node, [person_id, face_id], FACE_ID) != {person_id, face_id}:
+        if with_topics(self._node, [person_id, face_id], self._face_id_topic) != {person_id, face_id}:
             return
         if not 0 <= message.confidence <= 1:
             self._node.get_logger().warning(
-                f"left out: /humans/candidate_matches gives {person_id} and {face_id} a confidence of "
+                f"left out: candidate_matches gives {person_id} and {face_id} a confidence of "
                 f"{message.confidence}; 0 to 1 is allowed",
                 throttle_duration_sec=10.0,
             )
@@ -149,5 +170,6 @@ class Persons:
     def destroy(self) -> None:
         for subscription in [self._tracked, *(one for both in self._persons.values() for one in both)]:
             subscription.destroy()
+        self._node.destroy_timer(self._later)
         self._node.destroy_subscription(self._candidates)
         self._persons.clear()

@@ -1,4 +1,4 @@
-"""A node's process: started with clear errors, ended by Ctrl-C and SIGTERM with its last messages sent."""
+"""A node's process: started with clear errors, ended by a signal with its last messages and answers sent."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from .stop_signals import STOP_SIGNALS
+
 REFUSAL_S = 3.0
 """How long a process stays that could not be configured, in seconds."""
+_LAST_ANSWERS_S = 0.1
 
 
 class StartError(RuntimeError):
@@ -67,7 +70,14 @@ def no_profile_of_the_current_folder() -> None:
 
 
 def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycle: bool = False) -> int:
-    """Spins a node until it is told to stop; the exit code. lifecycle: with `autostart`, configured and activated."""
+    """Spins a node until it is told to stop; the exit code. lifecycle: with `autostart`, configured and activated.
+
+    The process is the node's: from the end on it no longer hears the signals that ended it.
+    """
+    stopping: list[int] = []
+    heard = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # not so with nohup
+    for number in heard:
+        signal.signal(number, lambda received, _frame: stopping.append(received))
     try:
         _give_logs_a_folder()
         no_profile_of_the_current_folder()
@@ -76,16 +86,14 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycl
     except RuntimeError as error:  # unknown ROS arguments, no middleware
         print(f"{make.__name__}: ROS cannot start: {str(error).partition(', at /')[0].strip()}", file=sys.stderr)
         return 1
-    stopping: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _frame: stopping.append(received))
     node: Node | None = None
+    executor: SingleThreadedExecutor | None = None
     try:
         node = make()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         if isinstance(node, LifecycleNode) and lifecycle and node.get_parameter("autostart").value is not False:
-            _start(node, executor)
+            _start(node, executor, stopping)
         while not stopping:
             executor.spin_once(timeout_sec=0.2)
         return 0
@@ -98,18 +106,32 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycl
         if node is not None:
             if isinstance(node, LifecycleNode) and node._state_machine.current_state[1] != "finalized":
                 node.trigger_shutdown()
+                if executor is not None:
+                    _send_last_answers(executor)
             node.destroy_node()
         rclpy.try_shutdown()
+        for number in heard:  # Python gives its own handlers up before the process has ended
+            signal.signal(number, signal.SIG_IGN)
 
 
-def _start(node: LifecycleNode, executor: SingleThreadedExecutor) -> None:
+def _send_last_answers(executor: SingleThreadedExecutor) -> None:
+    """Whoever waits for a service is told: the answers are ready now, and leave when the executor runs."""
+    end = time.monotonic() + _LAST_ANSWERS_S
+    while (left_s := end - time.monotonic()) > 0:
+        executor.spin_once(timeout_sec=left_s)
+
+
+def _start(node: LifecycleNode, executor: SingleThreadedExecutor, stopping: Sequence[int]) -> None:
+    """Configures and activates, unless told to stop meanwhile."""
+    if stopping:
+        return
     if node.trigger_configure() != TransitionCallbackReturn.SUCCESS:
         # What the node says of it in diagnostics reaches those who listen, whom it has yet to discover.
         end = time.monotonic() + REFUSAL_S
         while (left := end - time.monotonic()) > 0:
             executor.spin_once(timeout_sec=left)
         raise StartError("could not be configured; the reason stands above")
-    if node.trigger_activate() != TransitionCallbackReturn.SUCCESS:
+    if not stopping and node.trigger_activate() != TransitionCallbackReturn.SUCCESS:
         raise StartError("could not be activated; the reason stands above")
 
 

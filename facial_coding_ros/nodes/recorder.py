@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,12 +20,18 @@ from ..types import CodeForm
 from .annotator import Matcher, annotate
 from .messages import face_code_of, stamp_ns_of
 
+OnPair = Callable[[int, Any, FaceCodeArray], None]
+"""Takes an image's number, the image's message and its face codes."""
+
 
 class Recorder:
-    """Writes face_codes.csv and annotated.webm into a folder while it is spun; whole when closed without an error."""
+    """Writes face_codes.csv and annotated.webm into a folder while it is spun; whole when closed without an error.
 
-    def __init__(self, folder: Path, fps: float, namespace: str) -> None:
-        self._folder, self._fps, self._namespace = folder, fps, namespace
+    also: gets every image with its face codes too.
+    """
+
+    def __init__(self, folder: Path, fps: float, namespace: str, also: OnPair | None = None) -> None:
+        self._folder, self._fps, self._namespace, self._also = folder, fps, namespace, also
         self._files = contextlib.ExitStack()
         self._table: TableWriter | None = None
         self.frames = 0
@@ -69,6 +76,8 @@ class Recorder:
         if self._table is not None:
             self._table.write(number, stamp_ns, codes)
         self._video.write(annotate(image, message), stamp_ns)
+        if self._also is not None:
+            self._also(number, image, message)
         self.frames += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from ..options import Settings, option
 from ..pipeline import PipelineSettings
+
+_NAMESPACE = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
 
 
 @dataclass(frozen=True)
@@ -18,13 +21,19 @@ class RosSettings(Settings):
         "standalone: tracks faces and publishes /humans/faces/tracked; addon: another node does, we add to its faces",
         choices=("standalone", "addon"),
     )
+    humans_namespace: str = option(
+        "/humans",
+        "where REP-155's topics lie; another one than /humans only to keep several nodes on one graph apart, as its "
+        "clients look there",
+    )
     image_transport: str = option(
         "raw", "raw subscribes to `image`, compressed to `image/compressed`", choices=("raw", "compressed")
     )
     image_reliability: str = option(
-        "best_effort",
-        "QoS of the image subscription; best_effort hears every publisher, reliable only reliable ones",
-        choices=("best_effort", "reliable"),
+        "auto",
+        "QoS of the image subscription; best_effort hears every publisher, reliable only reliable ones; auto: "
+        "best_effort until too many images are lost and every publisher is reliable",
+        choices=("auto", "best_effort", "reliable"),
     )
     stall_s: float = option(
         1.0, "seconds without an image after which no face is tracked any more", low=0.05, high=60.0, live=True
@@ -35,6 +44,13 @@ class RosSettings(Settings):
     match_confidence: float = option(
         0.5, "confidence from which /humans/candidate_matches joins a face and a person", low=0.0, high=1.0, live=True
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not _NAMESPACE.fullmatch(self.humans_namespace):
+            raise ValueError(
+                f"humans_namespace is {self.humans_namespace!r}; a name such as /humans or /left/humans is expected"
+            )
 
 
 @dataclass(frozen=True)

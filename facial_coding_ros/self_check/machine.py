@@ -22,6 +22,8 @@ PACKAGES = (
 )
 LEAST_SHARED_MEMORY = 64 * 2**20
 """Bytes that must be free in /dev/shm for images between processes: two of Fast DDS's segments of the profile."""
+DOCKERS_SHARED_MEMORY = 64 * 2**20
+"""Bytes that a container has where nobody said otherwise: free they seem enough, and no second node fits in."""
 PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
@@ -40,12 +42,15 @@ def describe_machine() -> Finding:
 def check_shared_memory(folder: Path = Path("/dev/shm")) -> Finding:
     """Images between processes go through it."""
     try:
-        free = shutil.disk_usage(folder).free
+        total, _, free = shutil.disk_usage(folder)
     except OSError as error:
         return Finding("shared memory", Level.WARNING, f"{folder} cannot be read ({error.strerror}): images go by UDP")
     text = f"{free / 2**20:.0f} MiB free in {folder}"
-    if free < LEAST_SHARED_MEMORY:
-        text += f"; {LEAST_SHARED_MEMORY >> 20} are needed for images between processes (docker run --shm-size=256m)"
+    if free < LEAST_SHARED_MEMORY or total <= DOCKERS_SHARED_MEMORY:
+        text += (
+            f" of {total / 2**20:.0f}; {LEAST_SHARED_MEMORY >> 20} must stay free for images between processes, else "
+            "Fast DDS says RTPS_TRANSPORT_SHM errors (docker run --shm-size=512m, or --ipc=host)"
+        )
         return Finding("shared memory", Level.WARNING, text)
     return Finding("shared memory", Level.OK, text)
 

@@ -6,6 +6,8 @@ from ..tracking.interface import LandmarkSource
 from ..tracking.reference_answers import ReferenceAnswers, check_detector, check_landmarks
 from .finding import Finding, Level
 
+COMPARABLE = ("onnx", "mediapipe")
+"""Landmark backends with the networks whose answers are stored."""
 ADVICE = (
     "It would miss people or misread faces. Set tracking.landmark_backend to 'onnx' and inference.backend to "
     "'onnxruntime'; if they are, delete ~/.cache/facial_coding/models or make tracking.networks anew"
@@ -15,7 +17,7 @@ ADVICE = (
 def check_sight(networks: LandmarkSource, *, detector: bool = True) -> list[Finding]:
     """Compares detector and landmarks with MediaPipe's stored answers.
 
-    networks: of a tracker with MediaPipe's networks, whatever computes them. detector: False where another node finds
+    networks: of a tracker with one of the COMPARABLE backends. detector: False where another node finds
     the faces. Raises FileNotFoundError or ValueError when the stored answers cannot be read.
     """
     answers = ReferenceAnswers.load()

@@ -16,6 +16,9 @@ SELLION = 168
 FRONTAL_PITCH_DEG = 3.5
 """ICT's mean face looks that much further up than MediaPipe's canonical face, whose front is taken as zero."""
 
+NEAREST_M, FARTHEST_M = 0.05, 50.0
+"""Distances of heads that can be seen: nearer no lens focuses, farther a face has no 16 pixels in any usual camera."""
+
 
 class PoseEstimator:
     """Least-squares rotation, scale and place of the mean face (Umeyama, PAMI 1991); points count by how little
@@ -76,15 +79,18 @@ class PoseEstimator:
 
     def _in_camera(
         self, sellion: FloatArray, rotation: NDArray[np.float64], scale: float, camera: CameraIntrinsics
-    ) -> tuple[list[list[float]], FloatArray]:
-        """Rotation against the camera instead of the line of sight, and position in metres."""
+    ) -> tuple[list[list[float]], FloatArray | None]:
+        """Rotation against the camera instead of the line of sight, and position in metres; None, and the rotation as
+        it is, where no head can be: then the intrinsics are not those of the image."""
         x, y, _ = sellion.tolist()
         ray = np.array([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, 1.0])
-        rotation = _turn_to(ray) @ rotation
+        turned_rotation = _turn_to(ray) @ rotation
         # The scale is that of the points' mean; the sellion lies nearer.
-        ahead = (rotation @ (self.model[SELLION] - self._mean))[2]
-        depth = self._metres * (np.sqrt(camera.fx * camera.fy) / scale + ahead)
-        return rotation.tolist(), (ray * depth).astype(np.float32)
+        ahead = (turned_rotation @ (self.model[SELLION] - self._mean))[2]
+        position = ray * self._metres * (np.sqrt(camera.fx * camera.fy) / scale + ahead)
+        if not NEAREST_M <= np.linalg.norm(position) <= FARTHEST_M:
+            return rotation.tolist(), None
+        return turned_rotation.tolist(), position.astype(np.float32)
 
 
 def angles(rotation: Sequence[Sequence[float]]) -> tuple[float, float, float]:

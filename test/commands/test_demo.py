@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import itertools
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -21,8 +23,10 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 
 from facial_coding_ros.cli import main
+from facial_coding_ros.commands import demo
 from facial_coding_ros.image.conversion import to_rgb
 from facial_coding_ros.image.sources import open_source
+from facial_coding_ros.learning.studies.recorded_bags import write_bag
 from facial_coding_ros.nodes.clip_player import ClipPlayer
 from facial_coding_ros.nodes.messages import stamp_ns_of
 
@@ -32,14 +36,16 @@ from ..ros import Client, forwards_and_back, images_of, node, running
 pytestmark = pytest.mark.ros
 
 
-def test_demo_leaves_video_table_and_page(tmp_path: Path) -> None:
-    clip = tmp_path / "Ada's clip"
+def test_demo_leaves_video_table_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip = Path("001")  # no camera
     clip.mkdir()
     frames = list(itertools.islice(open_source(CLIP).frames(), 90))
     for frame in frames:
         cv2.imwrite(str(clip / f"{frame.index}.png"), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
     out = tmp_path / "out"
     command = [sys.executable, "-m", "facial_coding_ros.cli", "demo", "--clip", str(clip), "--out", str(out)]
+    command += ["--rerun"] * (find_spec("rerun") is not None)
     run = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=200)
     assert run.returncode == 0, run.stdout + run.stderr
     for words in ("person 1 comes into view", "person 2 comes into view", "person 1 is gone", "person 2 is gone"):
@@ -54,7 +60,40 @@ def test_demo_leaves_video_table_and_page(tmp_path: Path) -> None:
     assert coded > 5
     page = (out / "report.html").read_text()
     assert "annotated.webm" in page and rows[0]["face_id"] in page and "Plotly.newPlot" in page
+    assert (out / "demo.rrd").is_file() == (find_spec("rerun") is not None)
     assert not list(out.glob("*.part*")), "nothing half-written"
+
+
+@pytest.mark.parametrize("name", ["001", "Ada's clip", "yes", "2024-05-01T12:30:00"])
+def test_what_the_clip_player_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As the demo quotes it: a folder, whatever its name looks like."""
+    monkeypatch.chdir(tmp_path)
+    Path(name).mkdir()
+    cv2.imwrite(f"{name}/0.png", np.zeros((24, 32, 3), np.uint8))
+    arguments = argparse.Namespace(camera=None, clip=name, bag=None, topic="")
+    source, _ = demo._input(arguments)
+    with Client() as client:
+        given = [f"{key}:={demo._as_yaml(value)}" for key, value in source.items()]
+        words = [word for one in given for word in ("-p", one)]
+        with running("facial_coding_ros.nodes.clip_player", *words) as process:
+            images: list[Image] = client.collect(Image, "image")
+            client.wait(lambda: images, "its image", process)
+
+
+def test_topic_of_a_bag(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_bag(tmp_path / "bag", [np.zeros((24, 32, 3), np.uint8)] * 2)
+    assert main(["demo", "--bag", str(tmp_path / "bag"), "--topic", "/wrong", "--out", str(tmp_path / "out")]) == 1
+    assert "topic /wrong with images is expected" in capfd.readouterr().err
+
+
+def test_names_that_no_parameter_can_have(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    cv2.imwrite(str(tmp_path / "0.png"), np.zeros((24, 32, 3), np.uint8))
+    (tmp_path / "0.png").rename(folder / "0.png")
+    assert main(["demo", "--clip", str(folder), "--out", str(tmp_path / "out")]) == 1
+    error = capfd.readouterr().err
+    assert "is not UTF-8, as parameters of ROS nodes must be; rename it" in error and "Traceback" not in error
 
 
 @pytest.mark.parametrize("arguments", [["--clip", "nowhere.mp4"], ["--bag", "nowhere"], ["--camera", "97"]])
@@ -68,7 +107,7 @@ def test_demo_without_an_input_says_so(arguments: list[str], tmp_path: Path, cap
 def test_clip_player_ends_with_an_error_it_explains() -> None:
     for arguments, words in (
         (["-p", "clip:=nowhere.mp4"], "nowhere.mp4 does not exist"),
-        ([], "parameter clip is empty"),
+        ([], "parameter clip is '' and camera is -1; one is expected"),
         (["-p", "clip:=x", "-p", "rate:=-1.0"], "parameter rate is -1.0; above 0 is allowed"),
     ):
         with running("facial_coding_ros.nodes.clip_player", *arguments) as process:
@@ -116,7 +155,7 @@ class FakeCamera:
 def test_a_camera_is_shown_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
     with Client() as client:
-        player = ClipPlayer(context=client.context, parameter_overrides=[Parameter("clip", value="0")])
+        player = ClipPlayer(context=client.context, parameter_overrides=[Parameter("camera", value=0)])
         client.executor.add_node(player)
         late = time.monotonic() + 1.0  # nobody looks for a second; an event to wait for there is none
         while time.monotonic() < late:

@@ -113,7 +113,7 @@ def test_thresholds(tmp_path: Path) -> None:
         ("- a", "lines such as"),
         ("au/mean/f1: {least: 1}", "are known"),
         ("au/mean/f1: {min: high}", "'high' is not what it takes"),
-        ("a: [", "is no YAML"),
+        ("a: [", "is no readable YAML"),
     ):
         path.write_text(text)
         with pytest.raises(ComparisonError, match=words):

@@ -106,7 +106,7 @@ def test_events_of_a_table_are_those_the_node_tells(tmp_path: Path) -> None:
             codes.append(SimpleNamespace(face=face, neutral_state=NeutralState[state.upper()]))
         expected += node.update(codes, writer.stamp(frame))  # type: ignore[arg-type]
     (recording,) = read_run(writer.write())
-    assert list(recording.events) == expected
+    assert list(map(str, recording.events)) == list(map(str, expected))  # Python 3.13 finds no NaN equal to itself
     assert [(frame, face_id) for frame, face_id in ((1, "aaaaa"), (1, "bbbbb"), (3, "aaaaa"), (5, "aaaaa"))] == [
         (round((event.stamp_ns - START_NS) * 30 / 1e9), event.face_id) for event in expected
     ]

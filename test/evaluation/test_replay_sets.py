@@ -226,7 +226,7 @@ def test_stamps_out_of_order_and_doubled(images: list[np.ndarray], tmp_path: Pat
     frames = list(open_source(bag).frames(problems.append))
     assert [frame.index for frame in frames] == [0, 1, 3, 5]
     assert len(problems) == 2
-    assert "message 2: its stamp" in problems[0] and "is the one of the image before" in problems[0]
+    assert "message 2: its stamp" in problems[0] and "is that of the image before" in problems[0]
     assert "message 4: its stamp" in problems[1] and "0.200 s before the last one" in problems[1]
 
 
@@ -246,7 +246,7 @@ def test_one_bad_file_never_stops_the_others(
     for words in (
         f"{empty}: topic /camera/image/compressed holds no message",
         "text.mp4 cannot be opened as a video",
-        "garbage.mcap is not a readable ROS 2 bag",
+        "garbage.mcap is not a readable bag",
         "nowhere does not exist",
     ):
         assert words in said.err, said.err

@@ -59,6 +59,56 @@ def test_yuv(encoding: str, order: tuple[int, ...]) -> None:
     assert abs(0.299 * r + 0.587 * g + 0.114 * b - 1.164 * (y - 16)) < 4
 
 
+@pytest.mark.parametrize(("encoding", "colours"), [("nv12", (112, 220)), ("nv21", (220, 112))])
+@pytest.mark.parametrize("counted", [False, True])
+@pytest.mark.parametrize("step", [6, 10])
+def test_nv12_and_nv21(encoding: str, colours: tuple[int, int], counted: bool, step: int) -> None:
+    """A plane of luminance, and half as many rows of both colours, which some drivers count in the height."""
+    data = np.zeros((6, step), np.uint8)
+    data[:4, :6], data[4:, :6] = GREY, np.tile(colours, 3)
+    sent = message(encoding, data, step=step, width=6, height=6 if counted else 4)
+    image = to_rgb(sent)
+    r, g, b = image[0, 0].astype(int)
+    assert image.shape == (4, 6, 3) and r > 180 and g < 60 and b < 60
+    sent.data = sent.data[:-1]
+    with pytest.raises(ImageError, match=f"height x 1.5 is expected for {encoding}"):
+        to_rgb(sent)
+
+
+BAYER = {"rggb": (0, 1, 1, 2), "bggr": (2, 1, 1, 0), "gbrg": (1, 2, 0, 1), "grbg": (1, 0, 2, 1)}
+
+
+@pytest.mark.parametrize("order", BAYER)
+@pytest.mark.parametrize(("bits", "dtype"), [(8, "u1"), (16, "<u2"), (16, ">u2")])
+def test_bayer(order: str, bits: int, dtype: str) -> None:
+    block = np.array([RED[channel] for channel in BAYER[order]], dtype).reshape(2, 2)
+    mosaic = np.tile(block * (256 if bits == 16 else 1), (8, 8)).astype(dtype)
+    image = to_rgb(message(f"bayer_{order}{bits}", mosaic, is_bigendian=dtype.startswith(">")))
+    assert np.abs(image[4:-4, 4:-4].astype(int) - RED).max() <= 1
+
+
+def test_too_many_pixels() -> None:
+    with pytest.raises(ImageError, match=r"image of 60000x60000, 3600.0 megapixels; 64 are allowed"):
+        to_rgb(message("mono8", flat(1), height=60000, width=60000))
+    with pytest.raises(ImageError, match=r"image.max_megapixels"):
+        to_rgb(message("mono8", np.zeros((200, 200, 1), np.uint8)), max_megapixels=0.01)
+
+
+def test_step_that_a_driver_left_out() -> None:
+    sent = message("bgr8", flat(*RED[::-1]))
+    sent.step = 0
+    assert (to_rgb(sent) == RED).all()
+
+
+def test_long_texts_are_cut() -> None:
+    with pytest.raises(ImageError) as refused:
+        to_rgb(message("x" * 2_000_000, flat(1)))
+    assert len(str(refused.value)) < 600
+    with pytest.raises(ImageError) as refused:
+        to_rgb(SimpleNamespace(format="y" * 2_000_000, data=b"1"))
+    assert len(str(refused.value)) < 300 and "(2000000 letters)" in str(refused.value)
+
+
 def test_padded_rows() -> None:
     padded = np.zeros((4, 20), np.uint8)
     padded[:, :18] = np.tile(RED, 6)

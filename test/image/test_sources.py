@@ -21,13 +21,18 @@ def picture(index: int) -> np.ndarray:
     return np.full((48, 64, 3), (10 * index, 100, 255 - 10 * index), np.uint8)
 
 
-def write_bag(path: Path, plugin: StoragePlugin, compressed: bool, topics: int = 1, spoil: int = -1) -> None:
+def write_bag(
+    path: Path, plugin: StoragePlugin, compressed: bool, topics: int = 1, spoil: int = -1, infos: int = 1
+) -> None:
     kind = "sensor_msgs/msg/CompressedImage" if compressed else "sensor_msgs/msg/Image"
     Header, Time = STORE.types["std_msgs/msg/Header"], STORE.types["builtin_interfaces/msg/Time"]
     with Writer(path, version=9, storage_plugin=plugin) as bag:
         names = [f"/camera{i}/image" + ("/compressed" if compressed else "") for i in range(topics)]
         connections = [bag.add_connection(name, kind, typestore=STORE) for name in names]
-        info = bag.add_connection("/camera0/camera_info", "sensor_msgs/msg/CameraInfo", typestore=STORE)
+        calibrated = [
+            bag.add_connection(f"/camera{i}/camera_info", "sensor_msgs/msg/CameraInfo", typestore=STORE)
+            for i in range(infos)
+        ]
         region = STORE.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
         for index in range(5):
             stamp_ns = 7_000_000_000 + index * STEP_NS
@@ -46,7 +51,8 @@ def write_bag(path: Path, plugin: StoragePlugin, compressed: bool, topics: int =
             calibration = STORE.types["sensor_msgs/msg/CameraInfo"](
                 header, 48, 64, "plumb_bob", np.zeros(5), k, np.eye(3).ravel(), np.zeros(12), 0, 0, region
             )
-            bag.write(info, stamp_ns, STORE.serialize_cdr(calibration, "sensor_msgs/msg/CameraInfo"))
+            for info in calibrated:
+                bag.write(info, stamp_ns, STORE.serialize_cdr(calibration, "sensor_msgs/msg/CameraInfo"))
             for connection in connections:
                 bag.write(connection, stamp_ns + 3, STORE.serialize_cdr(message, kind))
 
@@ -67,7 +73,7 @@ def test_bag(tmp_path: Path, plugin: StoragePlugin, compressed: bool) -> None:
 
 
 def test_bag_with_several_image_topics_asks_for_one(tmp_path: Path) -> None:
-    write_bag(tmp_path / "bag", StoragePlugin.MCAP, False, topics=2)
+    write_bag(tmp_path / "bag", StoragePlugin.MCAP, False, topics=2, infos=2)
     with pytest.raises(SourceError, match=r"--topic.*camera0/image.*camera1/image"):
         open_source(tmp_path / "bag")
     assert len(list(open_source(tmp_path / "bag", "/camera1/image").frames())) == 5
@@ -125,7 +131,8 @@ def test_damaged_video_is_read_as_far_as_it_goes_and_said(tmp_path: Path, suffix
     path.write_bytes(content)
     read = len(list(open_source(path).frames(problems.append)))
     assert 30 < read < 100
-    assert problems == [f"{path} is damaged or cut short: {read} of the 120 frames it states could be read"]
+    (problem,) = problems
+    assert problem.startswith(f"{path} is damaged") and f"{read} of the 120 frames it" in problem
     with pytest.raises(SourceError, match="of the 120 frames"):
         list(open_source(path).frames())
     assert len(list(open_source(path, span=Span(0, 0.5)).frames())) == 15, "what is damaged lies behind the range"
@@ -139,7 +146,8 @@ def test_folder_in_natural_order(tmp_path: Path) -> None:
     frames = list(open_source(tmp_path, fps=10).frames(problems.append))
     assert [int(frame.image[0, 0, 0]) // 10 for frame in frames] == [0, 2, 10]
     assert [frame.stamp_ns for frame in frames] == [0, 100_000_000, 300_000_000]
-    assert problems == [f"{tmp_path / '3.png'} is not a readable image"]
+    (problem,) = problems
+    assert problem.startswith(f"{tmp_path / '3.png'} is not a readable image: 8 bytes that are no readable JPEG, PNG")
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -151,5 +159,5 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"text\.mp4 cannot be opened as a video"):
         open_source(tmp_path / "text.mp4")
     (tmp_path / "cut.mcap").write_bytes(b"\x89MCAP0\r\n" + bytes(20))
-    with pytest.raises(SourceError, match=r"cut\.mcap is not a readable ROS 2 bag"):
+    with pytest.raises(SourceError, match=r"cut\.mcap is not a readable bag"):
         open_source(tmp_path / "cut.mcap")

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from ..conftest import REPOSITORY
 
-pytest.importorskip("launch_ros", reason="launch is not among the ROS wheels on PyPI; it is tested where ROS has it")
+pytest.importorskip(
+    "launch_ros",
+    reason="needs launch and launch_ros, which are not among the ROS wheels on PyPI: a ROS installation has them, and "
+    "they can be run from their sources (launch, launch_yaml, launch_xml, launch_ros, osrf_pycommon on PYTHONPATH)",
+    exc_type=ImportError,
+)
 
 SCRIPT = """
 import sys
@@ -42,3 +48,57 @@ def test_launched_node_becomes_active_on_the_topic_given(name: str) -> None:
     assert "[robot.facial_coding]: active; images from /cam/image" in output, output
     assert run.returncode == 0, output
     assert output.count("process has finished cleanly") == (1 if name.startswith("facial") else 3), output
+
+
+def launched(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A launch file, until our node is active or the launch ends by itself; all it has printed."""
+    script = SCRIPT.replace(
+        '[("image", "/cam/image"), ("namespace", "robot")]', "[tuple(one.split(':=', 1)) for one in sys.argv[2:]]"
+    )
+    command = [sys.executable, "-c", script, str(REPOSITORY / "launch" / name), *arguments]
+    return subprocess.run(
+        command, env=os.environ | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "words"),
+    [
+        ("clip.launch.py", "rate:=fast", "rate:=fast is no number above 0"),
+        ("clip.launch.py", "rate:=-1", "rate:=-1 is no number above 0"),
+        ("clip.launch.py", "loop:=often", "loop:=often is neither true nor false"),
+        ("clip.launch.py", "clip:=/nowhere.mp4", "/nowhere.mp4: there is no such file or folder"),
+        ("clip.launch.py", "autostart:=soon", "autostart:=soon is neither true nor false"),
+        ("facial_coding.launch.py", "params_file:=/nowhere.yaml", "/nowhere.yaml: there is no such file"),
+        ("facial_coding.launch.py", "mode:=both", "mode:=both is neither standalone nor addon"),
+    ],
+)
+def test_wrong_arguments_end_the_launch_before_anything_starts(name: str, argument: str, words: str) -> None:
+    run = launched(name, argument)
+    output = run.stdout + run.stderr
+    assert run.returncode != 0 and words in output, output
+    assert "process started" not in output, output
+
+
+@pytest.mark.parametrize("there", [("hri_face_detect", "hri_person_manager"), ()])
+def test_ros4hri_starts_what_is_installed(tmp_path: Path, there: tuple[str, ...]) -> None:
+    files = {"hri_face_detect": "face_detect", "hri_person_manager": "person_manager"}
+    for package in there:  # as an installation of theirs lies on disk, with a launch file that only says it was there
+        index = tmp_path / "share" / "ament_index" / "resource_index" / "packages"
+        index.mkdir(parents=True, exist_ok=True)
+        (index / package).touch()
+        folder = tmp_path / "share" / package / "launch"
+        folder.mkdir(parents=True)
+        (folder / f"{files[package]}.launch.py").write_text(
+            "from launch import LaunchDescription\nfrom launch.actions import LogInfo\n"
+            f"def generate_launch_description():\n    return LaunchDescription([LogInfo(msg='this is {package}')])\n"
+        )
+    prefixes = f"{tmp_path}:{os.environ['AMENT_PREFIX_PATH']}"
+    run = launched("ros4hri.launch.py", "image:=/cam/image", AMENT_PREFIX_PATH=prefixes)
+    output = run.stdout + run.stderr
+    assert run.returncode == 0, output
+    for package in ("hri_face_detect", "hri_person_manager", "hri_engagement"):
+        assert f"{package}: {'started' if package in there else 'not installed'}" in output, output
+        assert (f"this is {package}" in output) == (package in there), output
+    assert "active; images from /cam/image" in output
+    assert output.count("process started with pid") == 1, output

@@ -62,7 +62,7 @@ class Watched(Process):
         for name in ("XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY", "MPLCONFIGDIR", "ROS_LOG_DIR", "ROS_HOME"):
             environment.pop(name, None)
         self.popen = subprocess.Popen(
-            [*strace, *_program("facial_coding")],
+            [*strace, *_program("facial_coding_node")],
             cwd=folder,
             stdout=self._output,
             stderr=subprocess.STDOUT,
@@ -150,7 +150,7 @@ def test_standalone_env_leaves_no_empty_entry(tmp_path: Path) -> None:
 
 
 def test_demo_starts_nothing_of_the_current_folder(trap: Path) -> None:
-    for name in ("facial_coding", "clip_player"):
+    for name in ("facial_coding_node", "clip_player"):
         run = subprocess.run(
             [*_program(name), "--ros-args", "-p", "mode:=nowhere", "-p", "clip:=''"],
             cwd=trap,
@@ -159,5 +159,5 @@ def test_demo_starts_nothing_of_the_current_folder(trap: Path) -> None:
             timeout=PATIENCE_S,
         )
         assert run.returncode == 1, run.stderr
-        assert "parameter mode is 'nowhere'" in run.stderr or "parameter clip is empty" in run.stderr
+        assert "parameter mode is 'nowhere'" in run.stderr or "parameter clip is '' and camera is -1" in run.stderr
     assert not (trap / "sprung").exists()

@@ -127,10 +127,10 @@ def test_publishers_of_a_face_are_nothing_that_the_executor_waits_for(client: Cl
     said = humans.Humans(client.node, ExpressionSettings(), add_on=False)
     own = [waitable for waitable in client.node.waitables if waitable not in before]
     said.publish(Frame(np.zeros((48, 64, 3), np.uint8), 1), (code(),))
-    assert sum(p.topic_name.startswith(humans.FACES) for p in client.node.publishers) == 1 + len(humans.ALL_TOPICS)
+    assert sum(p.topic_name.startswith("/humans/faces") for p in client.node.publishers) == 1 + len(humans.ALL_TOPICS)
     assert [waitable for waitable in client.node.waitables if waitable not in before] == own
     said.destroy()
-    assert not [p.topic_name for p in client.node.publishers if p.topic_name.startswith(humans.FACES)]
+    assert not [p.topic_name for p in client.node.publishers if p.topic_name.startswith("/humans/faces")]
 
 
 class Broadcaster:

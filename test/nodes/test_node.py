@@ -28,6 +28,7 @@ from sensor_msgs.msg import Image  # noqa: E402
 
 from facial_coding_ros.coding.expression import LISTED  # noqa: E402
 from facial_coding_ros.nodes.clip_player import camera_info  # noqa: E402
+from facial_coding_ros.nodes.messages import header_of  # noqa: E402
 from facial_coding_ros.types import Frame, ImageArray  # noqa: E402
 
 from ..ros import PATIENCE_S, Camera, Client, Process, node  # noqa: E402
@@ -60,6 +61,7 @@ def test_says_what_rep155_asks_for(client: Client, images: Iterator[ImageArray])
             "expression": Expression,
             "cropped": Image,
             "aligned": Image,
+            "frontalized": Image,
         }
         got = {name: client.collect(kind, f"/humans/faces/{first}/{name}") for name, kind in kinds.items()}
         camera.send_until(lambda: all(got.values()), images, process, "all topics of a face")
@@ -87,7 +89,7 @@ def test_says_what_rep155_asks_for(client: Client, images: Iterator[ImageArray])
         assert facs.confidence[3] == 0 and facs.intensity[3] == 0, "there is no AU3"
         assert all(0 <= value <= 1 for value in facs.intensity)
         assert got["expression"][-1].expression in LISTED
-        for name in ("cropped", "aligned"):
+        for name in ("cropped", "aligned", "frontalized"):
             picture = got[name][-1]
             assert (picture.height, picture.width, len(picture.data)) == (128, 128, 128 * 128 * 3)
             assert np.array(picture.data).std() > 10, f"{name} is a picture"
@@ -112,6 +114,29 @@ def test_distance_comes_with_camera_info(client: Client, images: Iterator[ImageA
 
         camera.send_until(known, images, process, "a distance")
         assert 0.2 < codes[-1].faces[0].distance_m < 3
+
+
+def test_a_camera_without_calibration_is_said_once(client: Client, images: Iterator[ImageArray]) -> None:
+    with node() as process:
+        codes = client.collect(FaceCodeArray, "/facial_coding/face_codes")
+        camera, _ = see_people(client, process, images)
+        info = camera_info(Frame(next(images), 0))
+        info.k, info.p = [1.0] * 9, [0.0] * 12  # as some drivers send it
+
+        def said() -> bool:
+            camera.infos.publish(info)
+            return "the camera is not calibrated, distances are unknown" in process.log
+
+        camera.send_until(said, images, process, "a word about the calibration")
+        count = len(codes)
+
+        def again() -> bool:
+            camera.infos.publish(info)
+            return len(codes) > count + 3
+
+        camera.send_until(again, images, process, "more face codes")
+        assert process.log.count("the camera is not calibrated") == 1
+        assert np.isnan(codes[-1].faces[0].distance_m)
 
 
 def test_stalled_camera_leaves_nobody_and_restarts(client: Client, images: Iterator[ImageArray]) -> None:
@@ -151,7 +176,7 @@ def test_lifecycle(client: Client, images: Iterator[ImageArray]) -> None:
         camera.send_until(lambda: len(last_ids(tracked)) == 2, images, process, "faces after cleaning up")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_last_word_is_that_nobody_is_tracked(client: Client, images: Iterator[ImageArray], number: int) -> None:
     with node() as process:
         _, tracked = see_people(client, process, images)
@@ -194,6 +219,8 @@ def test_unusable_images_are_refused_and_the_node_goes_on(client: Client, images
                 setattr(message, name, value)
 
             def refused(message: Image = message, words: str = words) -> bool:
+                camera.stamp_ns += Camera.STEP_NS
+                message.header = header_of(camera.stamp_ns, "camera_optical_frame")
                 camera.publisher.publish(message)
                 return words in process.log
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +18,15 @@ from hri_msgs.msg import FacialActionUnits, IdsList, IdsMatch, NormalizedRegionO
 from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue  # noqa: E402
-from rcl_interfaces.srv import SetParameters  # noqa: E402
+from rcl_interfaces.srv import DescribeParameters, SetParameters  # noqa: E402
+from rclpy.parameter import parameter_dict_from_yaml_file  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
 from facial_coding_ros.nodes.persons import Persons  # noqa: E402
 from facial_coding_ros.types import ImageArray  # noqa: E402
 
+from ..conftest import REPOSITORY  # noqa: E402
 from ..ros import Client, node  # noqa: E402
 from .test_node import last_ids, see_people  # noqa: E402
 
@@ -166,6 +169,20 @@ def test_deactivation_answers_who_waits_for_a_calibration(client: Client, images
         assert not refused.success and refused.message == "the node is not active"
 
 
+def test_the_end_answers_who_waits_for_a_calibration(client: Client, images: Iterator[ImageArray]) -> None:
+    with node() as process:
+        camera, tracked = see_people(client, process, images)
+        service = client.node.create_client(CalibrateNeutral, "/facial_coding/calibrate_neutral")
+        client.wait(service.service_is_ready, "the service", process)
+        waiting = service.call_async(CalibrateNeutral.Request(face_id=last_ids(tracked)[0], duration_s=30.0))
+        before = len(tracked)
+        camera.send_until(lambda: len(tracked) > before + 3, images, process, "frames of the calibration")
+        assert process.stop(signal.SIGTERM) == 0
+        client.wait(waiting.done, "an answer")
+        answer = waiting.result()
+        assert answer is not None and not answer.success and "the node is not active" in answer.message
+
+
 def test_a_store_that_cannot_be_written_is_said_to_who_asks(
     client: Client, images: Iterator[ImageArray], tmp_path: Path
 ) -> None:
@@ -232,6 +249,29 @@ def test_parameters_change_or_are_refused_with_a_reason(client: Client, images: 
         assert last_ids(tracked)
         assert set_parameter(client, "stall_s", number(0.1)) == (True, "")
         client.wait(lambda: not last_ids(tracked), "the shorter stall to take effect", process)
+
+
+def test_a_whole_parameter_file_is_loaded_while_the_node_runs(
+    client: Client, images: Iterator[ImageArray], tmp_path: Path
+) -> None:
+    """As `ros2 param load` reads the file: with rclpy's own function, and the wildcard."""
+    text = (REPOSITORY / "config" / "facial_coding.yaml").read_text()
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(text.replace("stall_s: 1.0", "stall_s: 0.1"))
+    assert changed.read_text() != text
+    with node(stall_s=30.0) as process:
+        _, tracked = see_people(client, process, images)
+        for file in (REPOSITORY / "config" / "facial_coding.yaml", changed):
+            values = parameter_dict_from_yaml_file(str(file), use_wildcard=True, target_nodes=["/facial_coding"])
+            request = SetParameters.Request(parameters=list(values.values()))
+            results = client.call(SetParameters, "/facial_coding/set_parameters", request).results
+            assert len(results) > 40 and all(one.successful for one in results), [one.reason for one in results]
+        client.wait(lambda: not last_ids(tracked), "the shorter stall to take effect", process)
+        request = DescribeParameters.Request(names=["stall_s", "tracking.max_faces", "mode"])
+        told = client.call(DescribeParameters, "/facial_coding/describe_parameters", request).descriptors
+        assert (told[0].floating_point_range[0].from_value, told[0].floating_point_range[0].to_value) == (0.05, 60.0)
+        assert (told[1].integer_range[0].from_value, told[1].integer_range[0].to_value) == (1, 64)
+        assert not told[2].integer_range and "'addon'" in told[2].additional_constraints
 
 
 @pytest.mark.parametrize(

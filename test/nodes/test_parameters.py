@@ -37,6 +37,12 @@ def test_every_parameter_says_what_it_is() -> None:
         ({"tracking.max_faces": 2.5}, "parameter tracking.max_faces is 2.5; a int is expected"),
         ({"stall_s": "soon"}, "parameter stall_s is 'soon'; a float is expected"),
         ({"stall_s": float("nan")}, "parameter stall_s is nan; allowed"),
+        ({"neutral.stale_after_s": float("inf")}, "parameter neutral.stale_after_s is inf; allowed: at least 1"),
+        ({"facs.neutral_error": float("inf")}, "parameter facs.neutral_error is inf; allowed"),
+        (
+            {"mode": "x" * 2_000_000},
+            r"parameter mode is 'xxx.{70,90}\.\.\. \(2000002 letters\); allowed",
+        ),
     ],
 )
 def test_wrong_values_are_refused(given: dict[str, object], words: str) -> None:

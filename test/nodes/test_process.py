@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
+
+from ..conftest import CLIP
+from ..ros import Client
 
 pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
 
@@ -40,3 +46,52 @@ def test_node_starts_without_a_usable_home(home: str | None) -> None:
 def test_unknown_ros_arguments_are_one_line() -> None:
     output = start(dict(os.environ), "--ros-args", "--nonsense")
     assert output.splitlines()[-1].startswith("FacialCodingNode: ROS cannot start: ") and "--nonsense" in output
+
+
+def processor_s(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_node_that_still_loads_ends_quietly(number: int) -> None:
+    """Signals from the first lines of our own on, before ROS, while it is configured, and a second one at the end."""
+    script = "from facial_coding_ros.node_commands import facial_coding_node as run\nprint('ours', flush=True)\nrun()"
+    for after_s in (0.0, 1.0):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen([sys.executable, "-c", script], **pipes) as node:
+            assert node.stdout is not None
+            node.stdout.readline()
+            begun = processor_s(node.pid)
+            while processor_s(node.pid) < begun + max(after_s, 0.02) and node.poll() is None:
+                time.sleep(0.005)  # by its own time, however busy the machine is
+            node.send_signal(number)
+            _, errors = node.communicate(timeout=60)
+        assert node.returncode == 0, (after_s, node.returncode, errors)
+        assert "Traceback" not in errors, errors
+
+
+@pytest.mark.parametrize("program", ["clip_player", "annotator"])
+def test_a_second_signal_changes_nothing(client: Client, program: str) -> None:
+    script = f"from facial_coding_ros.node_commands import {program} as run\nimport sys\nsys.exit(run())"
+    arguments = ["--ros-args", "-p", f"clip:={CLIP}"] if program == "clip_player" else []
+    with subprocess.Popen([sys.executable, "-c", script, *arguments], stderr=subprocess.PIPE, text=True) as node:
+        client.wait(lambda: program in client.node.get_node_names(), f"the node {program}")
+        while node.poll() is None:  # from the first one to the very end
+            node.send_signal(signal.SIGINT)
+            time.sleep(0.002)
+        _, errors = node.communicate(timeout=60)
+    assert node.returncode == 0, errors
+    assert "Traceback" not in errors, errors
+
+
+def test_a_node_under_nohup_outlives_its_terminal(client: Client) -> None:
+    command = ["nohup", sys.executable, "-u", "-m", "facial_coding_ros.nodes.annotator"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as node:
+        client.wait(lambda: "annotator" in client.node.get_node_names(), "the node")
+        node.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            node.wait(1.0)
+        node.terminate()
+        assert node.wait(60) == 0

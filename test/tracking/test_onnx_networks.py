@@ -25,6 +25,7 @@ from facial_coding_ros.types import Face, Frame, Region
 from ..conftest import CLIP
 
 pytest.importorskip("onnx", reason="onnx converts the network; `standalone/setup tensorrt`")
+pytest.importorskip("mediapipe", reason="its graph is the reference")
 FACE_PX, BOUND_PX = 190, 0.3
 ONNX_RUNTIME = InferenceSettings(backend="onnxruntime")
 THEIRS = TrackingSettings(id_seed=1, workers=1, landmark_backend="mediapipe")

@@ -152,6 +152,7 @@ def test_ids_are_names_and_never_repeat() -> None:
 
 def test_a_closed_graph_is_freed() -> None:
     """Threads and 20 MiB each, whenever a robot's node is configured anew."""
+    pytest.importorskip("mediapipe")
     graph = MediaPipeGraph(workers=0)
     alive = weakref.ref(graph)
     graph.close()
@@ -193,6 +194,8 @@ def test_a_real_task_file() -> None:
 
 
 def test_task_files_that_are_none_are_refused_in_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("mediapipe")
+
     def refusal(path: str, error: type[Exception]) -> str:
         with pytest.raises(error) as caught:
             make_tracker(TrackingSettings(landmark_backend="tasks", task_file=path))
@@ -217,7 +220,7 @@ def test_task_files_that_are_none_are_refused_in_one_line(tmp_path: Path) -> Non
 @pytest.mark.parametrize("network", ["face_landmark.tflite", "face_landmark_with_attention.tflite"])
 def test_a_bundle_put_together_from_the_wheel_is_not_trusted(tmp_path: Path, network: str) -> None:
     """Its networks load, but their answers are not those of the landmarker's."""
-    import mediapipe
+    mediapipe = pytest.importorskip("mediapipe")
     from skimage import data
 
     modules = Path(mediapipe.__file__).parent / "modules"

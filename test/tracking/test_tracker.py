@@ -263,7 +263,7 @@ def test_add_on_mode_uses_the_other_nodes_ids(tracker: Tracker) -> None:
 
 
 def test_landmarks_agree_with_facemesh(tracker: Tracker) -> None:
-    from mediapipe.python.solutions.face_mesh import FaceMesh
+    FaceMesh = pytest.importorskip("mediapipe.python.solutions.face_mesh").FaceMesh
 
     image = np.ascontiguousarray(portrait("collins"))
     tracker.configure(AT_ONCE)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ...inference.model_files import ModelError
 from ...models import model_path
+from ...yaml_files import YamlFileError, read_yaml_file
 
 KIND = "dfecs"
 SCHEME = "68"
@@ -37,9 +36,9 @@ class Card:
         """Of a name in models/ or a path. Raises ModelError when it is no DFECS model, another scheme or damaged."""
         path = find_card(model)
         try:
-            content = yaml.safe_load(path.read_text())
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ModelError(f"{path} is not a readable model card: {' '.join(str(error).split())}") from None
+            content = read_yaml_file(path)
+        except YamlFileError as error:
+            raise ModelError(f"{path} is not a readable model card: {error}") from None
         kind = content.get("kind") if isinstance(content, dict) else None
         if kind != KIND:
             raise ModelError(f"{path} is not a DFECS model: its kind is {kind!r}; {KIND!r} is expected")

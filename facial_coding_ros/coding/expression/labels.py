@@ -38,7 +38,7 @@ class ExpressionSettings(Settings):
     source: str = option(
         "fused",
         "what expressions are read from: fused: all of the following; appearance: one image, learnt from real faces; "
-        "latent: the perceptual latent against the neutral; aus: the action units (EMFACS rules); the last two are "
+        "latent: the perceptual embedding against the neutral; aus: the action units (EMFACS rules); the last two are "
         "learnt from made faces only",
         choices=EXPRESSION_SOURCES.names,
     )

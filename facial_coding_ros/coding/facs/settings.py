@@ -20,10 +20,17 @@ class FacsSettings(Settings):
     )
     full_pose_deg: float = option(15.0, "head turn up to which confidence is full", low=0.0, high=90.0, live=True)
     no_pose_deg: float = option(50.0, "head turn from which confidence is 0", low=1.0, high=180.0, live=True)
-    full_eye_distance_px: float = option(40.0, "eye distance from which confidence is full", low=1.0, live=True)
-    no_eye_distance_px: float = option(8.0, "eye distance up to which confidence is 0", low=0.0, live=True)
+    full_eye_distance_px: float = option(
+        40.0, "inter-ocular distance, in pixels, from which confidence is full", low=1.0, live=True
+    )
+    no_eye_distance_px: float = option(
+        8.0, "inter-ocular distance, in pixels, up to which confidence is 0", low=0.0, live=True
+    )
     neutral_error: float = option(
-        0.03, "standard error of the neutral, in eye distances, at which confidence is half", low=1e-4, live=True
+        0.03,
+        "standard error of the neutral, in inter-ocular distances, at which confidence is half",
+        low=1e-4,
+        live=True,
     )
 
     def __post_init__(self) -> None:

@@ -34,9 +34,8 @@ class Match:
     distance: float
 
 
-def read_moments(path: Path) -> Moments:
-    """Of a replay's face codes. Raises ValueError when the table has no latents, OSError when it cannot be read."""
-    with path.open(newline="") as file:
+def _rows(path: Path) -> tuple[list[tuple[int, int, str, str]], list[list[float]]]:
+    with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         names = reader.fieldnames or []
         latent = [name for name in names if name.startswith("latent_")]
@@ -45,16 +44,33 @@ def read_moments(path: Path) -> Moments:
             raise ValueError(f"{path} is no table of face codes: no column {', '.join(lacking)}")
         if not latent:
             raise ValueError(f"{path} has no columns latent_00 ...; it was made without a perceptual model")
-        rows, values = [], []
+        rows: list[tuple[int, int, str, str]] = []
+        values: list[list[float]] = []
         for row in reader:
             try:
                 value = [float(row[name]) for name in latent]
-                kept = (int(row["stamp_ns"]), int(row["frame"]), row["face_id"], row.get("expression") or "")
-            except (TypeError, ValueError):
+                kept = (
+                    int(np.int64(row["stamp_ns"])),
+                    int(np.int64(row["frame"])),
+                    row["face_id"],
+                    row.get("expression") or "",
+                )
+            except (TypeError, ValueError, OverflowError):
                 raise ValueError(f"{path}, line {reader.line_num}: not a row of face codes") from None
             if np.isfinite(value).all():
                 rows.append(kept)
                 values.append(value)
+    return rows, values
+
+
+def read_moments(path: Path) -> Moments:
+    """Of a replay's face codes. Raises ValueError when the table has no latents, OSError when it cannot be read."""
+    try:
+        rows, values = _rows(path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not in UTF-8 (byte {error.start}): no table of face codes") from None
+    except csv.Error as error:
+        raise ValueError(f"{path} is no CSV file: {error}") from None
     if not rows:
         raise ValueError(f"{path} holds no face with a latent")
     stamp_ns, frame, face_id, expression = zip(*rows, strict=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,11 @@ from .me_graphau import MeGraphAu
 from .networks import AuModel, build
 
 FORMAT = "facial_coding_ros.au_network/1"
+# What torch.load lets through for bytes that are no checkpoint.
+_UNREADABLE = (
+    RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError,
+    MemoryError, struct.error, zipfile.BadZipFile,
+)  # fmt: skip
 LISTED = 12
 """Names shown of those that do not fit."""
 
@@ -48,7 +54,7 @@ def load_file(path: Path | str) -> Any:
                 "code. Have it saved again with its state_dict alone."
             ) from None
         raise CheckpointError(f"{path} is cut off or no PyTorch checkpoint.") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} is cut off or no PyTorch checkpoint ({reason}).") from None
 

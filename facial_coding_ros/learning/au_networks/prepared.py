@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ...datasets.records import AuSequence, DatasetError, Labels
+from ...image.decoding import read_picture
 from ...keypoints.schemes import SPARSE
 from ...npz import open_npz
 from ...tracking import TrackingSettings, make_tracker
@@ -80,10 +81,10 @@ class PreparedFaces:
     def image(self, index: int) -> ImageArray:
         """The stored picture, RGB. Raises DatasetError when it is missing or damaged."""
         path = self.root / FACES / str(self.files[index])
-        picture = cv2.imread(str(path))
+        picture = read_picture(path)
         if picture is None:
             raise DatasetError(f"{path} is missing or no picture; prepare the faces again.")
-        return np.asarray(picture[:, :, ::-1], np.uint8)
+        return picture
 
     def rows(self, subjects: Iterable[str]) -> NDArray[np.int64]:
         """Rows of these subjects."""

@@ -12,6 +12,7 @@ import yaml
 
 from ...au_networks.specs import NetworkSpec
 from ...models import share_folder
+from ...yaml_files import YamlFileError, read_yaml_file
 from .training import AuTrainingSettings
 
 
@@ -60,10 +61,10 @@ def read_recipe(name: Path | str) -> Recipe:
     if path.suffix != ".yaml":
         path = share_folder("config") / "au_networks" / f"{name}.yaml"
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml_file(path)
     except FileNotFoundError:
         raise RecipeError(f"No recipe {path}; the package has {', '.join(recipe_names())}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (YamlFileError, OSError) as error:
         raise RecipeError(f"{path} cannot be read: {error}") from None
     return _recipe(values, str(path))
 

@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from ...au_networks.specs import NETWORKS, NetworkSpec
+from ...yaml_files import YamlFileError, read_yaml_file
 from .cost import Cost
 from .evaluation import Predictions
 from .metrics import FAILURE, AuScore, score
@@ -93,7 +94,7 @@ def _plain(value: Any) -> Any:
 def read_result(path: Path) -> NetworkResult:
     """The reverse. Raises ValueError when the file is no result."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml_file(path)
         cost = values["cost"]
         return NetworkResult(
             NetworkSpec.from_mapping(values["spec"]),
@@ -103,7 +104,7 @@ def read_result(path: Path) -> NetworkResult:
             _fold(values["total"]),
             Cost(cost["gmac"], dict(cost["ms"]), cost["size_mb"]) if cost else None,
         )
-    except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+    except (OSError, KeyError, TypeError, AttributeError, YamlFileError) as error:
         raise ValueError(f"{path} is no result of `evaluate au`: {error!r}") from None
 
 

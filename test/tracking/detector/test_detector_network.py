@@ -30,6 +30,7 @@ from facial_coding_ros.types import ImageArray
 from ...conftest import CLIP
 
 pytest.importorskip("onnx", reason="onnx converts the network")
+pytest.importorskip("mediapipe", reason="its graph is the reference")
 ONNX_RUNTIME = InferenceSettings(backend="onnxruntime")
 LEAST = 0.5
 

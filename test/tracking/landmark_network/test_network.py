@@ -24,6 +24,7 @@ from facial_coding_ros.types import FloatArray, ImageArray
 from ...inference.test_session import write_model
 
 pytest.importorskip("onnx", reason="onnx converts the network; `standalone/setup training`")
+pytest.importorskip("mediapipe", reason="its graph is the reference")
 ONNX_RUNTIME = InferenceSettings(backend="onnxruntime")
 FACE_PX = 190
 

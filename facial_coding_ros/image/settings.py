@@ -1,0 +1,28 @@
+"""Settings of what comes in, the same for the node and for recordings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..options import Settings, option
+
+
+@dataclass(frozen=True)
+class ImageSettings(Settings):
+    """Which images are taken."""
+
+    late_s: float = option(
+        0.5,
+        "an image up to so many seconds older than the one before came too late and is dropped; one that is older "
+        "still may begin a new time, as when a bag starts again",
+        low=0.0,
+        high=60.0,
+        live=True,
+    )
+    max_megapixels: float = option(
+        64.0,
+        "larger images are refused before they are decoded, in millions of pixels",
+        low=0.01,
+        high=89.0,
+        live=True,
+    )

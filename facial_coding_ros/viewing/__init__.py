@@ -1,0 +1,1 @@
+"""Face codes for people who look: a Rerun recording, and the lines of a terminal."""

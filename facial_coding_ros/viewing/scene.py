@@ -1,0 +1,266 @@
+"""Sights written into a Rerun recording: image, mesh, curves and events, on the timelines image_time and frame.
+
+Entities: camera/image with faces (boxes, names) and landmarks in it; mesh/PERSON; people/PERSON/action_units/AUn,
+/expression/LABEL, /affect/valence and arousal, /attention, /neutral, /events/KIND; events, the last of them as a text;
+log, a line for each event.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict, deque
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import rerun as rr
+
+from ..drawing.overlay import AU_NAMES, NEUTRAL_COLOURS
+from ..events import Phase
+from ..types import UNSURE, FaceCode, NeutralState
+from .blueprint import SHOWN_AUS, SHOWN_PEOPLE, blueprint
+from .mesh import colours, normals, triangles
+from .sights import SeenFace, Sight
+
+TIME, FRAME = "image_time", "frame"
+_LARGEST_SIDE_PX = 1280
+_JPEG_QUALITY = 75
+_FLUSH_NS = 250_000_000
+_APART = 2.6  # between the meshes of two people, in inter-ocular distances
+_EVENT_LEVEL = 4.0  # above the four states of the neutral
+_EVENTS_SHOWN = 14
+_NEW_LAYOUT_NS = 1_000_000_000
+PALETTE = (
+    (31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (255, 127, 14), (23, 190, 207), (140, 86, 75),
+    (227, 119, 194), (188, 189, 34), (57, 59, 121),
+)  # fmt: skip
+EXPRESSION_COLOURS = {
+    "neutral": (154, 160, 166), "happy": (242, 177, 52), "sad": (74, 127, 181), "angry": (209, 73, 91),
+    "surprised": (143, 95, 184), "disgusted": (91, 140, 90), "scared": (61, 90, 128), "contempt": (176, 137, 104),
+    "unsure": (110, 114, 120),
+}  # fmt: skip
+
+
+def name_of(code: FaceCode) -> str:
+    return code.face.person_id or code.face.face_id
+
+
+def values_of(code: FaceCode) -> Iterator[tuple[str, float]]:
+    """Curve, below the person's entity, and its value."""
+    for au, intensity in zip(code.aus.codes, code.aus.intensity.tolist(), strict=True):
+        yield f"action_units/AU{au}", intensity
+    estimate = code.expression
+    for label, share in zip(estimate.labels, estimate.probability.tolist(), strict=True):
+        yield f"expression/{label}", share
+    yield "expression/unsure", estimate.unsure
+    yield "affect/valence", estimate.valence
+    yield "affect/arousal", estimate.arousal
+    attention = float(getattr(code, "attention", math.nan))
+    if not math.isnan(attention):
+        yield "attention", attention
+    yield "neutral", float(code.neutral_state)
+
+
+class Curves:
+    """Values of curves until they are sent: a column at once is a hundred times cheaper than one value each."""
+
+    def __init__(self, recording: rr.RecordingStream) -> None:
+        self._recording = recording
+        self._rows: dict[str, list[tuple[int, int, float]]] = defaultdict(list)
+        self._since_ns: int | None = None
+
+    def add(self, path: str, sight: Sight, value: float) -> None:
+        self._rows[path].append((sight.stamp_ns, sight.index, value))
+        self._since_ns = sight.stamp_ns if self._since_ns is None else self._since_ns
+
+    def due(self, stamp_ns: int) -> bool:
+        return self._since_ns is not None and abs(stamp_ns - self._since_ns) >= _FLUSH_NS
+
+    def send(self) -> None:
+        for path, rows in self._rows.items():
+            stamps, indices, values = zip(*rows, strict=True)
+            rr.send_columns(
+                path,
+                indexes=[rr.TimeNanosColumn(TIME, list(stamps)), rr.TimeSequenceColumn(FRAME, list(indices))],
+                columns=rr.Scalar.columns(scalar=list(values)),
+                recording=self._recording,
+            )
+        self._rows.clear()
+        self._since_ns = None
+
+
+class Scene:
+    """Writes sights into a recording.
+
+    window_s: seconds that the curves show; None for all of it. with_mesh: the sights have surfaces.
+
+    As people come, the layout is made anew, for those who were in view last, at most SHOWN_PEOPLE of them.
+    """
+
+    def __init__(self, recording: rr.RecordingStream, window_s: float | None = None, with_mesh: bool = True) -> None:
+        self._recording, self._window_s, self._with_mesh = recording, window_s, with_mesh
+        self._last_events: deque[str] = deque(maxlen=_EVENTS_SHOWN)
+        self._curves = Curves(recording)
+        self._places: dict[str, int] = {}  # person -> place of the mesh
+        self._in_view: set[str] = set()
+        self._styled: set[str] = set()
+        self._last_seen: dict[str, int] = {}
+        self._shown: tuple[str, ...] = ()
+        self._first_ns: int | None = None
+        self._since_layout_ns: int | None = None
+        recording.log("mesh", rr.ViewCoordinates.RDF, static=True)
+        self._lay_out(())
+
+    def show(self, sight: Sight) -> None:
+        """Adds one sight."""
+        self._first_ns = sight.stamp_ns if self._first_ns is None else self._first_ns
+        self._recording.set_time_nanos(TIME, sight.stamp_ns)
+        self._recording.set_time_sequence(FRAME, sight.index)
+        self._image(sight)
+        names = set()
+        for face in sorted(sight.faces, key=lambda face: face.code.face.region.xmin):  # as they sit, from the left
+            name = name_of(face.code)
+            names.add(name)
+            self._last_seen[name] = sight.stamp_ns
+            self._mesh(name, face)
+            for curve, value in values_of(face.code):
+                path = _person(name, curve)
+                self._style(path, curve)
+                self._curves.add(path, sight, value)
+        for gone in self._in_view - names:
+            self._recording.log(_mesh_path(gone), rr.Clear(recursive=True))
+            for path in [path for path in self._styled if path.startswith(f"{_person(gone)}/")]:
+                if "/events/" not in path:
+                    self._curves.add(path, sight, math.nan)  # the line ends here
+            self._places.pop(gone, None)
+        self._in_view = names
+        self._events(sight)
+        if self._curves.due(sight.stamp_ns):
+            self._curves.send()
+        self._follow_people(sight.stamp_ns)
+
+    def finish(self) -> None:
+        """Sends what is still held back."""
+        self._curves.send()
+
+    def _image(self, sight: Sight) -> None:
+        scale = 1.0
+        if sight.image is not None:
+            height, width = sight.image.shape[:2]
+            scale = min(1.0, _LARGEST_SIDE_PX / max(height, width))
+            image = cv2.cvtColor(sight.image, cv2.COLOR_RGB2BGR)
+            if scale < 1:
+                image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            size = np.array([width, height, width, height], np.float32) * scale
+            packed = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1].tobytes()
+            self._recording.log("camera/image", rr.EncodedImage(contents=packed, media_type="image/jpeg"))
+        else:
+            size = np.array([640, 480, 640, 480], np.float32)
+        if not sight.faces:
+            self._recording.log("camera/image/faces", rr.Clear(recursive=False))
+            self._recording.log("camera/image/landmarks", rr.Clear(recursive=False))
+            return
+        regions = [face.code.face.region for face in sight.faces]
+        boxes = np.array([(r.xmin, r.ymin, r.xmax, r.ymax) for r in regions], np.float32) * size
+        tints = [NEUTRAL_COLOURS[face.code.neutral_state] for face in sight.faces]
+        labels = [label_of(face.code) for face in sight.faces]
+        self._recording.log(
+            "camera/image/faces",
+            rr.Boxes2D(array=boxes, array_format=rr.Box2DFormat.XYXY, labels=labels, colors=tints, show_labels=True),
+        )
+        points = np.concatenate([face.landmarks for face in sight.faces]) * scale
+        if len(points):
+            points = points[np.isfinite(points).all(1)]
+            self._recording.log(
+                "camera/image/landmarks", rr.Points2D(points, colors=(90, 255, 170), radii=rr.Radius.ui_points(2.0))
+            )
+
+    def _mesh(self, name: str, face: SeenFace) -> None:
+        if face.surface is None:
+            return
+        if name not in self._places:
+            taken = set(self._places.values())
+            self._places[name] = next(place for place in range(len(taken) + 1) if place not in taken)
+        where = np.array([self._places[name] * _APART, 0, 0], np.float32)
+        points = face.surface + where
+        path = _mesh_path(name)
+        if path not in self._styled:
+            self._styled.add(path)
+            self._recording.log(path, rr.Mesh3D.from_fields(triangle_indices=triangles()), static=True)
+        shape = {"vertex_positions": points, "vertex_normals": normals(points)}
+        self._recording.log(path, rr.Mesh3D.from_fields(**shape, vertex_colors=colours(face.motion, len(points))))
+        top = points[:, 1].min() - 0.25
+        self._recording.log(
+            f"{path}/name", rr.Points3D([[where[0], top, 0]], labels=[name], radii=0.005, colors=(200, 200, 200))
+        )
+
+    def _style(self, path: str, curve: str) -> None:
+        if path in self._styled:
+            return
+        self._styled.add(path)
+        group, _, leaf = curve.partition("/")
+        if group == "action_units":
+            au = int(leaf[2:])
+            colour = PALETTE[(SHOWN_AUS.index(au) if au in SHOWN_AUS else au) % len(PALETTE)]
+            style = rr.SeriesLine(color=colour, name=f"{leaf} {AU_NAMES.get(au, '')}".strip(), width=2)
+        elif group == "expression":
+            style = rr.SeriesLine(color=EXPRESSION_COLOURS.get(leaf, (120, 120, 120)), name=leaf, width=2)
+        elif group == "neutral":
+            style = rr.SeriesLine(color=(90, 160, 105), name="neutral: 0 none, 1 learning, 2 ready, 3 stale", width=3)
+        else:
+            tints = {"valence": PALETTE[0], "arousal": PALETTE[1]}
+            style = rr.SeriesLine(color=tints.get(leaf, PALETTE[2]), name=leaf or group, width=2)
+        self._recording.log(path, style, static=True)
+
+    def _events(self, sight: Sight) -> None:
+        for event in sight.events:
+            name = event.person_id or event.face_id
+            phase = {Phase.BEGIN: " begins", Phase.END: " ends", Phase.WITHDRAWN: " was none"}.get(event.phase, "")
+            what = " ".join(part for part in (event.side, event.kind, event.label) if part)
+            self._recording.log("log", rr.TextLog(f"{name}: {what}{phase}", level=rr.TextLogLevel.INFO))
+            since_s = (event.stamp_ns - (self._first_ns or 0)) / 1e9
+            self._last_events.append(f"- `{since_s:7.2f} s` **{name}** {what.replace('_', ' ')}{phase}")
+            if event.phase in (Phase.MOMENT, Phase.BEGIN):
+                path = _person(name, f"events/{event.kind}")
+                if path not in self._styled:
+                    self._styled.add(path)
+                    colour = PALETTE[sum(event.kind.encode()) % len(PALETTE)]
+                    marker = rr.SeriesPoint(color=colour, marker="diamond", name=event.kind, marker_size=5)
+                    self._recording.log(path, marker, static=True)
+                self._curves.add(path, sight, _EVENT_LEVEL)
+        if sight.events:
+            text = "\n".join(reversed(self._last_events))
+            self._recording.log("events", rr.TextDocument(text, media_type=rr.MediaType.MARKDOWN))
+
+    def _follow_people(self, stamp_ns: int) -> None:
+        """Lays out anew when others are in view than are shown, at most once a second."""
+        if self._in_view <= set(self._shown):
+            return
+        recently = self._since_layout_ns is not None and 0 <= stamp_ns - self._since_layout_ns < _NEW_LAYOUT_NS
+        if not recently:
+            latest = sorted(self._last_seen, key=lambda name: -self._last_seen[name])[:SHOWN_PEOPLE]
+            self._since_layout_ns = stamp_ns
+            self._lay_out(tuple(name for name in self._last_seen if name in latest))
+
+    def _lay_out(self, people: tuple[str, ...]) -> None:
+        self._shown = people
+        paths = {name: _person(name) for name in people}
+        self._recording.send_blueprint(blueprint(paths, self._window_s, self._with_mesh))
+
+
+def label_of(code: FaceCode) -> str:
+    """Name and expression: as short as a label in an image has to be."""
+    if code.neutral_state is NeutralState.NONE:
+        return f"{name_of(code)}: no neutral yet"
+    estimate = code.expression
+    sure = "" if estimate.label == UNSURE else f" {estimate.confidence:.0%}"
+    return f"{name_of(code)}: {estimate.label}{sure}"
+
+
+def _person(name: str, curve: str = "") -> str:
+    path = f"people/{rr.escape_entity_path_part(name)}"
+    return f"{path}/{curve}" if curve else path
+
+
+def _mesh_path(name: str) -> str:
+    return f"mesh/{rr.escape_entity_path_part(name)}"

@@ -1,0 +1,72 @@
+"""The SROS2 policy against what the node really publishes, hears and serves: all of it, and nothing besides."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from fnmatch import fnmatch
+
+import pytest
+
+rclpy = pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
+
+from hri_msgs.msg import IdsList  # noqa: E402
+from rclpy.qos import QoSProfile  # noqa: E402
+
+from facial_coding_ros.types import ImageArray  # noqa: E402
+
+from ..conftest import REPOSITORY  # noqa: E402
+from ..ros import Client, node  # noqa: E402
+from .test_node import see_people  # noqa: E402
+
+POLICY = REPOSITORY / "config" / "sros2" / "policy.xml"
+ELSEWHERE = {
+    "publish": {"/tf"},  # where tf2_ros and camera_info are
+    "subscribe": {"/image/compressed", "/clock", "/humans/faces/tracked", "/humans/faces/*/roi"},  # other settings
+    "reply": set(),
+}
+
+
+def allowed(enclave: str) -> dict[str, set[str]]:
+    """Names by what is allowed with them."""
+    profile = ET.parse(POLICY).getroot().find(f".//enclave[@path='/{enclave}']/profiles/profile")
+    assert profile is not None and profile.get("node") == enclave
+    found: dict[str, set[str]] = {}
+    for group in profile:
+        for right in ("publish", "subscribe", "reply", "request"):
+            if group.get(right) == "ALLOW":
+                found[right] = {(entry.text or "").replace("~", f"/{enclave}") for entry in group}
+    return found
+
+
+def test_policy_is_what_the_node_needs(client: Client, images: Iterator[ImageArray]) -> None:
+    persons = client.node.create_publisher(IdsList, "/humans/persons/tracked", QoSProfile(depth=1))
+    with node() as process:
+        camera, _ = see_people(client, process, images)
+
+        def used() -> dict[str, set[str]]:
+            graph, me = client.node, ("facial_coding", "/")
+            return {
+                "publish": {name for name, _ in graph.get_publisher_names_and_types_by_node(*me)},
+                "subscribe": {name for name, _ in graph.get_subscriber_names_and_types_by_node(*me)},
+                "reply": {name for name, _ in graph.get_service_names_and_types_by_node(*me)},
+            }
+
+        def complete() -> bool:
+            persons.publish(IdsList(ids=["ada"]))
+            return "/humans/persons/ada/anonymous" in used()["subscribe"]
+
+        camera.send_until(complete, images, process, "the subscriptions of a person")
+        found, policy = used(), allowed("facial_coding")
+    for right, names in found.items():
+        refused = {name for name in names if not any(fnmatch(name, one) for one in policy[right])}
+        assert refused == set(), f"{right}: the policy forbids what the node does"
+        idle = {one for one in policy[right] if not any(fnmatch(name, one) for name in names)}
+        assert idle == ELSEWHERE[right], f"{right}: the policy allows what the node does not do"
+
+
+def test_policy_of_the_example_is_what_it_listens_to() -> None:
+    text = (REPOSITORY / "examples" / "dialogue_manager.py").read_text()
+    for topic in allowed("dialogue_manager")["subscribe"]:
+        assert topic.rpartition("/")[2] in text
+    assert allowed("dialogue_manager")["publish"] == {"/rosout", "/parameter_events"}

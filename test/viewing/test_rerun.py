@@ -1,0 +1,183 @@
+"""Recordings for Rerun, read back with its SDK, and its page in a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+rr = pytest.importorskip("rerun", reason="needs Rerun: the extra view")
+import rerun.dataframe as rdf  # noqa: E402
+
+from facial_coding_ros import code_recording  # noqa: E402
+from facial_coding_ros.cli import main  # noqa: E402
+from facial_coding_ros.events import Event, Phase  # noqa: E402
+from facial_coding_ros.image.sources import Span, open_source  # noqa: E402
+from facial_coding_ros.pipeline import PipelineSettings  # noqa: E402
+from facial_coding_ros.tracking import TrackingSettings  # noqa: E402
+from facial_coding_ros.viewing.rerun_viewer import browser, new_recording, saved  # noqa: E402
+from facial_coding_ros.viewing.scene import Scene  # noqa: E402
+from facial_coding_ros.viewing.sights import Sight, sights_of_source  # noqa: E402
+
+from ..browser import CHROMIUM, Browser  # noqa: E402
+from ..conftest import CLIP  # noqa: E402
+
+SECONDS = 2.0
+
+
+@pytest.fixture(scope="module")
+def sights() -> list[Sight]:
+    """The clip's first seconds, with an event that nobody has to wait for."""
+    settings = PipelineSettings(tracking=TrackingSettings(id_seed=1))
+    seen = list(sights_of_source(open_source(CLIP, span=Span(0, SECONDS)), settings))
+    face, stamp_ns = seen[-1].faces[0].code.face, seen[-1].stamp_ns
+    event = Event("smile", face.face_id, "", stamp_ns, "1", Phase.BEGIN, stamp_ns, stamp_ns)
+    return [*seen[:-1], Sight(seen[-1].index, stamp_ns, seen[-1].image, seen[-1].faces, (event,))]
+
+
+def recorded(sights: list[Sight], path: Path) -> rdf.Recording:
+    recording = new_recording()
+    with saved(recording, path):
+        scene = Scene(recording)
+        for sight in sights:
+            scene.show(sight)
+        scene.finish()
+    return rdf.load_recording(path)
+
+
+def entities(recording: rdf.Recording) -> set[str]:
+    return {column.entity_path.lstrip("/") for column in recording.schema().component_columns()}
+
+
+def values(recording: rdf.Recording, entity: str, timeline: str = "frame") -> tuple[list, np.ndarray]:
+    """Times and values of a curve."""
+    view = recording.view(index=timeline, contents=f"/{entity}")
+    table = view.select(timeline, f"/{entity}:Scalar").read_all().to_pydict()
+    (column,) = [name for name in table if name != timeline]
+    rows = [(at, value[0]) for at, value in zip(table[timeline], table[column], strict=True) if value]
+    return [at for at, _ in rows], np.array([value for _, value in rows])
+
+
+def test_view_leaves_a_recording_with_everything_of_the_clip(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "clip.rrd"
+    assert main(["view", str(CLIP), "--seconds", str(SECONDS), "--save", str(path)]) == 0
+    assert f"in {path}" in capfd.readouterr().out and not list(tmp_path.glob("*.part"))
+    recording = rdf.load_recording(path)
+    truth = code_recording(CLIP, end_s=SECONDS).columns()
+    there = entities(recording)
+    assert {"camera/image", "camera/image/faces", "camera/image/landmarks"} <= there
+    people = sorted(set(truth["face_id"].tolist()))
+    assert len(people) == 2
+    for person in people:
+        of = f"people/{person}"
+        curves = {f"{of}/action_units/AU{int(name[2:])}" for name in truth if name[:2] == "au" and name[2:].isdigit()}
+        curves |= {f"{of}/expression/{name[2:]}" for name in truth if name.startswith("p_")}
+        curves |= {f"{of}/expression/unsure", f"{of}/affect/valence", f"{of}/affect/arousal", f"{of}/neutral"}
+        assert curves | {f"mesh/{person}", f"mesh/{person}/name"} <= there
+        rows = truth["face_id"] == person
+        at, shown = values(recording, f"{of}/action_units/AU12")
+        assert at == truth["frame"][rows].tolist()
+        np.testing.assert_allclose(shown, truth["au12"][rows], atol=1e-6)
+        times, _ = values(recording, f"{of}/affect/valence", "image_time")
+        since = [round((time - times[0]).total_seconds() * 1e9) for time in times]
+        np.testing.assert_allclose(since, truth["stamp_ns"][rows] - truth["stamp_ns"][rows][0], atol=1000)
+
+
+def test_events_are_marks_and_lines(sights: list[Sight], tmp_path: Path) -> None:
+    recording = recorded(sights, tmp_path / "events.rrd")
+    person = sights[-1].faces[0].code.face.face_id
+    assert values(recording, f"people/{person}/events/smile")[0] == [sights[-1].index]
+    table = recording.view(index="frame", contents="/events").select("/events:Text").read_all().to_pydict()
+    assert f"**{person}** smile begins" in next(iter(table.values()))[-1][0]
+
+
+def test_curves_end_where_a_person_leaves(sights: list[Sight], tmp_path: Path) -> None:
+    last = sights[-1]
+    gone = Sight(last.index + 1, last.stamp_ns + 40_000_000, last.image, last.faces[:1])
+    recording = recorded([*sights, gone], tmp_path / "gone.rrd")
+    at, shown = values(recording, f"people/{last.faces[1].code.face.face_id}/affect/valence")
+    assert at[-1] == gone.index and np.isnan(shown[-1]) and not np.isnan(shown[:-1]).any()
+
+
+def test_nobody_in_view_is_a_recording_too(sights: list[Sight], tmp_path: Path) -> None:
+    empty = [Sight(sight.index, sight.stamp_ns, sight.image, ()) for sight in sights[:5]]
+    there = entities(recorded(empty, tmp_path / "nobody.rrd"))
+    assert "camera/image" in there and not any(name.startswith("people") for name in there)
+
+
+def test_a_finished_run_is_shown_with_the_images_of_its_recording(tmp_path: Path) -> None:
+    assert main(["replay", str(CLIP), "--range", "0:1", "--out", str(tmp_path / "run"), "--formats", "csv"]) == 0
+    assert main(["view", str(tmp_path / "run"), "--save", str(tmp_path / "run.rrd")]) == 0
+    recording = rdf.load_recording(tmp_path / "run.rrd")
+    frames = recording.view(index="frame", contents="/camera/image").select("frame", "/camera/image:Blob").read_all()
+    assert frames.num_rows >= 25
+    assert {"camera/image/faces"} <= entities(recording)
+    assert not any(name.startswith("mesh/") for name in entities(recording))
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="needs chromium")
+def test_the_page_shows_the_recording_and_tells_nobody(sights: list[Sight], tmp_path: Path) -> None:
+    recording = new_recording()
+    port = next(number for number in range(20000, 30000, 7) if not _taken(number) and not _taken(number + 1))
+    with browser(recording, port, "200MB") as viewer, Browser(tmp_path / "profile", 900, 600) as page:
+        page.go(viewer.address)
+        page.wait_for("document.querySelector('canvas') !== null && document.querySelector('canvas').width > 0")
+        before = page.screenshot()
+        scene = Scene(recording)
+        scene.show(sights[-1])
+        scene.finish()
+        recording.flush(blocking=True)
+        end = time.monotonic() + 60
+        while len(page.screenshot()) < len(before) + 50_000:  # a picture of two people packs badly
+            assert time.monotonic() < end, page.console
+            page.listen(0.5)
+        problems = [text for text in page.errors if text.strip() and "Content Security Policy" not in text]
+    assert not problems
+    elsewhere = [address for address in page.answered if not address.startswith(viewer.address.partition("/?")[0])]
+    assert not elsewhere, "Rerun's page reports its use, which is not to leave this machine"
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as trial:
+        return trial.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_what_cannot_be_shown_is_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with socket.socket() as other, contextlib.suppress(SystemExit):
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        for arguments, words in (
+            ([], "no display: neither DISPLAY nor WAYLAND_DISPLAY is set. Use --web"),
+            (["nowhere.mp4", "--save", str(tmp_path / "a.rrd")], "nowhere.mp4 does not exist"),
+            (["--web", "--web-port", str(taken)], f"port {taken} (--web-port) cannot be had on 127.0.0.1"),
+            (["--save", str(tmp_path)], "a file is expected"),
+            (["--save", str(tmp_path / "none" / "a.rrd")], "No such file"),
+            (["--seconds", "0", "--web"], "above 0 is expected"),
+        ):
+            assert main(["view", *arguments]) == 1
+            error = capfd.readouterr().err
+            assert words in error and "Traceback" not in error, error
+            assert len([line for line in error.splitlines() if line.startswith("facial_coding view:")]) == 1
+    assert not list(tmp_path.iterdir()), "nothing half-written"
+
+
+def test_without_rerun_the_extra_is_named(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("facial_coding_ros.viewing")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "facial_coding_ros.commands.view")
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("rerun", "rerun_cli")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rerun_cli", None)
+    monkeypatch.setitem(sys.modules, "rerun", None)
+    assert main(["view"]) == 1
+    assert "pip install 'facial_coding_ros[view]'" in capfd.readouterr().err
