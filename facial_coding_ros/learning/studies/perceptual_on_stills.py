@@ -20,6 +20,7 @@ from ...coding.expression.labels import EXPRESSION_LABELS
 from ...command_line import run_command
 from ...datasets.expression_set import ExpressionSet, centred_and_scaled, lower_lids
 from ...keypoints import SCHEMES
+from ...types import FloatArray
 from ..expression.stills import read_stills
 from ..expression.views import ViewSet, undisturbed_stills
 from ..perceptual.evaluation import markdown, summary, table_of_set
@@ -36,7 +37,9 @@ def real_set(views: ViewSet, seed: int = 0) -> ExpressionSet:
     scheme = SCHEMES[KEYPOINTS]
     points = scheme.from_mesh(views.rows.points.astype(np.float32).reshape(len(views.rows), -1, 3))
     points = centred_and_scaled(points, lower_lids(points, scheme))
-    neutrals, faces, person = [], [], []
+    neutrals: list[FloatArray] = []
+    faces: list[int] = []
+    person: list[int] = []
     for name in np.unique(views.person):
         own = np.flatnonzero(views.person == name)
         resting = rng.permutation(own[views.label[own] == 0])

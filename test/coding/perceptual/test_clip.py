@@ -40,6 +40,7 @@ def test_smile_clip_goes_neutral_happy_neutral():
     runs = [(label, [s for s, _ in group]) for label, group in groupby(pairs, lambda pair: pair[1])]
     held = [(label, times[-1] - times[0]) for label, times in runs]
     assert [label for label, seconds in held if seconds > 0.3] == ["neutral", "happy", "neutral", "happy", "neutral"]
-    assert [label for label, _ in groupby(sent)] == ["neutral", "happy", "neutral", "happy", "neutral"]
+    spoken = [label for label in sent if label]  # nothing is said in the first third of a second
+    assert [label for label, _ in groupby(spoken)] == ["neutral", "happy", "neutral", "happy", "neutral"]
     mean = {name: np.mean([v for v, label in zip(valence, labels, strict=True) if label == name]) for name in labels}
     assert mean["happy"] > 0.3 and abs(mean["neutral"]) < 0.1
