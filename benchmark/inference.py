@@ -18,12 +18,14 @@ import numpy as np
 
 from facial_coding_ros.coding.coding_graph import CodingGraph
 from facial_coding_ros.coding.dfecs import DfecsEncoder
+from facial_coding_ros.coding.expression.appearance import AppearanceHead
 from facial_coding_ros.coding.facs import FacsEstimator
 from facial_coding_ros.coding.fusion import coding_parts, fuse
 from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
 from facial_coding_ros.inference import InferenceSettings, ModelFile, open_session
 from facial_coding_ros.models import share_folder
 from facial_coding_ros.tracking.conversion.model_cache import tracker_models
+from facial_coding_ros.tracking.landmark_network.converter import INPUT, MESH, PRESENCE, SIDE
 from facial_coding_ros.tracking.mediapipe_graph import MediaPipeGraph
 from facial_coding_ros.tracking.onnx_networks import OnnxNetworks
 from facial_coding_ros.tracking.regions import Square
@@ -37,6 +39,7 @@ def main() -> None:
     detector()
     landmarks()
     coding()
+    appearance()
     allocations()
 
 
@@ -133,6 +136,38 @@ def coding() -> None:
             f"  {batch} faces: fused {wall['fused']:.0f}, single {wall['singles']:.0f}, bare products "
             f"{wall['products']:.0f} ({multiplications / 1e6:.2f} M multiplications); fused over single "
             f"{wall['fused'] / wall['singles']:.2f}, over products {wall['fused'] / wall['products']:.2f}"
+        )
+
+
+def appearance() -> None:
+    """The appearance head, and the landmark network with and without the features that it takes, a face."""
+    import onnx
+    import onnxruntime as ort
+
+    head = AppearanceHead.load(inference=InferenceSettings(backend="onnxruntime"))
+    sizes = {tensor.name: tensor.shape for tensor in head.inputs}
+    whole = onnx.load_from_string(tracker_models().landmarks.graph)
+    bare = onnx.utils.Extractor(whole).extract_model([INPUT], [MESH, PRESENCE])
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    networks = {
+        name: ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        for name, graph in (("with", whole), ("without", bare))
+    }
+    print("appearance, milliseconds a face, wall | processor time")
+    for batch in BATCHES:
+        rng = np.random.default_rng(0)
+        faces = {INPUT: (255 * rng.random((batch, 3, SIDE, SIDE))).astype(np.float32)}
+        given = {name: rng.random((batch, *shape), np.float32) for name, shape in sizes.items()}
+        jobs: dict[str, Callable[[], object]] = {
+            name: partial(network.run, None, faces) for name, network in networks.items()
+        }
+        times = interleaved({**jobs, "head": partial(head.logits, given["features"], given["points"])})
+        more, cpu = (times["with"][i] - times["without"][i] for i in (0, 1))
+        wall_head, cpu_head = times["head"]
+        print(
+            f"  {batch} faces: features {1e3 * more / batch:.3f} | {1e3 * cpu / batch:.3f}, "
+            f"head {1e3 * wall_head / batch:.3f} | {1e3 * cpu_head / batch:.3f}"
         )
 
 

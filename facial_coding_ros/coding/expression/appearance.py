@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...inference import InferenceSettings, ModelError, ModelFile, expect, open_session
+from ...inference import InferenceSettings, ModelError, ModelFile, Tensor, expect, open_session
 from ...inference.session import fill_and_run
 from ...keypoints import RegistrationSettings
 from ...models import model_path
@@ -65,6 +65,11 @@ class AppearanceHead:
     ) -> AppearanceHead:
         """A shipped head. Raises FileNotFoundError when it is missing, ModelError when it does not fit."""
         return cls(ModelFile.read(model_path(name)), registration, inference)
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What the head takes."""
+        return self._session.inputs
 
     @property
     def backend(self) -> str:
