@@ -26,9 +26,10 @@ MANIFESTS = (REPOSITORY / "package.xml", REPOSITORY / "facial_coding_msgs" / "pa
 KNOWN_KEYS = {
     "ament_cmake", "builtin_interfaces", "cv_bridge", "diagnostic_msgs", "geometry_msgs", "hri_msgs", "launch",
     "launch_ros", "lifecycle_msgs", "python3-matplotlib", "python3-mediapipe-pip", "python3-numpy",
-    "python3-onnxruntime-pip", "python3-opencv", "python3-pil", "python3-psutil", "python3-pytest", "python3-pytest-timeout", "python3-rosbags-pip",
-    "python3-scipy", "python3-skimage", "python3-sklearn", "python3-tqdm", "python3-yaml", "rcl_interfaces", "rclpy",
-    "rosgraph_msgs", "rosidl_default_generators", "rosidl_default_runtime", "sensor_msgs", "std_msgs", "tf2_ros",
+    "python3-onnxruntime-pip", "python3-opencv", "python3-pil", "python3-psutil", "python3-pytest",
+    "python3-pytest-timeout", "python3-rich", "python3-rosbags-pip", "python3-scipy", "python3-skimage",
+    "python3-sklearn", "python3-tqdm", "python3-yaml", "rcl_interfaces", "rclpy", "rosgraph_msgs",
+    "rosidl_default_generators", "rosidl_default_runtime", "sensor_msgs", "std_msgs", "tf2_ros",
 }  # fmt: skip
 IMPORTED = re.compile(
     r"^\s*(?:from|import) (\w+(?:_msgs|_interfaces)|rclpy|launch\w*|tf2_ros|cv_bridge)\b", re.MULTILINE
