@@ -86,7 +86,7 @@ def test_a_network_that_answers_otherwise_is_refused(what: str, monkeypatch: pyt
 
     if what == "lips backwards":
         monkeypatch.setattr(converter, "convert_landmark_network", lips_backwards)
-        message = r"face landmarks .* is not right: landmarks differ by \d.* 0\.3 and 0\.05 allowed"
+        message = r"face landmarks .* is not right: points differ by \d.* 0\.3 and 0\.05 allowed"
     else:
         monkeypatch.setattr("facial_coding_ros.tracking.detector.boxes.STEP", 4.1)
         message = r"face detector .* is not right: boxes differ by \d.* 1% and 0\.02 allowed"
