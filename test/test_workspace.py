@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.ros, pytest.mark.slow]
 MANIFESTS = (REPOSITORY / "package.xml", REPOSITORY / "facial_coding_msgs" / "package.xml")
 # Keys of rosdep/base.yaml and rosdep/python.yaml, and packages of the distributions (ros/rosdistro, August 2026).
 KNOWN_KEYS = {
-    "ament_cmake", "builtin_interfaces", "cv_bridge", "diagnostic_msgs", "geometry_msgs", "hri_msgs", "launch",
+    "ament_cmake", "builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "hri_msgs", "launch",
     "launch_ros", "lifecycle_msgs", "python3-matplotlib", "python3-mediapipe-pip", "python3-numpy",
     "python3-onnxruntime-pip", "python3-opencv", "python3-pil", "python3-psutil", "python3-pytest",
     "python3-pytest-timeout", "python3-rich", "python3-rosbags-pip", "python3-scipy", "python3-skimage",
@@ -32,9 +32,7 @@ KNOWN_KEYS = {
     "rosidl_default_generators", "rosidl_default_runtime", "sensor_msgs", "std_msgs", "tf2_ros",
     "visualization_msgs",
 }  # fmt: skip
-IMPORTED = re.compile(
-    r"^\s*(?:from|import) (\w+(?:_msgs|_interfaces)|rclpy|launch\w*|tf2_ros|cv_bridge)\b", re.MULTILINE
-)
+IMPORTED = re.compile(r"^\s*(?:from|import) (\w+(?:_msgs|_interfaces)|rclpy|launch\w*|tf2_ros)\b", re.MULTILINE)
 NOT_IN_KILTED = {"hri_msgs"}
 
 
