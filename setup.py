@@ -52,7 +52,7 @@ class FreshBuild(build_py):
 
 
 extras = {
-    "bags": ["rosbags", "rosbags-image"],
+    "bags": ["rosbags"],
     "view": ["matplotlib", "pandas", "plotly", *pyarrow, "rerun-sdk>=0.22,<0.23"],  # newer ones need NumPy 2
     "watch": ["rich"],
     "training": ["h5py", "matplotlib", "plotly", *pyarrow, "scikit-learn", "torch", *with_onnx],
@@ -82,6 +82,7 @@ setup(
         f"onnx; {with_mediapipe}",
         f"opencv-python-headless>=4.8; {without_mediapipe}",
         "numpy>=1.23",
+        "pillow",
         "onnxruntime>=1.20",
         "PyYAML",
         "scipy",

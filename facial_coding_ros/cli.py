@@ -16,6 +16,7 @@ from .errors import missing_module
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "camera, node and dialogue manager as three processes; leaves a report"),
     "view": ("view", "a clip, a camera, a bag, a run or the running node in Rerun, to look at"),
+    "watch": ("watch", "the running node in a terminal: a line for each person, and keys for their neutral"),
     "replay": ("replay", "face codes of videos, folders of images or ROS 2 bags"),
     "evaluate": ("evaluate", "face codes of a run against labels, as figures and a page"),
     "compare": ("compare", "two runs: what got better or worse, and whether that is more than chance"),

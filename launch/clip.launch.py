@@ -1,18 +1,19 @@
-"""A recording as the camera, the node, and the annotated images:
+"""A recording as the camera, the node, and the annotated images; with a viewer where one is installed:
 
-ros2 launch facial_coding_ros clip.launch.py clip:=my_video.mp4
+ros2 launch facial_coding_ros clip.launch.py clip:=my_video.mp4 view:=rviz
 """
 
 from pathlib import Path
 
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from launch import LaunchContext, LaunchDescription
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 
 def check_arguments(context: LaunchContext) -> None:
@@ -28,6 +29,30 @@ def check_arguments(context: LaunchContext) -> None:
         raise RuntimeError(f"rate:={given['rate']} is no number above 0")
     if not Path(given["clip"]).exists():
         raise RuntimeError(f"clip:={given['clip']}: there is no such file or folder")
+
+
+def viewer(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """RViz, or Foxglove's bridge. Raises RuntimeError where it is not installed."""
+    name = LaunchConfiguration("view").perform(context)
+    if not name:
+        return []
+    packages = {"rviz": "rviz2", "foxglove": "foxglove_bridge"}
+    if name not in packages:
+        raise RuntimeError(f"view:={name}: rviz or foxglove is expected")
+    package = packages[name]
+    try:
+        get_package_share_directory(package)
+    except PackageNotFoundError:
+        apt = package.replace("_", "-")
+        raise RuntimeError(
+            f"view:={name}: {package} is not installed: sudo apt install ros-$ROS_DISTRO-{apt}"
+        ) from None
+    config = Path(get_package_share_directory("facial_coding_ros")) / "config"
+    if name == "rviz":
+        return [Node(package=package, executable=package, arguments=["-d", str(config / "faces.rviz")])]
+    how = f"Foxglove: open a connection to ws://localhost:8765 and import the layout {config / 'foxglove_layout.json'}"
+    here = {"address": "127.0.0.1"}  # images of faces are for this machine
+    return [Node(package=package, executable=package, output="screen", parameters=[here]), LogInfo(msg=how)]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -53,6 +78,8 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("namespace", default_value="", description="of the nodes; /humans stays absolute"),
             DeclareLaunchArgument("autostart", default_value="true", description="configure and activate at start"),
             OpaqueFunction(function=check_arguments),
+            DeclareLaunchArgument("view", default_value="", description="rviz or foxglove; empty: none"),
+            OpaqueFunction(function=viewer),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(Path(__file__).with_name("facial_coding.launch.py"))),
                 launch_arguments={name: LaunchConfiguration(name) for name in arguments}.items(),

@@ -60,6 +60,7 @@ def test_docstrings_of_what_is_exported(name: str) -> None:
     assert not problems
 
 
+@pytest.mark.slow
 def test_the_module_is_the_command(tmp_path: Path) -> None:
     """`python -m facial_coding_ros` says errors in one line, as `facial_coding` does."""
     for module in ("facial_coding_ros", "facial_coding_ros.cli"):

@@ -66,8 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
 def _read(path: Path) -> Moments:
     try:
         return read_moments(path)
-    except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{path} is no CSV file in UTF-8; the face_codes.csv of a replay is expected") from None
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error
 

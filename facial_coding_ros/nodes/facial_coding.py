@@ -44,6 +44,7 @@ from .neutral_services import NeutralServices
 from .persons import Persons
 from .process import check_hri_msgs, run_node
 from .settings import NodeSettings
+from .visualization import Visualization
 
 
 class FacialCodingNode(LifecycleNode):
@@ -62,6 +63,7 @@ class FacialCodingNode(LifecycleNode):
         self._worker: LatestWorker[tuple[tuple[Any, float], ...]] | None = None
         self._elsewhere: TrackedElsewhere | None = None
         self._humans: Humans | None = None
+        self._visualization: Visualization | None = None
         self._persons: Persons | None = None
         self._neutral_services = NeutralServices(self, self._lock)
         self._own_publishers: list[Publisher[Any]] = []
@@ -161,6 +163,7 @@ class FacialCodingNode(LifecycleNode):
         add_on = self._settings.ros.mode == "addon"
         namespace = self._settings.ros.humans_namespace
         self._humans = Humans(self, self._settings.pipeline.expression, add_on, namespace)
+        self._visualization = Visualization(self)
         self._elsewhere = TrackedElsewhere(self, namespace) if add_on else None
         self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined, namespace)
         self._neutral_services.activate(self._pipeline)
@@ -194,6 +197,9 @@ class FacialCodingNode(LifecycleNode):
         if self._elsewhere is not None:
             self._elsewhere.destroy()
             self._elsewhere = None
+        if self._visualization is not None:
+            self._visualization.destroy()
+            self._visualization = None
         if self._humans is not None:
             self._humans.destroy()
             self._humans = None
@@ -303,6 +309,8 @@ class FacialCodingNode(LifecycleNode):
             with self._pipeline.times.measure("publishing"):
                 self._stalled = False
                 self._humans.publish(frame, codes)
+                if self._visualization is not None:
+                    self._visualization.publish(frame, codes)
                 if self._codes.get_subscription_count():
                     latency_s = time.perf_counter() - arrival
                     self._codes.publish(messages.face_codes(frame, codes, latency_s))
@@ -330,6 +338,8 @@ class FacialCodingNode(LifecycleNode):
         if age_s > self._settings.ros.stall_s and not self._stalled:
             with self._lock:
                 self._humans.nobody()
+                if self._visualization is not None:
+                    self._visualization.nobody()
                 self._neutral_services.input_stalled()
                 self._stalled, self._faces = True, 0
         warn_s = self._settings.ros.no_image_warning_s

@@ -94,7 +94,7 @@ def check_landmarks(networks: LandmarkSource, answers: ReferenceAnswers) -> Answ
         presence = max(presence, abs(found.presence - expected.presence))
     return AnswerAgreement(
         distance <= MESH_PX and presence <= PRESENCE,
-        f"landmarks differ by {distance:.2f} px in the mean of a face {FACE_PX:g} px wide, presence by {presence:.3f}; "
+        f"points differ by {distance:.2f} px in the mean of a face {FACE_PX:g} px wide, presence by {presence:.3f}; "
         f"{MESH_PX:g} and {PRESENCE:g} allowed",
     )
 

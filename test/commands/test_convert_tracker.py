@@ -19,6 +19,7 @@ pytest.importorskip("onnx", reason="onnx converts the networks")
 pytest.importorskip("mediapipe", reason="its wheel holds the networks")
 
 
+@pytest.mark.slow
 def test_a_robot_without_mediapipe_sees_the_same_with_the_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -239,6 +239,7 @@ def test_worst_moments_are_in_the_charts_they_lead_to(tmp_path: Path) -> None:
         assert f"<h2>{person} in clip.mp4</h2>" in section
 
 
+@pytest.mark.slow
 def test_the_walk_through_can_begin_anew(tmp_path: Path) -> None:
     """Its bags are made from the repository's root; those of the last time go."""
     (tmp_path / "demo").symlink_to(REPOSITORY / "demo")
@@ -408,6 +409,7 @@ def browser() -> str:
     return found
 
 
+@pytest.mark.slow
 def test_report_in_a_browser(run: Path, tmp_path: Path, browser: str) -> None:
     """It loads without a script error and without the network, and every chart is drawn."""
     labels = labels_csv(tmp_path / "labels.csv")

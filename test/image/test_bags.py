@@ -232,6 +232,7 @@ def test_chunk_of_absurd_size(tmp_path: Path, claim: int) -> None:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plugin", list(StoragePlugin))
 @pytest.mark.parametrize("seed", [0, 1])
 def test_mutated_bags_lose_nothing_without_a_word(tmp_path: Path, plugin: StoragePlugin, seed: int) -> None:

@@ -384,6 +384,7 @@ def test_more_faces_than_the_coding_engine_was_built_for(tmp_path: Path, use: An
             np.testing.assert_allclose(answer, expected[name][key], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_landmarks_by_tensorrt_are_checked_on_faces_and_may_give_way(
     tmp_path: Path, use: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -169,6 +169,7 @@ def swallowed(neutral, actor: Actor) -> float:
     return float((motion(neutral.registered, actor.neutral).dense * true).sum() / (true**2).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rest_s", "smile", "held_s"), [(30.0, 0.3, 900.0), (5.0, 0.3, 900.0), (10.0, 0.5, 300.0)])
 def test_a_slight_smile_held_for_minutes_does_not_become_the_neutral(rest_s, smile, held_s):
     keeper, actor = NeutralKeeper(), Actor(0)

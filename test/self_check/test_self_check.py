@@ -45,6 +45,7 @@ def test_a_detector_that_sees_too_little_is_an_error_but_not_where_another_node_
         assert [one.level for one in check_sight(tracker.source, detector=False)] == [Level.OK]
 
 
+@pytest.mark.slow
 def test_shipped_models_give_the_stored_codes() -> None:
     """When they do not and should: python -m facial_coding_ros.learning.studies.reference_answers --codes."""
     codes, timing = check_codes(PipelineSettings(inference=ONNX_RUNTIME))

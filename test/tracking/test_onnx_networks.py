@@ -72,6 +72,7 @@ def same_faces(ours: list[tuple[Face, ...]], theirs: list[tuple[Face, ...]], lea
     assert len(means) >= least and np.mean(means) < BOUND_PX / 2 and max(means) < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("max_batch", "workers"), [(8, 1), (1, 1), (8, 2), (8, 3)])
 def test_same_faces_as_mediapipes_graph(frames: list[Frame], max_batch: int, workers: int) -> None:
     """max_batch 1: several batches a frame. workers: more networks than there are faces do no harm."""
@@ -142,6 +143,7 @@ def test_settings_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytes
         Pipeline(PipelineSettings(tracking=replace(OURS, networks=str(tmp_path / "nowhere")), inference=ONNX_RUNTIME))
 
 
+@pytest.mark.slow
 def test_nothing_of_mediapipe_is_loaded_by_default(frames: list[Frame]) -> None:
     """No thread, no graph, no protobuf of its."""
     program = (

@@ -75,6 +75,7 @@ def test_place_of_a_face_in_front_of_a_pinhole_camera(faces: IctFaces) -> None:
         np.testing.assert_allclose(position, points[168], rtol=0.03, atol=0.025)
 
 
+@pytest.mark.slow
 def test_shape_tells_people_apart_but_not_their_expressions(faces: IctFaces) -> None:
     """Two portraits that are animated with action units and turn their heads, as the tracker sees them."""
     reader, tracker = ShapeReader(PoseEstimator(faces)), make_tracker(TrackingSettings(id_seed=1))
@@ -263,6 +264,7 @@ def test_two_people_turning_their_heads(shared: Path) -> None:
     assert woman.pose.roll_deg < -25
 
 
+@pytest.mark.slow
 def test_nothing_is_reported_where_nobody_is(shared: Path) -> None:
     assert not any(faces_of(shared / "data/clips/no_face.mp4"))
     answers = faces_of(shared / "data/clips/noface_face.mov")
@@ -273,6 +275,7 @@ def test_nothing_is_reported_where_nobody_is(shared: Path) -> None:
     assert len({face.face_id for faces in answers[first:] for face in faces}) == 1
 
 
+@pytest.mark.slow
 def test_study_of_shape_on_a_rendered_set(tmp_path: Path, faces: IctFaces, capsys: pytest.CaptureFixture[str]) -> None:
     """24 people in six views each, in a set's form; the shapes are ICT's own, so they are easily told apart."""
     study = partial(run_command, "shape", "", shape_study.add_arguments, shape_study.run)

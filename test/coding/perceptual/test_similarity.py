@@ -81,7 +81,7 @@ def test_what_is_no_table_is_named(table, tmp_path, capsys):
         path.write_bytes(content)
         for words in ([str(path)], [str(table), "--of", str(path)]):
             assert main(["similar", *words, "--at", "0"]) == 1
-            assert f"{path} is no CSV file in UTF-8" in capsys.readouterr().err
+            assert f"{path} is not in UTF-8" in capsys.readouterr().err
 
 
 def test_a_list_that_cannot_be_written(table, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Checkpoints: published forms, strictness, safety, starting one network from another."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -176,3 +177,25 @@ def test_jaa_net_starts_from_the_same_action_units_of_another_data_set():
     torch.testing.assert_close(own["region_learning.multiscale_feat.0.conv.weight"],
                                given["region_learning.multiscale_feat.0.conv.weight"])  # fmt: skip
     torch.testing.assert_close(own["au_net.au_output.0.weight"], before["au_net.au_output.0.weight"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"abc",
+        bytes(100),
+        b"PK\x03\x04",
+        b"i\n",
+        b"\x80\x02K\x01.",
+        b"\x80\x02}q\x00.",
+        b"\x80\x04\x95" + bytes(30),
+    ],
+)
+def test_any_file_that_is_no_checkpoint(tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.pth"
+    path.write_bytes(content)
+    assert main(["import-checkpoint", str(path), "--out", str(tmp_path / "out.pth")]) == 1
+    said = capsys.readouterr().err
+    assert str(path) in said and "Traceback" not in said
+    assert not (tmp_path / "out.pth").exists()

@@ -27,6 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_converted_once_and_again_when_damaged_or_made_otherwise(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -85,7 +86,7 @@ def test_a_network_that_answers_otherwise_is_refused(what: str, monkeypatch: pyt
 
     if what == "lips backwards":
         monkeypatch.setattr(converter, "convert_landmark_network", lips_backwards)
-        message = r"face landmarks .* is not right: landmarks differ by \d.* 0\.3 and 0\.05 allowed"
+        message = r"face landmarks .* is not right: points differ by \d.* 0\.3 and 0\.05 allowed"
     else:
         monkeypatch.setattr("facial_coding_ros.tracking.detector.boxes.STEP", 4.1)
         message = r"face detector .* is not right: boxes differ by \d.* 1% and 0\.02 allowed"
@@ -93,6 +94,7 @@ def test_a_network_that_answers_otherwise_is_refused(what: str, monkeypatch: pyt
         convert.converted_files()
 
 
+@pytest.mark.slow
 def test_where_they_cannot_be_kept_they_work_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("a file where the folder should be")
     models = made_models(tmp_path / "file" / "models")
@@ -100,6 +102,7 @@ def test_where_they_cannot_be_kept_they_work_all_the_same(tmp_path: Path, caplog
     assert "cannot be kept" in caplog.text and "converted again at the next start" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_full_disk_and_two_nodes_at_once(tmp_path: Path) -> None:
     """A limit on the size of files stands for the disk. Each node has its networks; only two of them can keep them."""
     script = (

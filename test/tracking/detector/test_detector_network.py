@@ -84,6 +84,7 @@ def compare(
     return count // 2
 
 
+@pytest.mark.slow
 def test_equal_to_mediapipes_own_on_the_demo_clip_and_scenes(
     network: DetectorNetwork, mediapipe_graph: MediaPipeGraph
 ) -> None:
@@ -92,6 +93,7 @@ def test_equal_to_mediapipes_own_on_the_demo_clip_and_scenes(
     assert compare(network, mediapipe_graph, list(scenes())) > 70
 
 
+@pytest.mark.slow
 def test_equal_to_mediapipes_own_on_portraits_and_clips(
     network: DetectorNetwork, mediapipe_graph: MediaPipeGraph, shared: Path
 ) -> None:
@@ -173,6 +175,7 @@ def test_decoding_and_suppression_by_hand() -> None:
     assert len(decode(boxes, logits, 0.6)[1]) == 3
 
 
+@pytest.mark.slow
 def test_other_models_and_files_are_refused(tmp_path: Path) -> None:
     models = made_models(tmp_path)
     with pytest.raises(ModelError, match=r"takes faces \(n, 3, 192, 192\); expected: views"):

@@ -1,0 +1,148 @@
+"""The lines of a terminal about a running node: one for each person in view, and one about the node."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..drawing.overlay import AU_NAMES
+from ..types import UNSURE, FaceCode, NeutralState
+
+SHOWN_AUS = 4
+_LEAST_SHOWN = 0.1
+_BAR = " ▏▎▍▌▋▊▉█"
+_BAR_CELLS = 6
+_STATES = {
+    NeutralState.NONE: "bright_black",
+    NeutralState.LEARNING: "yellow",
+    NeutralState.READY: "green",
+    NeutralState.STALE: "red",
+}
+_COLUMNS = (("", 1), ("person", 8), ("neutral", 8), ("action units", 46), ("expression", 14), ("attention", 9))
+_RATE_OVER_S = 3.0
+KEYS = "↑ ↓ choose   c calibrate   r reset   f forget   q quit"
+
+
+class Rate:
+    """Messages a second, over the last few seconds."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=1000)
+
+    def tick(self, now_s: float) -> None:
+        self._times.append(now_s)
+
+    def hz(self, now_s: float) -> float:
+        while self._times and now_s - self._times[0] > _RATE_OVER_S:
+            self._times.popleft()
+        return len(self._times) / _RATE_OVER_S
+
+
+@dataclass
+class Watched:
+    """What is known of the node, in the watcher's own seconds.
+
+    faces: of the last message, by who they are, in the order in which they came. chosen: whose neutral the keys are
+    about. health: the values of the node's diagnostics. said: what the last key brought.
+    """
+
+    node: str
+    faces: OrderedDict[str, FaceCode] = field(default_factory=OrderedDict)
+    rate: Rate = field(default_factory=Rate)
+    last_s: float | None = None
+    latency_s: float = math.nan
+    health: dict[str, str] = field(default_factory=dict)
+    health_text: str = ""
+    chosen: str = ""
+    said: str = ""
+
+    def take(self, codes: Sequence[FaceCode], latency_s: float, now_s: float) -> None:
+        """The face codes of one more image."""
+        now = {code.face.subject_key: code for code in codes}
+        kept = [key for key in self.faces if key in now]
+        self.faces = OrderedDict((key, now[key]) for key in [*kept, *(key for key in now if key not in kept)])
+        self.rate.tick(now_s)
+        self.last_s, self.latency_s = now_s, latency_s
+        if self.chosen not in self.faces:
+            self.chosen = next(iter(self.faces), "")
+
+    def choose(self, step: int) -> None:
+        """The next person (1) or the one before (-1)."""
+        keys = list(self.faces)
+        if keys:
+            place = keys.index(self.chosen) if self.chosen in keys else 0
+            self.chosen = keys[(place + step) % len(keys)]
+
+
+def screen(watched: Watched, now_s: float) -> RenderableType:
+    """All lines, as they are now."""
+    table = Table(box=None, pad_edge=False, expand=False, header_style="bright_black")
+    for title, width in _COLUMNS:  # as wide when nothing is in them: nothing jumps
+        table.add_column(title, no_wrap=True, min_width=width)
+    for key, code in watched.faces.items():
+        table.add_row(*_row(key, code, key == watched.chosen))
+    parts: list[RenderableType] = [_health(watched, now_s)]
+    parts.append(table if watched.faces else Text("nobody in view", style="bright_black"))
+    parts.append(Text(watched.said or KEYS, style="cyan" if watched.said else "bright_black", overflow="ellipsis"))
+    return Group(*parts)
+
+
+def _row(key: str, code: FaceCode, chosen: bool) -> tuple[RenderableType, ...]:
+    estimate = code.expression
+    expression = Text(UNSURE, style="bright_black")
+    if estimate.label != UNSURE:
+        expression = Text(f"{estimate.label} {estimate.confidence:.0%}", style="bold")
+    attention = float(getattr(code, "attention", math.nan))
+    state = Text(code.neutral_state.name.lower(), style=_STATES[code.neutral_state])
+    return (
+        Text("▶" if chosen else " ", style="cyan"),
+        Text(key, style="bold" if chosen else ""),
+        state,
+        _units(code),
+        expression,
+        Text("–" if math.isnan(attention) else f"{attention:.0%}"),
+    )
+
+
+def _units(code: FaceCode) -> Text:
+    """The strongest action units, as bars."""
+    known = zip(code.aus.intensity.tolist(), code.aus.codes, code.aus.confidence.tolist(), strict=True)
+    strong = sorted(((i, au) for i, au, sure in known if i >= _LEAST_SHOWN and sure > 0), reverse=True)[:SHOWN_AUS]
+    text = Text()
+    for intensity, au in strong:
+        text.append(f"{au:>2} ", style="bright_black")
+        text.append(bar(intensity), style="blue")
+        text.append(" ")
+    if strong:
+        text.append(AU_NAMES.get(strong[0][1], ""), style="bright_black")
+    return text
+
+
+def bar(share: float) -> str:
+    """0..1 as a bar of fixed width."""
+    eighths = round(min(max(share, 0.0), 1.0) * _BAR_CELLS * 8)
+    full, part = divmod(eighths, 8)
+    return ("█" * full + (_BAR[part] if part else "")).ljust(_BAR_CELLS, "·")
+
+
+def _health(watched: Watched, now_s: float) -> Text:
+    text = Text(watched.node, style="bold")
+    if watched.last_s is None:
+        return text.append("  waiting for face codes", style="yellow")
+    age_s = now_s - watched.last_s
+    text.append(f"  {watched.rate.hz(now_s):4.1f} coded/s")
+    text.append(f"  last image {age_s:4.1f} s ago", style="red" if age_s > 1 else "")
+    if not math.isnan(watched.latency_s):
+        text.append(f"  {1000 * watched.latency_s:.0f} ms each")
+    for name, shown in (("input rate (Hz)", "in/s"), ("skipped frames", "skipped"), ("refused images", "refused")):
+        if name in watched.health:
+            text.append(f"  {watched.health[name]} {shown}")
+    if watched.health_text:
+        text.append(f"  {watched.health_text}", style="yellow")
+    return text
