@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from ..datasets.labelled import LEVELS
 from ..drawing.overlay import AU_NAMES
+from ..events import Phase
 from .align import Aligned
 from .moments import worst_moments
 from .runs import NEUTRAL_STATES, RunRecording
 
 SHOWN_AUS = 8
 LEAST_PEAK = 0.15
-MOST_POINTS = 1500
+MOST_POINTS = 1000
 """Of a line; longer ones are thinned, peaks kept."""
 COLOURS = {
     "neutral": "#9aa0a6",
@@ -34,20 +35,26 @@ _LINES = (
     "#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22",
     "#393b79", "#ad494a",
 )  # fmt: skip
+_SHOWN_PHASES = (Phase.MOMENT, Phase.BEGIN)
+_ROW_PX, _BETWEEN_PX, _AROUND_PX, _BARE_PX = 18, 12, 100, 160
 _STATE_COLOURS = ("#c7cbd1", "#f2b134", "#5aa469", "#d1495b")
 
 
 def charts(recording: RunRecording, rows: NDArray[np.int64], labels: Sequence[Aligned] = ()) -> dict[str, go.Figure]:
     """Name -> chart, of the rows of one face or person; a chart without content is left out."""
     seconds = recording.seconds[recording.at[rows]]
+    units = _action_units(recording, rows, seconds, labels) or _figure(_BARE_PX, 0, 1.02)
+    _add_states(units, recording, rows, seconds)
     found = {
-        "action units": _action_units(recording, rows, seconds, labels),
-        "DFECS action units": _matrix(recording, rows, seconds, "dfecs_"),
+        "action units, neutral and events": units,
         "expression": _expression(recording, rows, seconds),
         "valence and arousal": _affect(recording, rows, seconds),
-        "neutral and events": _states(recording, rows, seconds),
+        "DFECS action units": _matrix(recording, rows, seconds, "dfecs_"),
     }
-    return {name: figure for name, figure in found.items() if figure is not None}
+    shown = {name: figure for name, figure in found.items() if figure is not None}
+    for figure in shown.values():  # all begin and end at the same time, wherever their lines do
+        figure.update_xaxes(range=[float(seconds[0]), max(float(seconds[-1]), float(seconds[0]) + 0.1)])
+    return shown
 
 
 def strongest(recording: RunRecording, rows: NDArray[np.int64]) -> list[tuple[int, float]]:
@@ -67,7 +74,7 @@ def thinned(
         pick = np.max if peaks else np.mean
         parts = [values[a:b][np.isfinite(values[a:b])] for a, b in itertools.pairwise(edges)]
         values = np.array([pick(part) if len(part) else np.nan for part in parts])
-    shown = [round(float(v), 4) if np.isfinite(v) else None for v in values]
+    shown = [round(float(v), 3) if np.isfinite(v) else None for v in values]
     return [round(float(s), 3) for s in seconds], shown
 
 
@@ -162,29 +169,46 @@ def _affect(recording: RunRecording, rows: NDArray[np.int64], seconds: NDArray[n
     return figure
 
 
-def _states(recording: RunRecording, rows: NDArray[np.int64], seconds: NDArray[np.float64]) -> go.Figure:
-    figure = _figure(130, 0, 1.4)
+def _add_states(
+    figure: go.Figure, recording: RunRecording, rows: NDArray[np.int64], seconds: NDArray[np.float64]
+) -> None:
+    """Below the curves, on their time axis: the neutral's state as a band, and a row of events of each kind."""
     states = recording.words("neutral_state")[rows]
+    faces = set(recording.words("face_id")[rows].tolist())
+    events = [event for event in recording.events if event.face_id in faces and event.phase in _SHOWN_PHASES]
+    kinds = sorted({event.kind for event in events})
+    strip = _ROW_PX * (1 + len(kinds))
+    curves = figure.layout.height - _AROUND_PX
+    figure.update_layout(height=figure.layout.height + strip + _BETWEEN_PX)
+    whole = curves + strip + _BETWEEN_PX
+    figure.update_layout(
+        yaxis={"domain": [(strip + _BETWEEN_PX) / whole, 1]},
+        yaxis2={
+            "domain": [0, strip / whole], "range": [-0.6, len(kinds) + 0.6], "visible": False, "fixedrange": True,
+            "autorange": False,
+        },
+        xaxis={"anchor": "y2"},
+        margin={"b": _AROUND_PX - 6},
+        legend={"y": -26 / whole},
+    )  # fmt: skip
     for state, colour in zip(NEUTRAL_STATES, _STATE_COLOURS, strict=True):
         x: list[float | None] = []
         for begin, end in stretches(states == state, seconds):
-            x += [begin, end, None]
+            x += [begin, max(end, begin + 0.02), None]
         if x:
-            y = [0.5] * len(x)
-            line = {"color": colour, "width": 14}
-            figure.add_scatter(x=x, y=y, mode="lines", name=f"neutral {state}", line=line, hoverinfo="skip")
-    faces = set(recording.words("face_id")[rows].tolist())
-    events = [event for event in recording.events if event.face_id in faces]
-    if events:
+            figure.add_scatter(
+                x=x, y=[0.0] * len(x), mode="lines", name=f"neutral {state}", line={"color": colour, "width": 10},
+                hoverinfo="skip", yaxis="y2",
+            )  # fmt: skip
+    first_ns = int(recording.stamp_ns[0])
+    for row, kind in enumerate(kinds, start=1):
+        own = [event for event in events if event.kind == kind]
+        words = [" ".join(part for part in (event.side, event.label) if part) for event in own]
         figure.add_scatter(
-            x=[round((event.stamp_ns - int(recording.stamp_ns[0])) / 1e9, 3) for event in events],
-            y=[1.0] * len(events), mode="markers", name="event", text=[event.kind for event in events],
-            marker={"symbol": "triangle-down", "size": 10, "color": "#20242a"}, hovertemplate="%{text}<extra></extra>",
+            x=[round((event.start_ns - first_ns) / 1e9, 3) for event in own], y=[row] * len(own), mode="markers",
+            name=kind.replace("_", " "), text=words, yaxis="y2", hovertemplate="%{text}",
+            marker={"symbol": "diamond", "size": 8, "color": _LINES[(row + 4) % len(_LINES)]},
         )  # fmt: skip
-    figure.update_yaxes(visible=False)
-    figure.update_xaxes(range=[float(seconds[0]), float(seconds[-1])])  # markers would widen it beyond the others
-    figure.update_layout(legend={"y": -0.4})
-    return figure
 
 
 def stretches(chosen: NDArray[np.bool_], seconds: NDArray[np.float64], gap_s: float = 0.5) -> list[tuple[float, float]]:

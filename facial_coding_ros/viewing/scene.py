@@ -7,6 +7,7 @@ log, a line for each event.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import defaultdict, deque
 from collections.abc import Iterator
@@ -14,12 +15,13 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import rerun as rr
+from numpy.typing import NDArray
 
 from ..drawing.overlay import AU_NAMES, NEUTRAL_COLOURS
+from ..drawing.surface import motion_colours, vertex_normals
 from ..events import Phase
 from ..types import UNSURE, FaceCode, NeutralState
 from .blueprint import SHOWN_AUS, SHOWN_PEOPLE, blueprint
-from .mesh import colours, normals, triangles
 from .sights import SeenFace, Sight
 
 TIME, FRAME = "image_time", "frame"
@@ -39,6 +41,14 @@ EXPRESSION_COLOURS = {
     "surprised": (143, 95, 184), "disgusted": (91, 140, 90), "scared": (61, 90, 128), "contempt": (176, 137, 104),
     "unsure": (110, 114, 120),
 }  # fmt: skip
+
+
+@functools.cache
+def triangles() -> NDArray[np.uint32]:
+    """(852, 3) of the mesh's 468 surface points. Read when the first mesh is drawn: MediaPipe has them."""
+    from ..learning.synthesis.topology import mesh_triangles
+
+    return mesh_triangles().astype(np.uint32)
 
 
 def name_of(code: FaceCode) -> str:
@@ -187,8 +197,10 @@ class Scene:
         if path not in self._styled:
             self._styled.add(path)
             self._recording.log(path, rr.Mesh3D.from_fields(triangle_indices=triangles()), static=True)
-        shape = {"vertex_positions": points, "vertex_normals": normals(points)}
-        self._recording.log(path, rr.Mesh3D.from_fields(**shape, vertex_colors=colours(face.motion, len(points))))
+        shape = {"vertex_positions": points, "vertex_normals": vertex_normals(points, triangles())}
+        self._recording.log(
+            path, rr.Mesh3D.from_fields(**shape, vertex_colors=motion_colours(face.motion, len(points)))
+        )
         top = points[:, 1].min() - 0.25
         self._recording.log(
             f"{path}/name", rr.Points3D([[where[0], top, 0]], labels=[name], radii=0.005, colors=(200, 200, 200))
