@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A robot's container: ROS 2, the message packages, the node. From the root of the repository:
 #
 #     docker build -t facial_coding .

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` need nothing but a clone; everything lands in .standalone/ (git-ignored).
 .DEFAULT_GOAL := help
 .PHONY: help setup demo view test test-fast lint bench check-aarch64 docs docs-serve lock training tensorrt clean

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Both packages that this folder is: of Python (`pip install .`) and of ROS 2 (package.xml, ament_python)."""
 
 import re

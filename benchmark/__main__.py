@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Benchmarks: `make bench` for what pipeline and transport cost, as ratios within one run; others by name.
 
 python -m benchmark                         pipeline, then transport

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image networks in ONNX Runtime on the CPU: ms a face at batch 1, 2 and 4, GMAC; ME-GraphAU against its plain form.
 
     standalone/env python -m benchmark.au_networks --out speed.md

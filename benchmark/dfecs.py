@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time and exactness of the live DFECS encoder: python benchmark/dfecs.py [CARD]."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time of the FACS estimator for 1 to 16 faces, whole call and graph alone: python -m benchmark.facs"""
 
 from __future__ import annotations

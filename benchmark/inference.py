@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models at work: the converted detector and landmark network against MediaPipe's graph, the fused coding graph
 against single ones, and what is allocated in a frame after the warm-up.
 

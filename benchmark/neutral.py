@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processor time of learning a resting face, per frame of one face: python -m benchmark neutral"""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time of the perceptual latent and expression for 1 to 16 faces: python -m benchmark.perceptual"""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image to face code for one face at 640x480, against plain MediaPipe FaceMesh on the same frames, interleaved."""
 
 from __future__ import annotations

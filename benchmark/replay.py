@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replay of one recording in one process: times real time, for a 30 fps 640x480 recording of one face.
 
 The recording is the left half of the demo clip, one person, forwards and backwards until it is long enough: as a video,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What tracking costs beside MediaPipe's own FaceMesh: same frames, interleaved, ratios of medians.
 
 standalone/env python -m benchmark.tracking speed [--rounds 60]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What tracking's constants rest on: smoothing and head pose. (learning/studies/shape.py: the shape of a face.)
 
     standalone/env python -m benchmark.tracking_studies smoothing

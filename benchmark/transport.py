@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Camera to face codes between processes: the clip is published here, the node runs as it does on a robot."""
 
 from __future__ import annotations

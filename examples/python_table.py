@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The smiles of a recording, from a table in Python: python examples/python_table.py interview.mp4"""
 
 import sys

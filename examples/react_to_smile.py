@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A robot that smiles back: listens to /facial_coding/face_codes and reacts once when somebody begins to smile."""
 
 import signal

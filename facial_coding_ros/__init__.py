@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Facial action units and expressions for social robots: camera in, face codes out.
 
 The names below are imported when they are first used; `import facial_coding_ros` alone loads nothing heavy.

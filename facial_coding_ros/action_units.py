@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The action units that are estimated: their codes, sides, region of the face and groups."""
 
 from __future__ import annotations

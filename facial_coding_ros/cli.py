@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`facial_coding COMMAND ...`: one module of `commands/` per job, imported when it is called."""
 
 from __future__ import annotations

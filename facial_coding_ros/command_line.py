@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every command line of the package does alike: arguments, and errors as one line with an exit code."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Errors for the person who can put them right, and checks that raise them early."""
 
 from __future__ import annotations

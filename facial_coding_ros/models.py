@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the data that comes with the package is: models, config, demo clip, examples, message definitions."""
 
 from __future__ import annotations

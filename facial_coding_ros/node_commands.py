@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The programs of the nodes, as `ros2 run` starts them: without ROS they say so in one line.
 
 Told to stop while they still load, they end at once and quietly; `nodes.process.run_node` takes over from there.

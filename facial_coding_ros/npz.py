@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of several arrays, read so that a damaged one is told from all else."""
 
 from __future__ import annotations

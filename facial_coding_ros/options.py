@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings of the stages: frozen dataclasses whose fields carry their range and meaning.
 
 One declaration serves the core (checked when made), the command line and the ROS parameters.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image in, face codes out: the only place that knows the order of the stages.
 
     tracker -> registration -> neutral -> coding

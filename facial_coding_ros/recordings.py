@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Face codes of recordings and pictures from Python, without ROS: one call each."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Implementations by name; each registers itself where it is defined."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long each stage of the pipeline takes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stages of the way from an image to a face code, one frozen dataclass each.
 
     Frame -> Face -> Registered -> Neutral -> Motion -> FaceCode

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Newest item only: one thread works, whatever waits longer than the next arrival is dropped and counted."""
 
 from __future__ import annotations

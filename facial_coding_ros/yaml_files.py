@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YAML files of users and model cards, read within bounds."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A recording as the camera, the node, and the annotated images; with a viewer where one is installed:
 
 ros2 launch facial_coding_ros clip.launch.py clip:=my_video.mp4 view:=rviz

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node alone: ros2 launch facial_coding_ros facial_coding.launch.py image:=/camera/color/image_raw"""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """REP-155 from camera to persons, with what is installed of ROS4HRI; docs/ros4hri.md says who publishes what.
 
 ros2 launch facial_coding_ros ros4hri.launch.py image:=/camera/color/image_raw camera_info:=/camera/color/camera_info

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What mkdocs makes besides the pages: messages and parameters from their declarations, and the files pages link to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chromium without a window, told what to do through its debugging pipe."""
 
 from __future__ import annotations

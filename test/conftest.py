@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What tests share: an isolated ROS domain, processes that are ended, recordings."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real nodes as processes, and a client that talks to them over DDS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`rosdep install` without a network: finds packages as rosdep does and fails where a key is unknown."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names of the source tree: one name stands for one thing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Links of the pages outside the site; those inside it are checked by `make docs`."""
 
 from __future__ import annotations

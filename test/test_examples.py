@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scripts of examples/, as a user runs them; the dialogue manager is tested with the demo."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What docs/extending.md says, done: a small one of each kind of extension, through the same doors as our own."""
 
 from __future__ import annotations

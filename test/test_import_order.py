@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The house: which room of the package may import which."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of users with some bytes changed: each is read, or refused with the error that is meant for it.
 
 Bags, pictures, containers of videos and YAML have theirs beside their readers.

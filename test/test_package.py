@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The installed Python package, outside the clone and without ROS: what it exports, carries and says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A recording through the pipeline: the next frame is tracked while one is coded, with the same result."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `make demo` says on a machine that lacks something: one line, with what to do."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Newest item only."""
 
 from __future__ import annotations

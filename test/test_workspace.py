@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The README's ROS recipe, command by command, in a fresh workspace; and what package.xml asks of rosdep.
 
 What a ROS distribution would give comes from the standalone environment: its packages stand for /opt/ros, its Python

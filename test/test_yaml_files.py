@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YAML within bounds: one line for whatever is wrong, and nothing that runs for ever."""
 
 from __future__ import annotations

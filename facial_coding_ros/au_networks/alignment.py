@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Upright crops of a face, as each network was trained on: a similarity from the 68 landmarks to a square image.
 
 All three turn the face until the eye centres are level; they differ in what the square frames.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An image network beside the pipeline, at a rate of its own, so that a slow one does not hold up tracking."""
 
 from __future__ import annotations

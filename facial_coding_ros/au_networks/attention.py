@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where each action unit shows: centres from landmarks, and attention maps as plain tensor operations.
 
 Landmarks are those of the 68-point scheme in pixels of the crop; no gradient passes through the maps.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Live use of an exported network: all faces of a frame in one batch; no PyTorch."""
 
 from __future__ import annotations

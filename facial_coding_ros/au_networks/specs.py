@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a network is: its kind, its action units, its stage. The same words in recipes, checkpoints and model cards."""
 
 from __future__ import annotations

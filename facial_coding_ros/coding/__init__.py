@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Motion -> action units, DFECS code, latent and expression.
 
 Importing it registers the action-unit estimators and expression sources that come with the package.

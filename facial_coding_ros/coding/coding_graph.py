@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The coding models of a frame: one call where models/coding.onnx was made from them, else one call each."""
 
 from __future__ import annotations

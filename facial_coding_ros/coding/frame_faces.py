@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inputs of the coders of a frame: its faces, registered, with their neutrals, all in one order."""
 
 from __future__ import annotations

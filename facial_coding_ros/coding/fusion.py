@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several models as one graph: one call for a frame's faces instead of one for each model."""
 
 from __future__ import annotations

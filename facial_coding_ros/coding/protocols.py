@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a source of action units, and a source of expressions, must offer to the coding stage."""
 
 from __future__ import annotations

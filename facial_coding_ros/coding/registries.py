@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where action-unit estimators and expression sources register, by the names that the settings use.
 
 The protocols they follow are in `protocols.py`; `coding/__init__.py` imports those that come with the package.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Outputs of models for those faces of a frame that have a neutral, at their places among all faces."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The coding stage: all coders of a frame, behind one call."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the commands about image networks share: where their faces come from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares two evaluated runs over the same labels: what got better or worse, by how much, and whether that is more
 than chance. With --thresholds the exit code is 3 when one is broken; without, it only tells.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the tracker's two networks, made from the installed MediaPipe, for robots on which MediaPipe is not installed.
 
 facial_coding convert-tracker --out FOLDER

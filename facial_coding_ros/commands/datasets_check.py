@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads a data set from end to end and says what it holds, or what is not as it should be and where."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Camera, node and a dialogue manager as three processes over DDS; what they said is left as a video, a table and a
 page. Without an input, the clip that comes with the package is played."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Looks whether this machine can do the work, and says one line for each thing looked at:
 
 processor and versions; detector and landmarks on stored pictures against MediaPipe's answers on x86-64; face codes of

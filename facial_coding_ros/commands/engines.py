@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorRT's engines: build them before the first start, list, verify or clear them.
 
 facial_coding engines build                     every shipped model, for the GPU of this machine

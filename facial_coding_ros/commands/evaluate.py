@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Judges a run of `facial_coding replay`, or a bag of the live node's messages, against labels: figures with intervals
 over people, and a page to read. Without labels the page shows what was said, and the figures that need none.
 """

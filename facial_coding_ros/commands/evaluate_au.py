@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tests image networks on the people of their folds: F1 and accuracy with intervals, landmarks, cost, heat maps.
 
 One checkpoint for each fold, all of one network: --checkpoint fold1.pth fold2.pth fold3.pth. Leaves result.yaml,

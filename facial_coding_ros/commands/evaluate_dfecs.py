@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Judges DFECS: every figure with what it is compared with, on people never seen in training. Writes DIR/report.html,
 DIR/results.json, DIR/rating_sheet.html (to print, for human raters) and pictures. Studies that are not asked for keep
 the figures that DIR/results.json holds, so that they can be run one by one.

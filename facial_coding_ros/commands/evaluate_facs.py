@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How well FACS action units are estimated.
 
 set: on rendered people that the model was not trained on. codes: face codes of a labelled video or bag, as

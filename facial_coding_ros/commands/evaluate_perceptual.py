@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Perceptual models compared, drawn and reported.
 
 --table N: none, PCA, VAE, M1 and M2 with N seeds on the posed set, in the form of the paper's Table II; seeds that are

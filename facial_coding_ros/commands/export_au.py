@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes a network as ONNX with its card, for `facs.source: network`; refused when its answers differ."""
 
 from __future__ import annotations

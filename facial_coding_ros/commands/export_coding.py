@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Joins the coding models (DFECS, FACS, latent, expression) into one graph: one call for all faces of a frame.
 
 With --check-inputs it stores instead, beside each model as NAME_check.npz, what faces of the demo clip give it: on

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Turns a published checkpoint of ME-GraphAU, OpenGraphAU or JAA-Net into one of this package.
 
 Nothing in the file is run. Every tensor must be used and every parameter filled; else what does not fit is listed.

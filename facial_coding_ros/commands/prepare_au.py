@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cuts the faces out of BP4D or DISFA once, with landmarks and labels, for `train au` and `evaluate au`.
 
 Labelled frames without an image and images without a face are counted and left out. The result holds pictures of

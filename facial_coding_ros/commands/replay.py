@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the pipeline over videos, folders of images or ROS 2 bags, at full speed and without ROS. The same input gives
 the same output, to the last digit. One recording lands in DIR, several in DIR/NAME each; face_codes.csv holds one row
 per face and frame, frames.csv one per frame, recording.json what was read and with which settings.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds, in the face codes of a recording, the moments most like a given one.
 
 Looks are compared by the distance of the perceptual latents, which leave out who the person is: a smile of one person

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures of rendered people whose action units are known, and what the tracker makes of them.
 
 The heads are ICT-FaceKit's (https://github.com/ICT-VGL/ICT-FaceKit, MIT): clone it and name the folder. Only the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trains EAC-Net, JAA-Net or ME-GraphAU on BP4D, DISFA or prepared faces.
 
 Several GPUs: torchrun --nproc-per-node 4 -m facial_coding_ros.cli train au ... (prepare the faces before). The people

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Learns data-driven action units (DFECS) from motions without labels: of a robot's own recordings, of landmark files,
 of dataset folders or of synthetic faces. Writes NAME.npz, NAME.onnx and NAME.yaml, which the node loads with the
 parameter dfecs.model, and NAME_report.html, which says whether the model is better than the shipped one on people or

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trains the FACS estimator on rendered sets (`facial_coding synthesize`) and compares it with simpler ones.
 
 People are split 80 / 8 / 12 % into training, calibration and test. Leaves the model with its card and the table of all

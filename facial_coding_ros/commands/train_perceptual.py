@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trains a perceptual model: VAE, M1 or M2. A run that was stopped goes on where it was.
 
 The folder --out gets checkpoint.npz, model.npz and history.csv; `facial_coding evaluate perceptual` looks at it. With

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shows a clip, a camera, a bag, a finished run or the running node in Rerun: image, mesh, action units, expression,
 neutral and events on one time line. Without an input, the clip that comes with the package. The viewer keeps the newest
 --memory and drops what is older; with --save, nothing is dropped and nothing opened."""

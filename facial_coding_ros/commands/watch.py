@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The running node in a terminal, also over ssh: a line for each person with the state of their neutral, their
 strongest action units, expression and attention; rates, age of the last image and skipped frames. Keys calibrate, reset
 or forget the neutral of the person that is chosen."""

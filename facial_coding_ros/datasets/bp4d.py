@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BP4D-Spontaneous: the 2-D images and the occurrence of action units.
 
 <root>/Sequences(2D+3D)/F001/F001/T1/0001.jpg   also without the doubled subject, also 001.jpg

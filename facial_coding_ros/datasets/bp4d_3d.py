@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BP4D-Spontaneous in three dimensions: 83 points a frame, a neutral face chosen from the frames without action units.
 
 Layout: files named F001_T1_0001.bndplus, or F001/T1/0001.bndplus, anywhere under the root, each 83 rows of points;

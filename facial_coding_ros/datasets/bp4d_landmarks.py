@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BP4D-Spontaneous: the 49 two-dimensional landmarks of its release, as keypoint motions.
 
     <root>/2DFeatures/F001_T1.mat           HDF5 (MATLAB 7.3) or older: fit.pred, a 49 x 2 array for each frame, from 1

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BU-3DFE: 100 people, six posed expressions in four degrees and a neutral face, 83 points in three dimensions.
 
 Layout: anywhere under the root, files such as F0001_AN01WH_F3D.bnd: person, expression (NE AN DI FE HA SA SU), degree

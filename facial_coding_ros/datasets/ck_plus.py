@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CK+: landmarks of posed expressions, from rest to the peak.
 
 <root>/Landmarks/S005/001/S005_001_00000011_landmarks.txt      68 lines "x y"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CK+: sequences from rest to a posed expression, with action units and the expression of the last frame.
 
 <root>/cohn-kanade-images/S005/001/S005_001_00000011.png

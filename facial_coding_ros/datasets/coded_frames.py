@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Coded action units of one recording, frame by frame: a CSV of one's own, DISFA's label folder, BP4D's occurrence."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a data set of labelled recordings holds, read from end to end."""
 
 from __future__ import annotations

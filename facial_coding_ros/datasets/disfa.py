@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DISFA: the left camera's videos and the intensities of action units.
 
     <root>/Videos_LeftCamera/LeftVideoSN001_comp.avi

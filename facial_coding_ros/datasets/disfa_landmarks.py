@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DISFA: the 66 landmarks of its release, as keypoint motions.
 
     <root>/Landmark_Points/SN001/tmp_frame_lm/SN001_0000_lm.mat    from 0, or l00001_lm.mat from 1; `pts` (66, 2)

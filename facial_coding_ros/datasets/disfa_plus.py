@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DISFA+: posed and spontaneous action units as images, with intensities.
 
 <root>/Images/SN001/<trial>/000.jpg

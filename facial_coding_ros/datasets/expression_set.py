@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faces with expressions, each beside the same person's neutral face: the form the perceptual models learn from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """People of the ICT face model as labelled recordings, for trying what reads data sets."""
 
 from __future__ import annotations

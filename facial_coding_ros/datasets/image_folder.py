@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images and their labels in one folder."""
 
 from __future__ import annotations

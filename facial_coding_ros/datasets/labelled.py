@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one record that every data set of labelled faces is read as, and what its readers share."""
 
 from __future__ import annotations

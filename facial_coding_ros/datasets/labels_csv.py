@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labels as a CSV file of one's own, and OpenFace's output.
 
 A header and a row for each labelled moment and person:

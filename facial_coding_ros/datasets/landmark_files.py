@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keypoints of files -> keypoint motions: any tracker's 68 points as CSV, and what the dataset readers share.
 
 A CSV has a header and one row for each face and frame: `person`, optionally `time_s` and `neutral` (1: this frame shows

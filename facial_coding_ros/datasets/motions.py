@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sets of keypoint motions: what DFECS learns from and is judged on."""
 
 from __future__ import annotations

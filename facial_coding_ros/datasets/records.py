@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frames of recordings with their action units, whichever data set they come from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The registry of data sets, through which every command finds its readers.
 
 A data set has a name and a reader for each kind of content that it holds. A new one is a module with its readers and a

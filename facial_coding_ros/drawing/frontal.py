@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A face as it would look into the camera: its picture laid onto the mesh, and the mesh turned to the front."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Face codes drawn onto the image, for people who watch: keypoints, action units, expression, neutral state."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The surface of a face for pictures and 3-D views: its shading, and its motion against the neutral in colour."""
 
 from __future__ import annotations

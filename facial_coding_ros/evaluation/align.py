@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which frame and which face a label is about: by stamp, within a tolerance, whatever the two frame rates."""
 
 from __future__ import annotations

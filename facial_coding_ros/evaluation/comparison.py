@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two runs over the same labels: what changed, and whether that is more than the choice of people explains."""
 
 from __future__ import annotations

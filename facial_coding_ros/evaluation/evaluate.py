@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run against labels: every figure with its interval over people."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the pages share: head, style, plotly's script once inside the page, charts that zoom together."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The moments in which a run was most wrong, and their pictures where somebody asks for them."""
 
 from __future__ import annotations

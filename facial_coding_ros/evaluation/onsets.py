@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long after its onset an action unit is said to be there."""
 
 from __future__ import annotations

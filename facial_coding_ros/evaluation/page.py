@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A page about one table of face codes, as the demo leaves it: the report without labels."""
 
 from __future__ import annotations

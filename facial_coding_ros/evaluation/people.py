@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The part of a page about each person: an overview, and the charts over time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replay of one recording: a job in, files out. The same job leaves the same codes wherever and whenever it runs.
 
 In the job's folder: face_codes.csv (a row per face and frame), frames.csv (a row per frame), recording.json (what was

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page of an evaluation: one HTML file that needs no network and reads on a phone."""
 
 from __future__ import annotations

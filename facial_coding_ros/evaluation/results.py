@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An evaluation on disk: evaluation.json, which holds all that a comparison needs, but no label and no face."""
 
 from __future__ import annotations

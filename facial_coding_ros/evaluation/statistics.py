@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures from sufficient statistics: what each person contributes is summed up once, after which drawing the people
 anew ten thousand times costs next to nothing.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Charts of one person over time: action units, DFECS, expression, valence and arousal, neutral state and events."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long something takes, over and over, in bounded memory."""
 
 from __future__ import annotations

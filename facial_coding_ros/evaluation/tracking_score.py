@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How well faces were found and kept apart: CLEAR MOT (Bernardin and Stiefelhagen 2008) against labelled people."""
 
 from __future__ import annotations

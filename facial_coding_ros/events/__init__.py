@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What faces do over time: what begins, ends or becomes true from one frame to the next."""
 
 from .detectors import standard_detectors

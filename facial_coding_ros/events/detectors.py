@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which detectors there are."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an event says, and what finds events."""
 
 from __future__ import annotations

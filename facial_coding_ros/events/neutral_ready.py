@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The moment from which a person's resting face is known well enough."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Face codes and events as an MCAP bag that needs no ROS to be written: the messages the node would have sent."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The message definitions of this project's and of hri_msgs' types, for bags written without ROS."""
 
 from __future__ import annotations

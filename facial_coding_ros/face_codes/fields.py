@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Face codes and events as the fields of facial_coding_msgs, for rclpy and for bags written without ROS."""
 
 from __future__ import annotations

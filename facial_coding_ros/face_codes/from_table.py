@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Face codes back from a table's columns, as far as a table holds them: no mesh, no neutral, no position."""
 
 from __future__ import annotations

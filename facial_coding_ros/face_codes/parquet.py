@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of face codes as a Parquet file: typed columns, a fraction of the size of CSV."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The 70 landmarks of REP-155: the 68-point scheme and both pupils."""
 
 from __future__ import annotations

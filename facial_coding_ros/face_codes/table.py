@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Face codes as rows of a table: one row per face and frame, for replay and evaluation."""
 
 from __future__ import annotations

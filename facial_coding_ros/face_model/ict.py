@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faces made from ICT-FaceKit's shapes: known people, known action units, no recording."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frames of a bag: which of its topics are a camera's images, and which of the images are taken."""
 
 from __future__ import annotations

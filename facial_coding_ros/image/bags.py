@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bags as topics and raw messages; what is damaged is read as far as it goes, and said.
 
 rosbags reads whole bags of ROS 2 and of ROS 1. A bag that was cut short has no index (MCAP) or missing pages (SQLite):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """sensor_msgs/CameraInfo as the intrinsics of the image that it comes with."""
 
 from __future__ import annotations

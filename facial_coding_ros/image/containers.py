@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many frames a video file holds by its own structure, to tell a damaged file from an odd one.
 
 OpenCV states a number that is right for the simplest files only: an MP4 that was trimmed keeps frames which its edit

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image messages to RGB arrays and back, for messages of rclpy and of rosbags alike."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JPEG, PNG and the other kinds of pictures to RGB arrays. Which kind it is and how large is read from the first bytes,
 before anything is decoded."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names of files for libraries that do not take every name."""
 
 from __future__ import annotations

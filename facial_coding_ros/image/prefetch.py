@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Prefetching: the next items of an iterator are made in a thread while the last one is worked on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files of a bag from front to back, without their index: all messages that can be read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings of what comes in, the same for the node and for recordings."""
 
 from __future__ import annotations

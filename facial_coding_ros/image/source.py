@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every recording is: frames that can be read again and again, and the part of it that is wanted."""
 
 from __future__ import annotations

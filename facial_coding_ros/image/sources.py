@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frames of a recording: a video, a folder of images or a bag."""
 
 from __future__ import annotations

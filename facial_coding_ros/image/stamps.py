@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which images of a stream are taken, by their stamps alone: one rule for the node and for bags; and times of videos.
 
 Between one image and the next the stamp rises by at most a few steps of the stream. What does not is one of these:

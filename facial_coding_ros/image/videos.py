@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frames of a video file or a camera of this machine, through OpenCV and its FFmpeg."""
 
 from __future__ import annotations

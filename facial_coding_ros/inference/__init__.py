@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models at work: one session interface, ONNX Runtime everywhere, TensorRT where there is a GPU.
 
 session = open_session(model_path("dfecs.onnx"), InferenceSettings())

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorRT's engines on the disk: built on the device, compared with ONNX Runtime, kept until something changes.
 
 An engine file is one line that says what it is, then the engine. It is written aside and renamed, so that it is whole

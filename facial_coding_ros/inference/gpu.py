@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The NVIDIA GPU through cuda-python: memory, one stream, captured graphs."""
 
 from __future__ import annotations

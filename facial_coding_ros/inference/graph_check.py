@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a graph must not hold, read from the bytes of an ONNX file without running any of it.
 
 Only the fields that matter are followed, by their numbers in onnx.proto3 (the ONNX specification, IR version 3 and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A graph in half precision: this is FP16 to both TensorRT libraries, as their networks take types from the graph."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bound on what loading a model may take: a graph of 200 bytes can ask for gigabytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A model file and its card: NAME.onnx with NAME.yaml beside it, checked before anything runs."""
 
 from __future__ import annotations

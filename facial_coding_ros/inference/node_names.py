@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names for the nodes of an ONNX graph, each its own: older versions of ONNX Runtime refuse a graph without."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ONNX Runtime on the CPU: the default, and the reference that other backends are compared with."""
 
 from __future__ import annotations

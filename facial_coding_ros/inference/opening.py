@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which backend computes a model: TensorRT where it can be had, ONNX Runtime everywhere else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a model is to those who call it, whatever computes it."""
 
 from __future__ import annotations

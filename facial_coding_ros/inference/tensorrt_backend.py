@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a model to a checked TensorRT session: engine from the cache or built, compared, or refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorRT 10 (`tensorrt`: Jetson, discrete GPUs) and TensorRT-RTX (`tensorrt_rtx`) behind the same few calls.
 
 What differs, and is known only here:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A model as a TensorRT engine on the GPU."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keypoint schemes, registration and motion: from a tracked mesh to numbers that only the expression moves."""
 
 from .registration import Registration, RegistrationSettings, motion

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arrays that were learnt and lie in models/, each file with a card that describes it."""
 
 from __future__ import annotations

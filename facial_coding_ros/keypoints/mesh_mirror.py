@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mirror images of the 468 surface points of MediaPipe's face mesh (its canonical face is exactly symmetric)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Head pose, size and position of the parts taken out of keypoints, step by step.
 
 The sparse variant after DFECS (arXiv 2406.05434, 2406.09017; Vonikakis & Winkler, ICIP 2020): frontalisation, affine,

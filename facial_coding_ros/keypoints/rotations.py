@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rotation that lays one set of points on another, from their covariance.
 
 For one 3 x 3 matrix at a time plain arithmetic is several times quicker than numpy's singular value decomposition.

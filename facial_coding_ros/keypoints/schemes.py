@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keypoint schemes as data: names, parts, mirrors, and how each follows from MediaPipe's mesh.
 
 Indices count from 0. Parts are the person's own left and right. Every scheme is an affine combination of mesh points,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A person's own resting face: estimated from the stream, given by hand, kept between runs."""
 
 from .calibration import Calibration, CalibrationState

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Neighbouring frames that become one before an estimator compares it with others."""
 
 from __future__ import annotations

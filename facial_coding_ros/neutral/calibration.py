@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A neutral taken on request: the coming seconds of a still, frontal face."""
 
 from __future__ import annotations

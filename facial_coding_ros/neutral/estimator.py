@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Estimate of one face's neutral from its stream of frames."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A neutral from chosen frames, and as a file."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose neutral is what: one estimator per face or person, by hand, from the store, in image time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is known about neutral faces and about expressions before a person has been seen."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Neutrals that are given for a recording instead of being learnt from it."""
 
 from __future__ import annotations

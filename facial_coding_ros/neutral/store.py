@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The neutrals of persons on disk: one SQLite file, one row per person, geometry only.
 
 A commit survives the process being killed at any moment, and several processes may use the file at once. A file that is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Registered keypoints as one vector, in eye distances: dense x, y, z of all points, then sparse x, y."""
 
 from __future__ import annotations

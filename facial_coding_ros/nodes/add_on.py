@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faces that another node tracks, for add-on mode."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node `annotator`: face codes drawn onto the images they belong to, for RViz, rqt and Foxglove."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A recording as a camera: sensor_msgs/Image or CompressedImage at the recording's rate, and CameraInfo."""
 
 from __future__ import annotations

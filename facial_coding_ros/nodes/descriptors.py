@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ROS tools are told of a parameter: type, meaning, range."""
 
 from __future__ import annotations

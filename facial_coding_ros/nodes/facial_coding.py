@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lifecycle node `facial_coding`: images in, REP-155 topics and face codes out.
 
 Callbacks only hand over the newest image; a worker runs the pipeline. One lock guards pipeline and publishers.

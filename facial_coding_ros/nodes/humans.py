@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """REP-155's topics under /humans/faces: who is tracked, and what each face does."""
 
 from __future__ import annotations

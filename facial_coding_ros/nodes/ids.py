@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ids that other nodes give to faces and persons."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faces drawn by the viewer over the camera's own image: foxglove_msgs/ImageAnnotations, where that package is."""
 
 from __future__ import annotations

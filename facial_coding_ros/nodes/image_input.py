@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The subscriptions to a camera: images and calibration, made anew where that helps."""
 
 from __future__ import annotations

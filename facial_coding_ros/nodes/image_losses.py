@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many of a camera's images arrive: told from the stamps of those that do, and from what the transport lost."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names of image topics as image_transport makes them: the compressed one lies under the image's."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Is the camera alive, and if not, what could be wrong."""
 
 from __future__ import annotations

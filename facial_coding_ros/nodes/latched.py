@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """REP-155's topics that keep their last word ("latched", transient local), heard whoever publishes them and how."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faces in a robot's 3-D view: MarkerArrays for RViz and Foxglove, in the camera's optical frame."""
 
 from __future__ import annotations

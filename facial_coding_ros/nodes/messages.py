@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages from face codes; nothing else in the package builds one.
 
 REP-155 says what each message means; hri_msgs and facial_coding_msgs say how it looks.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Services on resting faces: calibrate, reset, forget, list. Refusals say why."""
 
 from __future__ import annotations

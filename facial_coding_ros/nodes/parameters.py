@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ROS parameters from the settings: declared, read, changed while running, and written down as YAML."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which person a face is, as REP-155's person manager and recognisers say it."""
 
 from __future__ import annotations

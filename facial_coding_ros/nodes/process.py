@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A node's process: started with clear errors, ended by a signal with its last messages and answers sent."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records what the node says about the images it was sent: a table, and a video with the codes drawn on it."""
 
 from __future__ import annotations

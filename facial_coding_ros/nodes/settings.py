@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings of the node: its own, and those of the pipeline's stages."""
 
 from __future__ import annotations

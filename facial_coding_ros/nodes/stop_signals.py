@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ends a node's process; without ROS, so that it is known before that is loaded."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What viewers draw: ~/markers in the robot's 3-D view, ~/annotations over the image."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether this machine does what the package needs: asked by `facial_coding doctor`, and by the node when it starts."""
 
 from .finding import Finding, Level

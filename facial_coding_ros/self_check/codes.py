@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the models make of the stored pictures the codes that they made on the reference machine."""
 
 from __future__ import annotations

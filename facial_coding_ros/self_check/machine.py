@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What this machine is, and whether what lies around the package is as it should be."""
 
 from __future__ import annotations

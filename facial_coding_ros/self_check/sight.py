@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the tracker's networks see what is on the stored pictures; takes less than 0.3 s."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Detection, landmarks, and face identity over time.
 
 tracker = make_tracker(TrackingSettings())

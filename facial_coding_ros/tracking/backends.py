@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The landmark backends that come with the package. Each loads what it needs when it is made."""
 
 from __future__ import annotations

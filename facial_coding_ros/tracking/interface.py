@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the pipeline needs of a tracker, and a tracker of what computes its landmarks."""
 
 from __future__ import annotations

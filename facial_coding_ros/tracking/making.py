@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tracker that the settings ask for, with its landmark backend."""
 
 from __future__ import annotations

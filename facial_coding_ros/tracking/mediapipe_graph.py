@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The detector and the landmark network of MediaPipe's wheel in one graph of our own.
 
 Why not mediapipe.solutions.face_mesh: its short-range detector is blind for faces narrower than an eighth of the image

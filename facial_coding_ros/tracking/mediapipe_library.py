@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MediaPipe as it is wanted on a robot: loaded without matplotlib, its networks read from its own folder only."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Detector and landmark network in ONNX Runtime or TensorRT: the tracker's own, on every processor."""
 
 from __future__ import annotations

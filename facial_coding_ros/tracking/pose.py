@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Head pose from the mesh: the rigid motion of a mean face onto it."""
 
 from __future__ import annotations

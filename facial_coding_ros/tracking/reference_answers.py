@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What MediaPipe's own graph answers on x86-64 to two stored pictures, and whether other networks agree with it.
 
 The answers are stored (models/reference_answers.npz) so that the comparison means the same on every machine: on ARM

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Regions of an image in which landmarks are sought, and where meshes lie."""
 
 from __future__ import annotations

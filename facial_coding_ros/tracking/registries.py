@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where landmark backends register, by the names that `tracking.landmark_backend` uses."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When and where the detector looks for new faces."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings and counters of the tracking stage."""
 
 from __future__ import annotations

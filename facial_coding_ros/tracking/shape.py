@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Face shape as a sign of identity: proportions of 3-D landmarks, no image."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One-Euro filter for meshes (Casiez, Roussel and Vogel, CHI 2012), in image time."""
 
 from __future__ import annotations

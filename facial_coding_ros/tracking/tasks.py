@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Backend for MediaPipe's Tasks API (0.10 and 1.x): a FaceLandmarker bundle of the user's, with its 52 blendshapes.
 
 The landmarker detects and follows faces itself, with its short-range detector; identity, smoothing and all else are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faces of a stream of images: found, followed, told apart."""
 
 from __future__ import annotations

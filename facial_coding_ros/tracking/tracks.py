@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Identity over time: tracks, their motion, and which observation belongs to which."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far the landmarks of a face can be trusted.
 
 The landmark network draws a whole face also where a hand or a block hides half of it, and its own score hardly drops.

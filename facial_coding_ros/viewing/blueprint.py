@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The layout of a recording: what is where for nobody, one person and several."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Listens to a running node for a terminal, and asks its services about the chosen person's neutral."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a recording goes: a file, Rerun's window, or the browser. Nothing is reported to anybody, and nothing but this
 machine can connect unless a wider address is asked for."""
 

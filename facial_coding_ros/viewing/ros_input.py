@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a running node says, as sights: its face codes and events with the images they belong to."""
 
 from __future__ import annotations

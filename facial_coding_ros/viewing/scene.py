@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sights written into a Rerun recording: image, mesh, curves and events, on the timelines image_time and frame.
 
 Entities: camera/image with faces (boxes, names) and landmarks in it; mesh/PERSON; people/PERSON/action_units/AUn,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What can be shown of one image, wherever it comes from: a recording, a camera, a finished run or a running node."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lines of a terminal about a running node: one for each person in view, and one about the node."""
 
 from __future__ import annotations

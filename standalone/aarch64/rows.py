@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Face codes of two processors: made on each, compared here. Called by `check`, beside this file.
 
 rows.py inputs WORK          WORK/stills: frames of the demo clip as pictures

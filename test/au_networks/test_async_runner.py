@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An image network in the pipeline: its own rate, answers with their age, replay and background."""
 
 from __future__ import annotations

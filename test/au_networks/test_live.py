@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exported networks: parity, plain operations, any batch, live use without torch, damaged and foreign files."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The coding models in the pipeline: one graph where it was made from them, else one by one, with the same outputs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fused coding graph against the single models."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The folder that serves robots without MediaPipe."""
 
 from __future__ import annotations

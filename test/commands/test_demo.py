@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The demo, its clients and the annotator, as a user runs them."""
 
 from __future__ import annotations

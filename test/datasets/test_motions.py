@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Readers of keypoint motions, on small folders of the same form as the releases."""
 
 from __future__ import annotations

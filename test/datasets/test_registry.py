@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Data sets read as one family, on written miniatures of their true layouts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faces turned to the front, against where the points of a turned head must come to lie."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drawing: what is drawn, where, and that the image given stays as it is."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Videos with drawings: they play as fast as their images were taken."""
 
 from __future__ import annotations

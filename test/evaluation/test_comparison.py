@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two runs compared: what is more than chance, and what breaks the thresholds."""
 
 from __future__ import annotations

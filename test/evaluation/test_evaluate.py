@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Evaluations of runs whose answers are known: written tables, true labels, and what must come out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The replay command on real recordings, and its agreement with the live node."""
 
 from __future__ import annotations

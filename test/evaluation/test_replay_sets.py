@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replay of sets of recordings: formats, ranges, topics, damage, resuming, processes and a cluster."""
 
 from __future__ import annotations

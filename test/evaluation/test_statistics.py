@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures against scikit-learn and hand-computed values; the bootstrap against doing it the long way."""
 
 from __future__ import annotations

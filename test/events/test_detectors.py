@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The list of detectors: what it finds, and that a table's rows say the same as the faces they were written from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bags as recorders leave them: packed, killed, of all topics, of ROS 1, damaged in any place."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """camera_info: which camera the sent image is of."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image messages to RGB: every encoding against values worked out by hand, every misfit refused."""
 
 from __future__ import annotations

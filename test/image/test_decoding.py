@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures: kinds by their first bytes, sizes before decoding, and nothing that ends the process."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frames of videos, folders and bags."""
 
 from __future__ import annotations

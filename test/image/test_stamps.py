@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which images are taken by their stamps, and times of videos."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Videos as telephones, editors and cameras leave them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The engine cache on a real disk, and which backend is chosen on this machine."""
 
 from __future__ import annotations

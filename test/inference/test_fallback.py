@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Choosing, refusing and falling back, with a GPU that is none: engines are ONNX graphs that ONNX Runtime runs.
 
 What TensorRT itself does is tested in test_tensorrt_build.py and, where there is a GPU, in test_tensorrt_gpu.py; here

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The CUDA calls against the real cuda-python on a machine without a GPU: arguments fit, refusals are in words."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Graphs that want more than they may: weights from elsewhere, endless loops, gigabytes, nothing but noise."""
 
 from __future__ import annotations

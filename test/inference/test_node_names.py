@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shipped graphs load in the oldest ONNX Runtime that requirements-robot.txt allows, 1.20."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sessions over model files: ONNX Runtime's answers, and every kind of file that must be refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorRT-RTX itself, which builds engines for other GPUs without having one: every shipped graph and the image
 networks' exports, in both precisions.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Engines at work: needs an NVIDIA GPU with TensorRT; elsewhere these tests skip and say so."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Schemes, their maps, and registration against hand-made transforms."""
 
 from __future__ import annotations

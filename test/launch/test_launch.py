@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The launch files, with the real launch system where it is installed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The neutral of each face and person: learning, calibration by hand, files."""
 
 from __future__ import annotations

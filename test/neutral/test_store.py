@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Neutrals on disk: killed at any moment, shared, damaged, newer, foreign."""
 
 from __future__ import annotations

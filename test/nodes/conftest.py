@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images of the demo clip for the tests of nodes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bag played through the running node in simulated time, against offline replay of the same bag."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nothing is reported, and nothing is read or run from the current folder: the node's process under watch."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images that get lost between camera and node: seen, said, and done something about, over DDS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages from face codes: geometry and values worked out by hand; frames as they are sent."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node as a process, over DDS: what it publishes, and how it lives."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Resting faces by hand, persons, parameters and add-on mode, over DDS."""
 
 from __future__ import annotations

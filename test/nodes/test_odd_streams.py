@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The same odd stream of stamps through the node and through replay: both take and drop the same images."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Topics on a graph that others are on too: compressed images under a remapped name, two nodes of one robot."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Persons as a person manager says them, over DDS, with its own quality of service: who is stored and who is not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a node's process starts where its surroundings are poor: one line says what is wrong."""
 
 from __future__ import annotations

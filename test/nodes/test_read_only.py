@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node with a root that cannot be written, as in a container with read_only: true."""
 
 from __future__ import annotations

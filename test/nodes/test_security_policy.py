@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The SROS2 policy against what the node really publishes, hears and serves: all of it, and nothing besides."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The store of neutrals and its troubles, as the node meets them: it serves the robot all the same, and says so."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What RViz and Foxglove draw, received over DDS as they receive it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks that are whole files, but see otherwise: what a wrong kernel of a processor does."""
 
 from __future__ import annotations

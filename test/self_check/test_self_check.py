@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks of the machine: what is well, and what is told when it is not."""
 
 from __future__ import annotations

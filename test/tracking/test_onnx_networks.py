@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Landmarks by the converted network in the tracker and the pipeline, against MediaPipe's own graph."""
 
 from __future__ import annotations

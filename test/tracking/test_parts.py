@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parts of the tracker: pose, smoothing, task files, ids, and the recordings of real people."""
 
 from __future__ import annotations

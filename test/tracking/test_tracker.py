@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tracker on composed scenes with known truth, and on its bounds."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recordings for Rerun, read back with its SDK, and its page in a browser."""
 
 from __future__ import annotations

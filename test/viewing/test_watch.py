@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The running node in a terminal, driven by its keys."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The card of a DFECS model: NAME.yaml beside NAME.npz (for training tools) and NAME.onnx (for the node)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keypoint motions -> data-driven action units, live."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The encoder as one ONNX graph of plain operations: unrolled ADMM."""
 
 from __future__ import annotations

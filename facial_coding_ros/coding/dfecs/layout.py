@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which points a motion has, and which face parts they belong to."""
 
 from __future__ import annotations

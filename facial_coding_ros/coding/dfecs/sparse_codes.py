@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Non-negative sparse codes: min over v >= 0 of 1/2 |x - v U|^2 + alpha sum_j |u_j| v_j.
 
 With rows u_j of length 1 this is scikit-learn's `sparse_encode(..., algorithm="lasso_cd", positive=True)`; weighting by

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a face may express: a distribution over labels, valence and arousal, and a steady label for the robot."""
 
 from .au_rules import AuExpression

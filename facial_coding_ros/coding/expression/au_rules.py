@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Expressions from action units: EMFACS's combinations as a soft score."""
 
 from __future__ import annotations

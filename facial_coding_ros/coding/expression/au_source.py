@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Expressions from action units, as the coding stage asks for them."""
 
 from __future__ import annotations

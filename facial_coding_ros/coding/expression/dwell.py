@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A steady label for the expression topic, in image time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labels, settings, and how a distribution becomes an Expression."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FACS action units of a face from its keypoint motion, or from MediaPipe's blendshapes."""
 
 from .blendshapes import BlendshapeFacs

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Action units from MediaPipe's blendshapes, as the coding stage asks for them."""
 
 from __future__ import annotations

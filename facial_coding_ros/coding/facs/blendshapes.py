@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MediaPipe's blendshapes -> intensities of FACS action units, instead of FacsEstimator.
 
 The blendshape model is Google's, trained on people, and only comes with the Tasks backend. Its cheekSquint and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far an action unit's intensity can be trusted, from what is known about the face and its neutral."""
 
 from __future__ import annotations

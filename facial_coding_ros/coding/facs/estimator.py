@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keypoint motion -> intensities of FACS action units."""
 
 from __future__ import annotations

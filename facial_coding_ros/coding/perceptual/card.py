@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of the live models with their cards, and what makes one unfit for this pipeline."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Expressions from latents: the paper's linear one-vs-rest classifier, with probabilities that mean what they say."""
 
 from __future__ import annotations

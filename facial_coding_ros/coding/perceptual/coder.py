@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Live: registered faces and their neutrals to latents and expressions, all faces of a frame in one batch."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Latents over time: steady while the face is at rest, quick when it moves."""
 
 from __future__ import annotations

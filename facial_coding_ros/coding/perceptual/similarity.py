@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Moments of a recording that look like a given one, by the distance of their latents."""
 
 from __future__ import annotations

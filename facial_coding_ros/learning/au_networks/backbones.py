@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ResNet-18, ResNet-50 and VGG-19 with the tensor names of the published ImageNet weights."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints: our own, and the published ones of ME-GraphAU, OpenGraphAU and JAA-Net, read without running anything
 that lies in them.
 """

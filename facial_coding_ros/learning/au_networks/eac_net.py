@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """EAC-Net: VGG-19 that looks harder, then closer, at where action units show (Li et al., FG 2017).
 
 Stage 1, E-Net: the outputs of groups 3 and 4 get the group's first convolution added, weighted with an attention map.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Predictions of a network for many prepared faces."""
 
 from __future__ import annotations

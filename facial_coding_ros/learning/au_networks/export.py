@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks as ONNX files with a card, checked against PyTorch before they are left on the disk."""
 
 from __future__ import annotations

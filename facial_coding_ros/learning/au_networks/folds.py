@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who is trained on and who is tested on: folds of subjects, the published ones where there are."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a network looks, drawn over faces."""
 
 from __future__ import annotations

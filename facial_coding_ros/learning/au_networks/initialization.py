@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Initial weights of a network: random, from ImageNet's weights, or from an earlier stage."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JAA-Net: action units and landmarks together, one helping the other (Shao et al., IJCV 2021).
 
 The six parts carry the names of the published checkpoint files, their tensors the published names.

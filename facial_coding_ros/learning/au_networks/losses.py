@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The losses of the three networks, as published. A label is 1 (present), 0 (absent) or -1 (unknown: left out)."""
 
 from __future__ import annotations

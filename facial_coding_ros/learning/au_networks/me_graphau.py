@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ME-GraphAU: a graph of action units over a ResNet (Luo et al., IJCAI 2022), and its wide form OpenGraphAU.
 
 Stage 1 (ANFL) gives each action unit a node and lets it talk to its nearest neighbours; stage 2 (MEFL) adds a feature

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How well action units are detected: F1 and accuracy, with intervals over people; landmarks' error."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The three networks behind one interface: aligned crops in, probabilities out, and a loss to train with."""
 
 from __future__ import annotations

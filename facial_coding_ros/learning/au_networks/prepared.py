@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faces prepared for training: cut out of a data set's images once, with their 68 landmarks and labels.
 
 A prepared folder holds `index.npz`, `prepared.yaml` (where it comes from, what was left out) and `faces/*.jpg`. It

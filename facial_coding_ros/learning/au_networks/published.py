@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Published results of the three networks, in percent."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recipes: what is trained and how, as YAML files in config/au_networks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Results of one network over its folds, as a file, and the page that puts networks side by side."""
 
 from __future__ import annotations

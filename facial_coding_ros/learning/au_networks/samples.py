@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Prepared faces as training and test batches."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training: the published recipes, on one device or on several through torchrun, resumable after each epoch."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What DFECS is compared with: PCA AUs and keypoint-based FACS AUs, and the encodings they share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How well codes stand for motions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DFECS against PCA and keypoint-based FACS AUs, at the same number of AUs and the same sparsity."""
 
 from __future__ import annotations

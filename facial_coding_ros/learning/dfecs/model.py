@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DFECS: the Full Face Model, learnt from keypoint motions without labels (arXiv 2406.05434).
 
 Two levels. Partial-Face Model: for each face part, dictionary learning with sparse non-negative codes. Holistic-Face

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What facial muscles do to the 68 keypoints: how far an action unit can be read as muscles pulling.
 
 The table is written by hand from the muscles' origins and insertions as FACS describes each unit's appearance change.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures of action units and reconstructions: motion arrows on the mean face."""
 
 from __future__ import annotations

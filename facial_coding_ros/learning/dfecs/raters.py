@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Interpretability by people: a sheet to print, and how far raters agree (Fleiss 1971)."""
 
 from __future__ import annotations

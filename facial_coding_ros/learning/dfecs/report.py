@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A page that holds all it shows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The studies behind `facial_coding evaluate dfecs`: each returns rows of a table."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Coded action units of a recording beside the face codes of a replay."""
 
 from __future__ import annotations

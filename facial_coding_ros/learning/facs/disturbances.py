@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """By what motions differ without any action unit: noise, another tracker, an inexact neutral."""
 
 from __future__ import annotations

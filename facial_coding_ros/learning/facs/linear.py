@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The linear estimators that the network is compared with: from ideal shapes, from learned bases, regression."""
 
 from __future__ import annotations

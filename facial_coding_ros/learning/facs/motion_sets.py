@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A rendered set (`facial_coding synthesize`) as motions with their truth."""
 
 from __future__ import annotations

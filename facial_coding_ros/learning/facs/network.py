@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The small network on directions of motion; kept as an ONNX graph that is its own mirror image."""
 
 from __future__ import annotations

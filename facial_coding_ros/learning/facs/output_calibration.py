@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the network's raw answers become intensities and probabilities, from people it was not trained on."""
 
 from __future__ import annotations

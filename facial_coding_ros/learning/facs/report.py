@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables and plots of how the estimator agrees with known action units."""
 
 from __future__ import annotations

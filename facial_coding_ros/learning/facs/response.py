@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tracker makes of true motion: a linear response, learnt from rendered people, to draw more motions from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How well estimated action units agree with coded ones: per unit, with intervals by person."""
 
 from __future__ import annotations

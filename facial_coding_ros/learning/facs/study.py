@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures by which estimators are compared, on people they were not made from."""
 
 from __future__ import annotations

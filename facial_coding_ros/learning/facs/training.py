@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trains the small network with torch."""
 
 from __future__ import annotations

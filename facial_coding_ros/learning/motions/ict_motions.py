@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keypoint motions of ICT-FaceKit's faces: known people, known action units, three settings."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keypoint motions by a word of the command line: `KIND` or `KIND:PATH`."""
 
 from __future__ import annotations

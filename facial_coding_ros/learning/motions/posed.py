@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A posed set of the form of BU-3DFE made from ICT-FaceKit: known people, stereotypical expressions in four degrees.
 
 Poses are made of action units: several combinations for each emotion, as people show them, with their own strength,

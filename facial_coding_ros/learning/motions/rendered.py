@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rendered people as MediaPipe sees them (made by `facial_coding synthesize`): what a live model is trained on.
 
 Between a face and its tracked mesh lies the tracker, which pulls every face towards the faces it knows. A rendered set

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keypoint motions of recordings and of rendered people, as the tracker reports them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Other estimators of the neutral, for the comparison in docs/neutral.md; not used by the node."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rendered faces of known shape and pose, with what MediaPipe saw: the form in which they are kept."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """People with known neutrals who play scripted minutes: mixed behaviour, a held smile, talking, a head that turns."""
 
 from __future__ import annotations

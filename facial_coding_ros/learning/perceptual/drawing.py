@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures of perceptual models: faces as lines, latent maps, traversals, reliability."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The paper's two measures, its baselines, and its Table II with several seeds (Mikheeva et al., section V-B)."""
 
 from __future__ import annotations

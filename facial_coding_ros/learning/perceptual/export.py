@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Encoder and classifier as ONNX graphs of plain operators."""
 
 from __future__ import annotations

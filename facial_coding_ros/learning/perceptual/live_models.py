@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a trained M2 to the two files the robot runs, with their cards."""
 
 from __future__ import annotations

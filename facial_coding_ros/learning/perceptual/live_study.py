@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The robot's models on rendered people they were not trained on: calibration, the rules beside them, filters."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The terms of the objective, equations 5, 10, 11 and 13 of Mikheeva et al."""
 
 from __future__ import annotations

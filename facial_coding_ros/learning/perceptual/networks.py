@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """VAE, M1 and M2 as networks (Mikheeva et al., figures 1 and 2). M1 and M2 are the same network."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One page of everything an evaluation left in a folder, self-contained."""
 
 from __future__ import annotations

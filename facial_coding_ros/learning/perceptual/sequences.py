@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labels over time: how often they flicker and how late they come, with and without a filter on the latents."""
 
 from __future__ import annotations

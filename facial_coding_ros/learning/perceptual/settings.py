@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a model is trained: the paper's figures, and every reading of what it leaves open."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training with Adam, validation ELBO and checkpoints that can be taken up again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A finished training run as a folder: the model, its history, and what it was trained on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each dimension of the latent does: faces decoded along it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Triplets: which of two faces looks more like a reference."""
 
 from __future__ import annotations

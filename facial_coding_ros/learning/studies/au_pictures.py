@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each FACS action unit looks like, drawn from the face model that comes with the package: a picture for the docs.
 
 python -m facial_coding_ros.learning.studies.au_pictures --out docs/images/action_units.jpg

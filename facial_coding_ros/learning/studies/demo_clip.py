@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes demo/two_people.mp4 and .csv: two public-domain portraits with known action units and head motion.
 
     standalone/env python -m facial_coding_ros.learning.studies.demo_clip

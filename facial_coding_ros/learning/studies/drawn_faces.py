@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Simple drawn faces with known action units, from the ICT model: skin, brows, eyes and mouth as shaded polygons.
 
     standalone/env python -m facial_coding_ros.learning.studies.drawn_faces FOLDER

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two bags and their labels from the demo clip: each person alone, JPEG in mcap and raw in sqlite3; into walk/.
 
 From the repository's root: standalone/env python -m facial_coding_ros.learning.studies.evaluation_bags

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an inexact neutral costs the FACS estimator.
 
     standalone/env python -m facial_coding_ros.learning.studies.facs_neutral_error SET[,SET...] [models/facs.onnx ...]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FACS on two animated photographs, whose action units are known: a check that is no render.
 
     standalone/env python -m facial_coding_ros.learning.studies.facs_on_portraits [models/facs.onnx ...]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes models/ict_mesh.npz from ICT-FaceKit's shapes at MediaPipe's mesh points.
 
     standalone/env python -m facial_coding_ros.learning.studies.ict_mesh ict_mediapipe468.npz models/ict_mesh.npz

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares estimators of the neutral on people whose neutral is known; can make the prior that the node uses."""
 
 from __future__ import annotations

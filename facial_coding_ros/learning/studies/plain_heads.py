@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plainly rendered ICT heads, seen through MediaPipe: what the tracker makes of a known face in a known pose.
 
 Flat skin, painted brows and lips, discs for eyes; enough for MediaPipe to track. The shipped models/registration and

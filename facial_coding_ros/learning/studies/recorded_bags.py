@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bags of images, written with rosbags."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes models/reference_answers.npz: what MediaPipe's own graph answers to two frames of the demo clip, on x86-64.
 
     standalone/env python -m facial_coding_ros.learning.studies.reference_answers models [--codes]

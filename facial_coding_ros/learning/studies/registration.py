@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far a head turn passes for an expression, with each way of registration; can learn W and the pose correction."""
 
 from __future__ import annotations

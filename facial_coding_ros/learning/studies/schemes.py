@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Draws the keypoint schemes on MediaPipe's canonical mesh, and lists what the maps between them cost."""
 
 from __future__ import annotations

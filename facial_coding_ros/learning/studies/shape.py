@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How well the shape of a face tells people apart, on people that were not learnt from; can learn models/shape."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes models/dfecs_noise.npz: the error of MediaPipe's face mesh on a resting face, for the ICT motions.
 
     standalone/env python -m facial_coding_ros.learning.studies.tracker_noise RENDERED VIDEO

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A set of rendered people as the tracker sees them: made in chunks, picked up again where it stopped."""
 
 from __future__ import annotations

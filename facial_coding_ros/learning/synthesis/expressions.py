@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Expressions at random: which action units, how strongly, and how this person's face does them.
 
 No two faces perform an action unit alike, and ICT-FaceKit has one shape for each. So each person gets an own version:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A person cut out of a portrait, and the background without them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is seen through an open mouth: a dark cavity, the tongue and two rows of teeth."""
 
 from __future__ import annotations

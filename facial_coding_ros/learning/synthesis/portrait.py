@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A portrait whose face moves: known action units and head turns, seen in a photograph."""
 
 from __future__ import annotations

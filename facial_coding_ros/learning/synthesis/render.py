@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Renders a posed head without a graphics card: triangles from back to front through OpenCV.
 
 Shading is done at the fine mesh's vertices (about as many as the tracker's input has pixels of face); hair, lashes,

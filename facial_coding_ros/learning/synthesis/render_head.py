@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The head that is rendered: ICT-FaceKit's fine mesh, read from a checkout of it, and where its parts lie."""
 
 from __future__ import annotations

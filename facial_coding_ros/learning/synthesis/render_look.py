@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one rendered person and one rendered picture look like, at random: skin, hair, light, camera, its faults."""
 
 from __future__ import annotations

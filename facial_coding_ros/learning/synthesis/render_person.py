@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One person to be rendered: the parts of the head, the colours of its vertices, the strokes on its skin."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The triangles and contours of MediaPipe's face mesh."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the node's tracker makes of one picture: of a face just found, and of one that it has followed for a while."""
 
 from __future__ import annotations

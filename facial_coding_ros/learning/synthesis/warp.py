@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A portrait as a watertight mesh of triangles: the face finely, its surroundings by rings, and the warp they make."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Composed scenes with known places of known people: public-domain portraits pasted, scaled, turned and moved.
 
 The two portraits come inside scikit-image (Eileen Collins) and matplotlib (Grace Hopper).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which proportions of a face say who it is: learnt from people seen through the tracker, and judged on others."""
 
 from __future__ import annotations

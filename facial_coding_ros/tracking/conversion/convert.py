@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes the tracker's networks from MediaPipe's wheel and compares them with MediaPipe's own answers."""
 
 from __future__ import annotations

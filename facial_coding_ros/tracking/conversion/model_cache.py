@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The converted networks: of a folder, or made from the installed wheel once and kept in the user's cache folder."""
 
 from __future__ import annotations

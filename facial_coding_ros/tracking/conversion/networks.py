@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two networks of the tracker: where MediaPipe keeps them, and what makes ONNX graphs of them."""
 
 from __future__ import annotations

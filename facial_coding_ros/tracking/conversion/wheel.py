@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MediaPipe's files in its wheel, found without loading MediaPipe."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faces from the detector's answers: decoded, and of those that overlap one.
 
 As MediaPipe's graph of the full-range detector does it (TensorsToDetections, NonMaxSuppression with weights), for a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MediaPipe's full-range face detector as an ONNX graph, made from face_detection_full_range_sparse.tflite.
 
 A plain convolutional network: depthwise and pointwise products with sums, reduced to 12 x 12 cells and back to 48 x 48.

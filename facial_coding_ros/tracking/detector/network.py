@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faces in views of an image, all views in one batch, in either backend."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MediaPipe's landmark network as an ONNX graph, made on the user's machine from the installed wheel.
 
 face_landmark_with_attention.tflite: 478 points, eyes, irises and lips refined by looking again at features around

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Landmarks of all faces of an image in one batch, by the converted network, in either backend."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The landmark network's second stage: regions of the features around some points, and points of them taken back.
 
 MediaPipe's three operations of its own, as its mediapipe/util/tflite/operations computes them (version 2), for all

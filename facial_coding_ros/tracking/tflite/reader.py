@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads what is needed of a TensorFlow Lite file: tensors, constants, operations and their options.
 
 The file is a FlatBuffer: tables whose fields are found through a table of offsets. Field numbers are those of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sparse constants of a TensorFlow Lite file, made dense.
 
 A sparse tensor is a tree. Its levels are the tensor's dimensions in the order of `traversal_order`, then the

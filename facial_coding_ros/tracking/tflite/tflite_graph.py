@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a converter asks of a TensorFlow Lite file's graph."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """EMFACS rules and the dwell time of the expression topic."""
 
 from __future__ import annotations

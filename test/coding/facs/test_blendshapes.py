@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MediaPipe's blendshapes as a source of action units."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The FACS estimator on faces whose action units are known."""
 
 from __future__ import annotations

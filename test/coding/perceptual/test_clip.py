@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shipped models on a real clip: neutral, smile, neutral, smile, neutral."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Filtering latents over time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Looking for moments like a given one in a table of face codes."""
 
 from __future__ import annotations

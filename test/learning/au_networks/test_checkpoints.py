@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints: published forms, strictness, safety, starting one network from another."""
 
 import pickle

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The published losses against cases computed by hand, and against PyTorch where it has the same."""
 
 import math

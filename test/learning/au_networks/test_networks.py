@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The image networks' structure: names and shapes against the published checkpoints, operations against small cases."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BP4D and DISFA folders with action units, prepared faces, alignments."""
 
 from pathlib import Path

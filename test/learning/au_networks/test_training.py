@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each network learns on drawn faces, CPU alone: the loss falls, F1 on people it never saw is above chance."""
 
 import dataclasses

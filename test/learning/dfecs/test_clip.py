@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DFECS on a real recording: the live AUs move with a smile, and a model is learnt from a bag."""
 
 from __future__ import annotations

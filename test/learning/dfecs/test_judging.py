@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How DFECS is judged: muscle readings, raters, baselines, pages; and the commands."""
 
 from __future__ import annotations

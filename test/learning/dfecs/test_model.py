@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DFECS: learning, codes, the live graph, files; against scikit-learn and planted action units."""
 
 from __future__ import annotations

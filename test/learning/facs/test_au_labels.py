@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Coded action units of recordings, in the formats that are read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network's graph, calibration and training, on motions small enough to be quick."""
 
 from __future__ import annotations

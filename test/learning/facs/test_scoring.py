@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agreement measures against independent references."""
 
 from __future__ import annotations

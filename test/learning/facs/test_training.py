@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`facial_coding train facs`, on planned people whose tracker follows six tenths of every movement."""
 
 from __future__ import annotations

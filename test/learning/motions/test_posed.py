@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The posed set made from ICT-FaceKit, and the loaders of BU-3DFE and BP4D on written samples."""
 
 from __future__ import annotations

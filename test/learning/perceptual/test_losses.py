@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Equations 5, 10, 11 and 13 against values worked out by hand and finite differences; triplet rules."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training, taking it up again, and the way from a trained M2 to the files the robot runs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rules of artificial triplets, triplets judged by people, and the share that is satisfied."""
 
 from __future__ import annotations

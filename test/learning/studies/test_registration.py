@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The learnt part of registration, on rendered heads seen through the real tracker."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`facial_coding synthesize`: sets that can be made again, and what is in them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Portraits with known action units: geometry against references, pictures seen by the tracker, the bundled clip."""
 
 from __future__ import annotations

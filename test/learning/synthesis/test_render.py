@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rendered heads: read from ICT-FaceKit, drawn without a graphics card, seen by the tracker."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks made from MediaPipe's wheel: once, checked, kept, or taken from a folder."""
 
 from __future__ import annotations

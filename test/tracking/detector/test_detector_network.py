@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The converted detector against MediaPipe's own, and against plain references."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The converted landmark network against MediaPipe's own graph, on the same squares of the same images."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sparse tensors against a plain walk through the tree that the format describes."""
 
 from __future__ import annotations
