@@ -30,7 +30,7 @@ _LARGEST_SIDE_PX = 1280
 _JPEG_QUALITY = 75
 _FLUSH_NS = 250_000_000
 _APART = 2.6  # between the meshes of two people, in inter-ocular distances
-_EVENT_LEVEL = 4.0  # above the four states of the neutral
+_EVENT_LEVELS = (3.5, 3.75, 4.0, 4.25)  # above the four states of the neutral; a kind keeps its own
 _EVENTS_SHOWN = 14
 _NEW_LAYOUT_NS = 1_000_000_000
 PALETTE = (
@@ -114,6 +114,7 @@ class Scene:
         self._curves = Curves(recording)
         self._places: dict[str, int] = {}  # person -> place of the mesh
         self._in_view: set[str] = set()
+        self._kinds: dict[str, int] = {}
         self._styled: set[str] = set()
         self._last_seen: dict[str, int] = {}
         self._shown: tuple[str, ...] = ()
@@ -237,13 +238,18 @@ class Scene:
                 path = _person(name, f"events/{event.kind}")
                 if path not in self._styled:
                     self._styled.add(path)
-                    colour = PALETTE[sum(event.kind.encode()) % len(PALETTE)]
+                    colour = PALETTE[self._kinds.setdefault(event.kind, len(self._kinds)) % len(PALETTE)]
                     marker = rr.SeriesPoint(color=colour, marker="diamond", name=event.kind, marker_size=5)
                     self._recording.log(path, marker, static=True)
-                self._curves.add(path, sight, _EVENT_LEVEL)
+                self._curves.add(path, sight, self._level(event.kind))
         if sight.events:
             text = "\n".join(reversed(self._last_events))
             self._recording.log("events", rr.TextDocument(text, media_type=rr.MediaType.MARKDOWN))
+
+    def _level(self, kind: str) -> float:
+        """Where events of a kind are marked."""
+        place = self._kinds.setdefault(kind, len(self._kinds))
+        return _EVENT_LEVELS[place % len(_EVENT_LEVELS)]
 
     def _follow_people(self, stamp_ns: int) -> None:
         """Lays out anew when others are in view than are shown, at most once a second."""
