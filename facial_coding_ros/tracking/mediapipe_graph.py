@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 
 from ..types import MESH_POINTS, SURFACE_POINTS, FloatArray, ImageArray
@@ -151,7 +152,7 @@ class MediaPipeGraph:
         """Landmarks in each square, and the faces the detector finds in each view, all in one pass.
 
         image: (height, width, 3) uint8, RGB. A square that has no sense (empty or far outside) gives None. A view is
-        the square around the image, or an upright one within it. Raises ValueError for others.
+        an upright square; what of it lies outside of the image is black. Raises ValueError for turned ones.
         """
         height, width = image.shape[:2]
         packet = self._image_packet(image)
@@ -162,10 +163,14 @@ class MediaPipeGraph:
                 shown[self._detector(packet)] = (0, 0, width, height)
                 continue
             xmin, ymin, side = round(view.x - view.side / 2), round(view.y - view.side / 2), round(view.side)
-            if view.angle or min(xmin, ymin) < 0 or xmin + side > width or ymin + side > height:
-                raise ValueError(f"MediaPipe's detector is shown upright squares within an image, not {view}")
-            part = np.ascontiguousarray(image[ymin : ymin + side, xmin : xmin + side])
-            shown[self._detector(self._image_packet(part))] = (xmin, ymin, xmin + side, ymin + side)
+            if view.angle:
+                raise ValueError(f"MediaPipe's detector is shown upright squares, not {view}")
+            xmax, ymax = xmin + side, ymin + side
+            part = image[max(ymin, 0) : min(ymax, height), max(xmin, 0) : min(xmax, width)]
+            border = (max(-ymin, 0), max(ymax - height, 0), max(-xmin, 0), max(xmax - width, 0))
+            if any(border):
+                part = cv2.copyMakeBorder(part, *border, cv2.BORDER_CONSTANT)  # type: ignore[assignment]
+            shown[self._detector(self._image_packet(part))] = (xmin, ymin, xmax, ymax)
         used = [i for i, square in enumerate(squares) if sensible(square, width, height)]
         for turn, index in enumerate(used):
             worker = turn % self._workers

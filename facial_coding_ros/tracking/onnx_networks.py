@@ -18,6 +18,8 @@ from .regions import Detection, Landmarks, Square, presence, sensible
 
 MOST_VIEWS = 16
 """Of one batch of the detector: all views of a frame, with tiles too."""
+FIRST_VIEWS = 4
+"""Of the first image, without tiles; see `FaceSearch.views`."""
 
 
 class OnnxNetworks:
@@ -97,7 +99,7 @@ def open_detector(model: ModelFile, inference: InferenceSettings) -> DetectorNet
     """Ready for as many views as there are without tiles."""
     session = open_session(model, inference)
     most = min(session.max_batch or MOST_VIEWS, MOST_VIEWS)
-    session.warm_up(*range(1, min(most, 3) + 1))
+    session.warm_up(*range(1, min(most, FIRST_VIEWS) + 1))
     return DetectorNetwork(session, most)
 
 

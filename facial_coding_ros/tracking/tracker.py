@@ -200,7 +200,7 @@ class FaceTracker:
         hurry = not self._tracks or any(track.misses for track in self._tracks)
         if not self._search.due(frame.stamp_ns, self.settings.detection_rate_hz, hurry):
             return []
-        return self._search.views(width, height, self.settings.tiles)
+        return self._search.views(width, height, self.settings.tiles, alone=not self._tracks)
 
     def _end_unseen(self, stamp: int) -> None:
         """After a gap without images nobody is taken for who was there before, wherever the face stands."""

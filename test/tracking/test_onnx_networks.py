@@ -15,6 +15,7 @@ import pytest
 
 from facial_coding_ros.image.sources import open_source
 from facial_coding_ros.inference import InferenceSettings, ModelError
+from facial_coding_ros.learning.tracking.scenes import FacePlace, background, paste
 from facial_coding_ros.nodes.parameters import build
 from facial_coding_ros.pipeline import Pipeline, PipelineSettings
 from facial_coding_ros.tracking import Tracker, TrackingSettings, make_tracker
@@ -112,6 +113,14 @@ def test_same_codes_through_the_pipeline_which_says_what_computes_landmarks(fram
     assert np.quantile(apart, 0.95) < 0.03 and apart.max() < 0.3, (np.quantile(apart, 0.95), apart.max())
     assert backend.startswith("landmarks: MediaPipe's networks by ONNX Runtime ") and "; models: ONNX Run" in backend
     assert their_backend.startswith("landmarks: MediaPipe on the CPU; models: ONNX Run")
+
+
+@pytest.mark.parametrize("settings", [OURS, THEIRS], ids=["onnx", "mediapipe"])
+def test_a_face_that_is_cut_off_all_around_is_found(settings: TrackingSettings) -> None:
+    image = background(640, 480).copy()
+    paste(image, "hopper", FacePlace(320, 240, 560))
+    (found,) = tracked(make_tracker(replace(settings, confirm_hits=1)), [Frame(image, 0)])
+    assert len(found) == 1 and np.hypot(*(found[0].mesh[:, :2].mean(axis=0) - (320, 240))) < 40
 
 
 def test_squares_without_sense_and_images_as_they_come(frames: list[Frame]) -> None:

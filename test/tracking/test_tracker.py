@@ -23,6 +23,7 @@ from facial_coding_ros.learning.tracking.scenes import (
     shoot,
 )
 from facial_coding_ros.tracking import Tracker, TrackingSettings, make_tracker, visibility_codes
+from facial_coding_ros.tracking.search import FaceSearch
 from facial_coding_ros.types import CameraIntrinsics, Face, Frame, Region
 
 SETTINGS = TrackingSettings(id_seed=1)
@@ -71,6 +72,41 @@ def test_tiles_find_faces_of_half_that_size(tracker: Tracker) -> None:
     image = still(("hopper", FacePlace(500, 200, 30)), ("collins", FacePlace(300, 560, 30)), width=1280, height=720)
     tracker.configure(replace(AT_ONCE, tiles=True))
     assert len(tracker.track(Frame(image, 0))) == 2
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 640), (400, 400)])
+@pytest.mark.parametrize("person", ["collins", "hopper"])
+def test_a_face_larger_than_the_image_is_found(tracker: Tracker, width: int, height: int, person: str) -> None:
+    tracker.configure(AT_ONCE)
+    side = min(width, height)
+    image = still((person, FacePlace(width / 2, height / 2, 1.15 * side)), width=width, height=height)
+    (face,) = tracker.track(Frame(image, 0))
+    assert np.hypot(*(face.mesh[:, :2].mean(axis=0) - (width / 2, height / 2))) < 0.1 * side
+
+
+def test_one_who_comes_close_later_is_found_within_half_a_second(tracker: Tracker) -> None:
+    empty, close = background(640, 480), still(("hopper", FacePlace(320, 240, 560)))
+    seen = [bool(tracker.track(Frame(close if i >= 15 else empty, i * 33_333_333, i))) for i in range(35)]
+    assert not any(seen[:15]) and all(seen[15 + 16 :])
+
+
+def test_a_face_that_grows_until_it_is_cut_off_is_followed(tracker: Tracker) -> None:
+    def where(time: float) -> dict[str, FacePlace]:
+        return {"hopper": FacePlace(320, 240, between(time, 0.3, 2.3, 120, 600))}
+
+    score = judge(shoot(2.6, 30, where), tracker.track, skip_s=0.2)
+    assert len(score.ids["hopper"]) == 1 and score.seen["hopper"] == 1 and not score.false_faces
+
+
+def test_the_wide_view_costs_no_run_of_its_own() -> None:
+    search, counts = FaceSearch(), []
+    for alone in (True, False):
+        for turn in range(24):
+            views = search.views(640, 480, False, alone)
+            search.done(turn)
+            counts.append((alone, len(views), sum(view.side > 640 for view in views)))
+    assert counts[0] == (True, 4, 1) and all(views == 1 for _, views, _ in counts[1:])
+    assert [sum(wide for on, _, wide in counts[1:] if on is alone) for alone in (True, False)] == [5, 2]
 
 
 def test_the_judge_sees_a_swap(tracker: Tracker) -> None:
