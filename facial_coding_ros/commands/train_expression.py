@@ -43,9 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--portraits", type=Path, required=True, help="folder of NAME_neutral.jpg, NAME_smiling.jpg")
     parser.add_argument("--data", action="append", default=[], help="a line about source and licence for the cards")
     parser.add_argument("--work", type=Path, required=True, help="folder for what is read off the pictures, kept there")
-    parser.add_argument("--out", type=Path, default=Path("models"), help="default %(default)s")
     parser.add_argument(
-        "--tables", type=Path, default=Path("docs/results/expression"), help="folder; default %(default)s"
+        "--out", type=Path, default=Path("expression_own"), help="folder of the models; default %(default)s"
+    )
+    parser.add_argument(
+        "--tables", type=Path, default=Path("expression_own"), help="folder of the tables; default %(default)s"
     )
     parser.add_argument("--steps", type=int, default=900, help="of each fit; default %(default)s")
     parser.add_argument("--folds", type=int, default=5, help="of five, that heads are compared in; default %(default)s")
