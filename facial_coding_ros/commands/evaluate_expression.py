@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Expressions told of labelled stills, of strangers: tables by condition, confusion, reliability, the surest errors.
 
 The stills: labels.csv beside pictures or a zip file, RAF-DB, AffectNet, or a folder for each expression as FER's.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trains what tells expressions from appearance, and joins it with latent and action units.
 
 Reads labelled stills of real faces and portraits to animate through the landmark network, compares heads on people they

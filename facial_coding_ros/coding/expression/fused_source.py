@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Expressions from appearance, and from all witnesses together, as the coding stage asks for them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Published networks of others as the appearance witness, for those who have their files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How each person's resting face looks to the appearance head, learnt at moments of rest."""
 
 from __future__ import annotations

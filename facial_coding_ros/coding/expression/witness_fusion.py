@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One expression of a face from three witnesses: appearance, latent against the neutral, action units."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From views to the shipped files: heads compared and fitted, their answers calibrated, witnesses joined."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A page about expressions told of labelled stills: confusion, reliability, examples of errors."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How well expressions are told: by label, by person, when unsure, and whether probabilities mean what they say."""
 
 from __future__ import annotations

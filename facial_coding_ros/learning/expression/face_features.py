@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the landmark network makes of pictures: features and registered points."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fits what makes one expression of several witnesses, on people that the head did not see."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A linear head on standardised directions of features and points, as ONNX with its card."""
 
 from __future__ import annotations

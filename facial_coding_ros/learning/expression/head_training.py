@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fits heads on features and points: principal directions, balanced classes and people, people kept aside."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What latent and action units tell of real people whose neutral is known from other pictures, and of portraits."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a robot's camera does to a picture of a face: grey, small, blurred, dark, noisy, compressed, partly hidden."""
 
 from __future__ import annotations

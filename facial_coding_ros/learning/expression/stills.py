@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures of faces with one word for each expression: the forms in which such sets come."""
 
 from __future__ import annotations

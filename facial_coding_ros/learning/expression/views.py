@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The views of a training: stills as they are and disturbed, portraits resting, smiling, talking and posing.
 
 Kept in parts on the disk, so that a reading that was interrupted goes on where it stopped.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the landmark network's features tell action units better than keypoint motion: on portraits, by person.
 
     standalone/env python -m facial_coding_ros.learning.studies.action_units_from_features WORK --out FOLDER

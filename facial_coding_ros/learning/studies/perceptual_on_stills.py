@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The perceptual paper's comparison (none, PCA, VAE, M1, M2) on stills of real people with a neutral picture.
 
     standalone/env python -m facial_coding_ros.learning.studies.perceptual_on_stills STILLS WORK --out FOLDER

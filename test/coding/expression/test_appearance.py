@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Appearance heads: shipped files, foreign ones, published networks, and a real person who smiles twice."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fusion of witnesses, a person's own resting appearance, and what small or hidden faces are told."""
 
 from __future__ import annotations

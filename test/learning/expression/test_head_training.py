@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Heads fitted on made features: people apart, what is exported answers as what was fitted, fusion that learns."""
 
 from __future__ import annotations

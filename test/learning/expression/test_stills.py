@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labelled stills in the forms in which sets come, people kept aside, disturbances and scores."""
 
 from __future__ import annotations
