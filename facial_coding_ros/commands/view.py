@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
+import sys
+import threading
 import time
 import webbrowser
 from collections.abc import Generator, Iterator
@@ -21,6 +24,7 @@ from ..viewing.scene import Scene
 from ..viewing.sights import Sight, is_run, sights_of_run, sights_of_source
 
 LIVE_WINDOW_S = 20.0
+_ROOM_S = 30.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         check_display()
     if arguments.seconds is not None and arguments.seconds <= 0:
         raise UserError(f"--seconds {arguments.seconds:g}: above 0 is expected")
+    if threading.current_thread() is threading.main_thread():  # the viewer is to end with this process
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     live = arguments.ros or arguments.camera is not None
     with contextlib.ExitStack() as open_things:
         sights = open_things.enter_context(contextlib.closing(_sights(arguments)))
@@ -67,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             viewer = open_things.enter_context(window(recording, arguments.port, arguments.memory))
         with_mesh = not (arguments.ros or (arguments.input and is_run(Path(arguments.input))))
-        shown = _show(sights, Scene(recording, LIVE_WINDOW_S if live else None, with_mesh), viewer)
+        shown = _show(sights, Scene(recording, LIVE_WINDOW_S if live else None, with_mesh), viewer, live)
         if not shown:
             raise UserError("there was no image to show")
         if arguments.save:
@@ -79,10 +85,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _show(sights: Iterator[Sight], scene: Scene, viewer: Viewer | None) -> int:
-    shown = 0
+def _show(sights: Iterator[Sight], scene: Scene, viewer: Viewer | None, live: bool) -> int:
+    shown = left_out = 0
     try:
         for sight in sights:
+            if viewer is not None and viewer.full:
+                if live:
+                    left_out += 1
+                    continue
+                _wait_for_room(viewer)
             scene.show(sight)
             shown += 1
             if viewer is not None and not viewer.open:
@@ -92,7 +103,16 @@ def _show(sights: Iterator[Sight], scene: Scene, viewer: Viewer | None) -> int:
     except SourceError as error:
         raise UserError(str(error)) from None
     scene.finish()
+    if left_out:
+        print(f"{left_out} images were left out: the viewer was too slow for them", flush=True)
     return shown
+
+
+def _wait_for_room(viewer: Viewer) -> None:
+    """A recording can wait until the viewer has shown what it has; at most for a while."""
+    end = time.monotonic() + _ROOM_S
+    while viewer.open and viewer.full and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def _sights(arguments: argparse.Namespace) -> Generator[Sight, None, None]:

@@ -7,7 +7,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import http.server
+import math
 import os
+import re
+import resource
 import socket
 import subprocess
 import sys
@@ -26,18 +29,40 @@ from ..errors import UserError
 APPLICATION = "facial_coding"
 _START_S = 20.0
 _HERE = "127.0.0.1"
+_PROGRAM_BYTES = 500e6  # of the viewer itself, with a software renderer
+_LATE = "2s"
+"""What waits longer to be shown is dropped: a viewer that is too slow would queue it without bounds."""
 
 
 @dataclass(frozen=True)
 class Viewer:
-    """A viewer that runs. address: of its page, empty for a window."""
+    """A viewer that runs. address: of its page, empty for a window. most_bytes: what it may take before it is full."""
 
     process: subprocess.Popen[bytes]
     address: str = ""
+    most_bytes: float = math.inf
 
     @property
     def open(self) -> bool:
         return self.process.poll() is None
+
+    @property
+    def full(self) -> bool:
+        """Whether more waits in it than it has had time to show and to drop: what is sent now would only pile up."""
+        try:
+            pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError, ValueError):  # it has ended, or this is no Linux
+            return False
+        return pages * resource.getpagesize() > self.most_bytes
+
+
+def bytes_of(memory: str) -> float:
+    """Of an amount as Rerun's program takes it. Raises UserError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MB|GB|MiB|GiB|%)", memory.strip())
+    if not found or not float(found[1]):
+        raise UserError(f"--memory {memory}: an amount such as 500MB, 2GB or 10% is expected")
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return float(found[1]) * {"MB": 1e6, "GB": 1e9, "MiB": 2**20, "GiB": 2**30, "%": whole / 100}[found[2]]
 
 
 def new_recording() -> rr.RecordingStream:
@@ -77,11 +102,13 @@ def check_display() -> None:
 def window(recording: rr.RecordingStream, port: int, memory: str) -> Iterator[Viewer]:
     """Rerun's own window, which drops the oldest above `memory`. Raises UserError."""
     check_display()
+    bytes_of(memory)
     _check_port(port, _HERE, "--port")
     options = ["--bind", _HERE, "--port", str(port), "--memory-limit", memory, "--hide-welcome-screen"]
+    options += ["--drop-at-latency", _LATE]
     with _running(options) as process:
         _connect(recording, port, process)
-        yield Viewer(process)
+        yield Viewer(process, most_bytes=2 * bytes_of(memory) + _PROGRAM_BYTES)
         recording.flush(blocking=True)
         recording.disconnect()
 
@@ -92,6 +119,7 @@ def browser(recording: rr.RecordingStream, port: int, memory: str, bind: str = _
 
     The page may talk to this server alone: without that, Rerun's page reports its use, and fetches examples and fonts.
     """
+    bytes_of(memory)
     for number, name in ((port, "--web-port"), (port + 1, "--web-port + 1")):
         _check_port(number, bind, name)
     inner, sdk = _free_port(), _free_port()
@@ -104,7 +132,8 @@ def browser(recording: rr.RecordingStream, port: int, memory: str, bind: str = _
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             shown = socket.gethostname() if bind == "0.0.0.0" else bind
-            yield Viewer(process, f"http://{shown}:{port}/?url=ws://{shown}:{port + 1}")
+            most_bytes = 2 * bytes_of(memory) + _PROGRAM_BYTES
+            yield Viewer(process, f"http://{shown}:{port}/?url=ws://{shown}:{port + 1}", most_bytes)
             recording.flush(blocking=True)
             recording.disconnect()
         finally:

@@ -27,6 +27,7 @@ _STATES = {
 }
 _COLUMNS = (("", 1), ("person", 8), ("neutral", 8), ("action units", 46), ("expression", 14), ("attention", 9))
 _RATE_OVER_S = 3.0
+_OLD_S = 1.0
 KEYS = "↑ ↓ choose   c calibrate   r reset   f forget   q quit"
 
 
@@ -83,7 +84,8 @@ class Watched:
 
 def screen(watched: Watched, now_s: float) -> RenderableType:
     """All lines, as they are now."""
-    table = Table(box=None, pad_edge=False, expand=False, header_style="bright_black")
+    old = watched.last_s is not None and now_s - watched.last_s > _OLD_S  # what is shown is no longer so
+    table = Table(box=None, pad_edge=False, expand=False, header_style="bright_black", style="dim" if old else "")
     for title, width in _COLUMNS:  # as wide when nothing is in them: nothing jumps
         table.add_column(title, no_wrap=True, min_width=width)
     for key, code in watched.faces.items():
@@ -138,7 +140,7 @@ def _health(watched: Watched, now_s: float) -> Text:
         return text.append("  waiting for face codes", style="yellow")
     age_s = now_s - watched.last_s
     text.append(f"  {watched.rate.hz(now_s):4.1f} coded/s")
-    text.append(f"  last image {age_s:4.1f} s ago", style="red" if age_s > 1 else "")
+    text.append(f"  last image {age_s:4.1f} s ago", style="red" if age_s > _OLD_S else "")
     if not math.isnan(watched.latency_s):
         text.append(f"  {1000 * watched.latency_s:.0f} ms each")
     for name, shown in (("input rate (Hz)", "in/s"), ("skipped frames", "skipped"), ("refused images", "refused")):

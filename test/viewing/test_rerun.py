@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ from facial_coding_ros.events import Event, Phase  # noqa: E402
 from facial_coding_ros.image.sources import Span, open_source  # noqa: E402
 from facial_coding_ros.pipeline import PipelineSettings  # noqa: E402
 from facial_coding_ros.tracking import TrackingSettings  # noqa: E402
-from facial_coding_ros.viewing.rerun_viewer import browser, new_recording, saved  # noqa: E402
+from facial_coding_ros.viewing.rerun_viewer import Viewer, browser, bytes_of, new_recording, saved  # noqa: E402
 from facial_coding_ros.viewing.scene import Scene  # noqa: E402
 from facial_coding_ros.viewing.sights import Sight, sights_of_source  # noqa: E402
 
@@ -143,6 +144,17 @@ def test_the_page_shows_the_recording_and_tells_nobody(sights: list[Sight], tmp_
     assert not elsewhere, "Rerun's page reports its use, which is not to leave this machine"
 
 
+def test_a_viewer_with_more_than_it_may_take_is_full() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            assert not Viewer(process, most_bytes=1e9).full and Viewer(process, most_bytes=1e3).full
+            assert Viewer(process).open
+        finally:
+            process.kill()
+    assert not Viewer(process, most_bytes=1e3).full and not Viewer(process).open
+    assert [bytes_of(text) for text in ("500MB", "2GiB")] == [5e8, 2**31]
+
+
 def _taken(port: int) -> bool:
     with socket.socket() as trial:
         return trial.connect_ex(("127.0.0.1", port)) == 0
@@ -164,6 +176,7 @@ def test_what_cannot_be_shown_is_one_line(
             (["--save", str(tmp_path)], "a file is expected"),
             (["--save", str(tmp_path / "none" / "a.rrd")], "No such file"),
             (["--seconds", "0", "--web"], "above 0 is expected"),
+            (["--web", "--memory", "much"], "--memory much: an amount such as 500MB, 2GB or 10% is expected"),
         ):
             assert main(["view", *arguments]) == 1
             error = capfd.readouterr().err
