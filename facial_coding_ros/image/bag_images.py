@@ -13,6 +13,7 @@ from .bags import Bag, BagError, Topic, open_bag, unreadable_errors
 from .camera_info import CameraCalibration, calibration, is_rectified
 from .conversion import to_rgb
 from .decoding import ImageError
+from .pixel_range import PixelRange
 from .settings import ImageSettings
 from .source import DEFAULT_FPS, Source, SourceError, Span
 from .stamps import StampRule
@@ -71,6 +72,7 @@ class _Reading:
     def frames(self, on_damage: Callable[[str], None]) -> Iterator[Frame]:
         rule: StampRule[_Found] = StampRule(self.settings.late_s)
         rectified = is_rectified(self.topic)
+        pixel_range = PixelRange(self.settings.mono16_range)
         for found in self._images(on_damage):
             stamp = found.message.header.stamp
             stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec if self.stamped else found.recorded_ns
@@ -83,7 +85,7 @@ class _Reading:
                 if self.span.before(elapsed_ns):
                     continue
                 try:
-                    pixels = to_rgb(image.message, self.settings.max_megapixels)
+                    pixels = to_rgb(image.message, self.settings.max_megapixels, pixel_range, stamp_ns)
                 except ImageError as error:
                     on_damage(f"{image.where}: {error}")
                     continue

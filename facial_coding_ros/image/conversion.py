@@ -13,6 +13,7 @@ import numpy as np
 
 from ..types import ImageArray
 from .decoding import DEFAULT_MEGAPIXELS, ImageError, check_size, decoded
+from .pixel_range import PixelRange, as_values
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ _BAYER = {
     "gbrg": cv2.COLOR_BAYER_GR2RGB,
     "grbg": cv2.COLOR_BAYER_GB2RGB,
 }
-# sensor_msgs/image_encodings.hpp. Generic types hold what OpenCV would: grey or BGR. Of 16 bits the high byte counts.
+# sensor_msgs/image_encodings.hpp. Generic types hold what OpenCV would: grey or BGR.
 ENCODINGS = {
     "mono8": _Encoding(cv2.COLOR_GRAY2RGB),
     "8UC1": _Encoding(cv2.COLOR_GRAY2RGB),
@@ -68,15 +69,23 @@ _TOLD = 60
 """Letters of a text of somebody else's that are repeated to the user."""
 
 
-def to_rgb(message: Any, max_megapixels: float = DEFAULT_MEGAPIXELS) -> ImageArray:
+def to_rgb(
+    message: Any,
+    max_megapixels: float = DEFAULT_MEGAPIXELS,
+    pixel_range: PixelRange | None = None,
+    stamp_ns: int = 0,
+) -> ImageArray:
     """RGB array (height, width, 3) uint8 of a sensor_msgs Image or CompressedImage.
+
+    pixel_range: black and white of 16-bit images, for all images of a stream; without it each is measured alone.
+    stamp_ns: the image's own time.
 
     Raises ImageError when size, step, encoding and data do not fit together, or there are too many pixels.
     """
     if hasattr(message, "format"):
-        return _decompress(message, max_megapixels)
+        return _decompress(message, max_megapixels, pixel_range, stamp_ns)
     check_size(message.width, message.height, max_megapixels)
-    return _convert(message)
+    return _convert(message, pixel_range or PixelRange(), stamp_ns)
 
 
 def told(text: str) -> str:
@@ -84,17 +93,19 @@ def told(text: str) -> str:
     return repr(text) if len(text) <= _TOLD else f"{text[:_TOLD]!r}... ({len(text)} letters)"
 
 
-def _decompress(message: Any, max_megapixels: float) -> ImageArray:
+def _decompress(message: Any, max_megapixels: float, pixel_range: PixelRange | None, stamp_ns: int) -> ImageArray:
     # Image transports of depth images prepend a header; only plain JPEG and PNG are faces.
     if "compressedDepth" in message.format:
         raise ImageError(f"compressed image of format {told(message.format)}; jpeg or png is expected")
     try:
-        return decoded(memoryview(message.data), max_megapixels=max_megapixels)
+        return decoded(
+            memoryview(message.data), max_megapixels=max_megapixels, pixel_range=pixel_range, stamp_ns=stamp_ns
+        )
     except ImageError as error:
         raise ImageError(f"compressed image ({told(message.format)}): {error}") from None
 
 
-def _convert(message: Any) -> ImageArray:
+def _convert(message: Any, pixel_range: PixelRange, stamp_ns: int) -> ImageArray:
     height, width, step, name = message.height, message.width, message.step, message.encoding
     encoding = ENCODINGS.get(name)
     if encoding is None:
@@ -115,7 +126,8 @@ def _convert(message: Any) -> ImageArray:
         raise ImageError(f"image data of {data.size} bytes; step {step} x height {height} is {step * height}")
     pixels = data.reshape(height, step)[:, :row]
     if encoding.deep:
-        pixels = pixels[:, 0 if message.is_bigendian else 1 :: 2]
+        values, colour = as_values(pixels, bool(message.is_bigendian)), encoding.code != cv2.COLOR_GRAY2RGB
+        pixels = pixel_range.to_bytes(values, stamp_ns, colour)
     if encoding.channels > 1:
         pixels = pixels.reshape(height, width, encoding.channels)
     if encoding.code is None:

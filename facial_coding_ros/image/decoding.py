@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..types import ImageArray
+from .pixel_range import PixelRange
 from .settings import ImageSettings
 
 SENT = ("JPEG", "PNG")
@@ -43,9 +44,16 @@ def check_size(width: int, height: int, max_megapixels: float) -> None:
 
 
 def decoded(
-    data: bytes | memoryview, kinds: tuple[str, ...] = SENT, max_megapixels: float = DEFAULT_MEGAPIXELS
+    data: bytes | memoryview,
+    kinds: tuple[str, ...] = SENT,
+    max_megapixels: float = DEFAULT_MEGAPIXELS,
+    pixel_range: PixelRange | None = None,
+    stamp_ns: int = 0,
 ) -> ImageArray:
     """RGB array (height, width, 3) uint8, upright as its EXIF says.
+
+    pixel_range: black and white of 16-bit pictures, for all pictures of a stream; without it each is measured alone.
+    stamp_ns: the picture's time.
 
     By Pillow, not by OpenCV: some of OpenCV's decoders can be crashed by what is in a file, it hands out half of a JPEG
     that was cut, and its libraries write a line to stderr for each damaged image. Raises ImageError for other kinds,
@@ -61,7 +69,7 @@ def decoded(
         raise ImageError(f"{len(data)} bytes that are no readable {names}") from None
     check_size(width, height, max_megapixels)
     try:
-        return _pixels(picture)
+        return _pixels(picture, pixel_range or PixelRange(), stamp_ns)
     except (*_BROKEN, MemoryError):
         raise ImageError(f"{kind} of {width}x{height} in {len(data)} bytes is damaged or cut short") from None
 
@@ -74,10 +82,10 @@ def read_picture(path: Path) -> ImageArray | None:
         return None
 
 
-def _pixels(picture: Image.Image) -> ImageArray:
-    if picture.mode.startswith("I"):  # 16 bits a pixel: the high byte is the picture
-        deep = np.asarray(picture).astype(np.int64)
-        grey = np.clip(deep >> 8, 0, 255).astype(np.uint8)
+def _pixels(picture: Image.Image, pixel_range: PixelRange, stamp_ns: int) -> ImageArray:
+    if picture.mode.startswith("I"):  # 16 bits a pixel
+        deep = np.clip(np.asarray(picture), 0, 65535).astype(np.uint16)
+        grey = pixel_range.to_bytes(deep, stamp_ns)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if picture.getexif().get(_ORIENTATION, 1) != 1:
         picture = ImageOps.exif_transpose(picture)

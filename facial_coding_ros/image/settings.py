@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..options import Settings, option
+from .pixel_range import AUTO, read_range
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,12 @@ class ImageSettings(Settings):
         high=89.0,
         live=True,
     )
+    mono16_range: str = option(
+        AUTO,
+        "which values of 16-bit images are black and white, such as 0:1023 for 10 bits; auto: measured, and held "
+        "steady over time",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        read_range(self.mono16_range)

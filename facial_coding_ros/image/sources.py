@@ -11,6 +11,7 @@ from .bag_images import bag_source, image_topics
 from .bags import is_bag
 from .conversion import natural_key
 from .decoding import KEPT, ImageError, decoded
+from .pixel_range import PixelRange
 from .settings import ImageSettings
 from .source import DEFAULT_FPS, WHOLE, Source, SourceError, Span
 from .videos import camera_source, video_source
@@ -82,6 +83,7 @@ def _folder(path: Path, fps: float, span: Span, settings: ImageSettings) -> Sour
         raise SourceError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and no bag (metadata.yaml)")
 
     def frames(on_damage: Callable[[str], None]) -> Iterator[Frame]:
+        pixel_range = PixelRange(settings.mono16_range)
         for index, file in enumerate(files):
             stamp_ns = round(index / fps * 1e9)
             if span.before(stamp_ns):
@@ -89,7 +91,7 @@ def _folder(path: Path, fps: float, span: Span, settings: ImageSettings) -> Sour
             if span.behind(stamp_ns):
                 return
             try:
-                image = decoded(file.read_bytes(), KEPT, settings.max_megapixels)
+                image = decoded(file.read_bytes(), KEPT, settings.max_megapixels, pixel_range, stamp_ns)
             except ImageError as error:
                 on_damage(f"{file} is not a readable image: {error}")
             except OSError as error:

@@ -15,6 +15,7 @@ class Health:
 
     lost: images, by the middleware's count. losing: what to do where too many are, else empty.
     dropped: images for their stamps, by kind. odd_stamps: what was dropped lately, empty when nothing was.
+    light: what is wrong with the picture's brightness, else empty. pixel_range: of 16-bit images.
 
     notices: what the store of neutrals wants a person to know.
     """
@@ -32,6 +33,8 @@ class Health:
     refused: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     odd_stamps: str = ""
+    light: str = ""
+    pixel_range: str = ""
     faces: int = 0
     faces_left_out: int = 0
     stage_s: dict[str, float] = field(default_factory=dict)
@@ -53,8 +56,8 @@ def _name(node_name: str) -> str:
 
 
 def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
-    """Level WARN when the camera stalls, images are dropped for their stamps, or more faces are present than the budget
-    allows."""
+    """Level WARN when the camera stalls, images are dropped for their stamps, the picture is nearly black, white or
+    flat, or more faces are present than the budget allows."""
     status = DiagnosticStatus(name=_name(node_name), hardware_id=health.image_topic)
     if not health.active:
         status.level, status.message = DiagnosticStatus.OK, "inactive"
@@ -64,6 +67,9 @@ def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
         status.level, status.message = DiagnosticStatus.WARN, health.losing
     elif health.odd_stamps:
         status.level, status.message = DiagnosticStatus.WARN, health.odd_stamps
+    elif health.light:
+        measured = f" (16-bit values: {health.pixel_range})" if health.pixel_range else ""
+        status.level, status.message = DiagnosticStatus.WARN, health.light + measured
     elif health.faces_left_out:
         status.level = DiagnosticStatus.WARN
         status.message = f"{health.faces} faces, {health.faces_left_out} left out (tracking.max_faces)"
@@ -85,6 +91,8 @@ def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
         "faces found and left out": str(health.faces_left_out),
         "backend": health.backend,
     }
+    if health.pixel_range:
+        values["16-bit values"] = health.pixel_range
     values |= {f"{stage} (ms)": f"{seconds * 1e3:.2f}" for stage, seconds in health.stage_s.items()}
     values |= {f"neutral {state}": str(count) for state, count in health.neutrals.items()}
     values |= {f"neutral store {number}": notice for number, notice in enumerate(health.notices, 1)}

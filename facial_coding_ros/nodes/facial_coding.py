@@ -27,6 +27,7 @@ from ..events import standard_detectors
 from ..image.camera_info import CameraCalibration, calibration, is_rectified
 from ..image.conversion import to_rgb
 from ..image.decoding import ImageError
+from ..image.pixel_range import PixelRange, light_problem
 from ..image.stamps import Odd, StampRule
 from ..neutral import StoreError
 from ..pipeline import Pipeline
@@ -46,6 +47,9 @@ from .persons import Persons
 from .process import check_hri_msgs, run_node
 from .settings import NodeSettings
 from .visualization import Visualization
+
+_LIGHT_EVERY_NS = 500_000_000
+"""Image time between looks at the light."""
 
 
 class FacialCodingNode(LifecycleNode):
@@ -80,6 +84,8 @@ class FacialCodingNode(LifecycleNode):
         self._stalled = False
         self._frames = self._processed = self._refused = self._faces = 0
         self._neutral_states: dict[str, int] = {}
+        self._pixel_range = PixelRange()
+        self._light, self._light_ns = "", 0
         self._last_warning = 0.0
 
     # -- lifecycle
@@ -171,6 +177,8 @@ class FacialCodingNode(LifecycleNode):
         self._detectors = standard_detectors()
         self._watch, self._stalled, self._camera = InputWatch(self.get_clock()), False, None
         self._stamps, self._dropped = StampRule(self._settings.pipeline.image.late_s), DroppedImages(self)
+        self._pixel_range = PixelRange(self._settings.pipeline.image.mono16_range)
+        self._light, self._light_ns = "", 0
         self._said_of_camera = set()
         self._last_warning = time.monotonic()
         self._worker = LatestWorker(self._work, "facial_coding")
@@ -291,12 +299,15 @@ class FacialCodingNode(LifecycleNode):
     def _work_on(self, message: Any, arrival: float) -> None:
         stamp_ns = messages.stamp_ns_of(message.header)
         try:
-            image = to_rgb(message, self._settings.pipeline.image.max_megapixels)
+            megapixels = self._settings.pipeline.image.max_megapixels
+            image = to_rgb(message, megapixels, self._pixel_range, stamp_ns)
         except ImageError as error:
             self._refused += 1
             self.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
             return
         self._watch.usable()
+        if not self._light_ns or abs(stamp_ns - self._light_ns) >= _LIGHT_EVERY_NS:
+            self._light, self._light_ns = light_problem(image), stamp_ns
         frame = Frame(image, stamp_ns, self._frames, message.header.frame_id)
         if self._camera is not None:
             height, width = image.shape[:2]
@@ -402,6 +413,8 @@ class FacialCodingNode(LifecycleNode):
             refused=self._refused,
             dropped={odd.value: self._stamps.counts[odd] for odd in Odd},
             odd_stamps=self._dropped.summary(),
+            light=self._light,
+            pixel_range=self._pixel_range.words(),
             faces=self._faces,
             faces_left_out=self._pipeline.tracker.statistics.faces_left_out,
             stage_s=self._pipeline.times.take(),

@@ -6,7 +6,9 @@ from __future__ import annotations
 import contextlib
 import signal
 import sqlite3
+from array import array
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +203,35 @@ def test_silence_is_explained(client: Client) -> None:
         unheard = client.camera("/image", reliable=False)
         client.wait(lambda: "QoS of /test_client does not match" in process.log, "a word on QoS", process)
         unheard.close()
+
+
+def test_a_picture_without_light_is_a_warning_and_a_deep_image_tells_its_range(
+    client: Client, images: Iterator[ImageArray]
+) -> None:
+    with node() as process:
+        diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+        camera, _ = see_people(client, process, images)
+
+        def told(words: str) -> bool:
+            latest = diagnostics[-1].status[0] if diagnostics else None
+            return latest is not None and latest.level == b"\x01" and words in latest.message
+
+        assert not told("nearly")
+        dark = (next(images) * 0.08).astype(np.uint8)
+        camera.send_until(lambda: told("the picture is nearly black: 98 %"), cycle([dark]), process, "a dark picture")
+        camera.send_until(
+            lambda: diagnostics[-1].status[0].level == b"\x00", images, process, "diagnostics without a warning"
+        )
+        deep = Image(height=48, width=64, step=128, encoding="mono16")
+        deep.data = array("B", np.full((48, 64), 700, "<u2").tobytes())
+
+        def deep_told() -> bool:
+            camera.stamp_ns += Camera.STEP_NS
+            deep.header = header_of(camera.stamp_ns, "camera_optical_frame")
+            camera.publisher.publish(deep)
+            return told("(16-bit values: 700 to 700, 0 shown as black and 65535 as white)")
+
+        client.wait(deep_told, "the range of a flat 16-bit picture", process)
 
 
 def test_unusable_images_are_refused_and_the_node_goes_on(client: Client, images: Iterator[ImageArray]) -> None:
