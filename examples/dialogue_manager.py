@@ -1,77 +1,69 @@
-# SPDX-License-Identifier: Apache-2.0
-"""A dialogue manager's ears for faces: knows only REP-155's topics, says in plain words what the people in view do."""
+"""A dialogue manager's ears for faces: says in plain words what the people in view do, from events.
+
+The coding node may run in this node's namespace (default) or elsewhere: first argument, as /robot2/facial_coding.
+"""
 
 import signal
 import sys
 
 import rclpy
-from hri_msgs.msg import Expression, FacialActionUnits, IdsList
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-# What is worth a sentence: action unit, words, and from which intensity; it ends below half of that.
-WORTH_SAYING = {
-    FacialActionUnits.LIP_CORNER_PULLER: ("smiles", 0.3),
-    FacialActionUnits.INNER_BROW_RAISER: ("raises the brows", 0.35),
-    FacialActionUnits.BROW_LOWERER: ("frowns", 0.35),
-    FacialActionUnits.NOSE_WRINKLER: ("wrinkles the nose", 0.35),
-    FacialActionUnits.MOUTH_STRETCH: ("opens the mouth wide", 0.35),
+from facial_coding_ros.client import FaceListener
+from facial_coding_ros.events import Event
+
+# What is worth a sentence: kind of event, and words for it.
+WORDS = {
+    "smile": "smiles",
+    "brow_raise": "raises the brows",
+    "frown": "frowns",
+    "nose_wrinkle": "wrinkles the nose",
+    "mouth_open_wide": "opens the mouth wide",
+    "eyes_closed": "closes the eyes",
+    "nod": "nods",
+    "shake": "shakes the head",
+    "look_away": "looks away",
+    "look_back": "looks back",
+    "eye_contact": "looks at me",
+    "talks": "talks",
+    "stops_talking": "has stopped talking",
+    "expression": "looks",
 }
-LEAST_CONFIDENCE = 0.3
 
 
-class Person:
-    """One face under /humans/faces, while it is tracked."""
+class DialogueManager:
+    def __init__(self, node: Node, source: str) -> None:
+        self.node = node
+        self.listener = FaceListener(node, source)
+        self.names: dict[str, str] = {}
+        self.there: set[str] = set()
+        self.last_ns = 0
+        for kind in WORDS:
+            self.listener.on(kind, self.on_event)
+        node.create_timer(0.1, self.look_who_is_there)
 
-    def __init__(self, node: Node, face_id: str, name: str) -> None:
-        self.node, self.name = node, name
-        self.doing: set[int] = set()
-        self.expression = ""
-        topic = f"/humans/faces/{face_id}"
-        self.subscriptions = [
-            node.create_subscription(FacialActionUnits, f"{topic}/facs", self.on_facs, 10),
-            node.create_subscription(Expression, f"{topic}/expression", self.on_expression, 10),
-        ]
+    def name(self, face_id: str, person_id: str) -> str:
+        return person_id or self.names.setdefault(face_id, f"person {len(self.names) + 1}")
 
-    def say(self, stamp, what: str) -> None:
-        print(f"[{stamp.sec % 1000 + stamp.nanosec / 1e9:7.2f}] {self.name} {what}", flush=True)
+    def say(self, stamp_ns: int, who: str, what: str) -> None:
+        print(f"[{stamp_ns / 1e9 % 1000:7.2f}] {who} {what}", flush=True)
 
-    def on_facs(self, message: FacialActionUnits) -> None:
-        for au, (words, enough) in WORTH_SAYING.items():
-            intensity = message.intensity[au] if message.confidence[au] >= LEAST_CONFIDENCE else 0.0
-            if au not in self.doing and intensity >= enough:
-                self.doing.add(au)
-                self.say(message.header.stamp, f"{words} (AU{au}: {intensity:.2f})")
-            elif au in self.doing and intensity < enough / 2:
-                self.doing.discard(au)
+    def on_event(self, event: Event) -> None:
+        what = WORDS[event.kind] + (f" {event.label}" if event.label else "")
+        if event.side:
+            what += f" on the {event.side}"
+        self.say(event.stamp_ns, self.name(event.face_id, event.person_id), what)
 
-    def on_expression(self, message: Expression) -> None:
-        if message.expression != self.expression:
-            self.expression = message.expression
-            self.say(message.header.stamp, f"looks {message.expression} (valence {message.valence:+.2f})")
-
-    def leave(self) -> None:
-        for subscription in self.subscriptions:
-            self.node.destroy_subscription(subscription)
-
-
-class DialogueManager(Node):
-    def __init__(self) -> None:
-        super().__init__("dialogue_manager")
-        self.people: dict[str, Person] = {}
-        self.met = 0
-        self.create_subscription(IdsList, "/humans/faces/tracked", self.on_tracked, 10)
-
-    def on_tracked(self, message: IdsList) -> None:
-        """Every message holds all faces in view, and replaces the one before."""
-        for face_id in set(message.ids) - set(self.people):
-            self.met += 1
-            self.people[face_id] = Person(self, face_id, f"person {self.met}")
-            self.people[face_id].say(message.header.stamp, "comes into view")
-        for face_id in set(self.people) - set(message.ids):
-            person = self.people.pop(face_id)
-            person.say(message.header.stamp, "is gone")
-            person.leave()
+    def look_who_is_there(self) -> None:
+        people = self.listener.people()
+        self.last_ns = max([self.last_ns, *(one.stamp_ns for one in people)])
+        there = {self.name(one.face_id, one.person_id) for one in people}
+        for who in sorted(there - self.there):
+            self.say(self.last_ns, who, "comes into view")
+        for who in sorted(self.there - there):
+            self.say(self.last_ns, who, "is gone")
+        self.there = there
 
 
 def main() -> int:
@@ -79,7 +71,9 @@ def main() -> int:
     stop = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, frame: stop.append(received))
-    node = DialogueManager()
+    arguments = rclpy.utilities.remove_ros_args(sys.argv)
+    node = rclpy.create_node("dialogue_manager")
+    DialogueManager(node, arguments[1] if len(arguments) > 1 else "facial_coding")
     while not stop:
         rclpy.spin_once(node, timeout_sec=0.2)
     node.destroy_node()

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "view": ("view", "a clip, a camera, a bag, a run or the running node in Rerun, to look at"),
     "watch": ("watch", "the running node in a terminal: a line for each person, and keys for their neutral"),
     "replay": ("replay", "face codes of videos, folders of images or ROS 2 bags"),
+    "summarize": ("summarize", "what the people of a replayed recording did, in plain sentences"),
     "evaluate": ("evaluate", "face codes of a run against labels, as figures and a page"),
     "compare": ("compare", "two runs: what got better or worse, and whether that is more than chance"),
     "datasets check": ("datasets_check", "what a data set holds, or what is wrong with it"),

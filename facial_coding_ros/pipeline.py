@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Image in, face codes out: the only place that knows the order of the stages.
 
-    tracker -> registration -> neutral -> coding
+    tracker -> registration -> neutral -> coding -> what only time tells
 
 Each stage is an object with one verb that takes what the one before gives. The live node, replay, demo and benchmarks
 all run this, so that a recording gives the same numbers as the live run.
@@ -20,9 +20,12 @@ from .au_networks.live import NetworkSettings
 from .coding.dfecs import DfecsSettings
 from .coding.expression import ExpressionSettings
 from .coding.facs import FacsSettings
+from .coding.gaze_attention import AttentionSettings
 from .coding.protocols import BLENDSHAPES
 from .coding.settings import CodingSettings
 from .coding.stage import CodingStage
+from .coding.temporal import TemporalStage
+from .events.settings import EventSettings
 from .image.prefetch import prefetch
 from .image.settings import ImageSettings
 from .inference import InferenceSettings
@@ -64,6 +67,10 @@ class PipelineSettings:
         The data-driven action units.
     expression : ExpressionSettings
         How expressions are told and filtered over time.
+    attention : AttentionSettings
+        Where the robot's face is, and how near to it a look must be.
+    events : EventSettings
+        Which events are looked for, and how long they are remembered.
     inference : InferenceSettings
         What computes the models: ONNX Runtime or TensorRT.
 
@@ -82,6 +89,8 @@ class PipelineSettings:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     dfecs: DfecsSettings = field(default_factory=DfecsSettings)
     expression: ExpressionSettings = field(default_factory=ExpressionSettings)
+    attention: AttentionSettings = field(default_factory=AttentionSettings)
+    events: EventSettings = field(default_factory=EventSettings)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
     @property
@@ -139,6 +148,7 @@ class Pipeline:
             undo.callback(self.coding.close)
             self._check_needs()
             undo.pop_all()
+        self.temporal = TemporalStage(self.settings.attention)
         self.times = StageTimes()
         self.faces: tuple[Face, ...] = ()
         self._provided = ProvidedNeutrals()
@@ -233,6 +243,8 @@ class Pipeline:
                 ]
             with self.times.measure("coding"):
                 codes = self.coding.code(frame, faces, registered, neutrals)
+            with self.times.measure("temporal"):
+                codes = self.temporal.update(codes, frame.stamp_ns)
         self.faces = faces
         self.times.frame_done()
         return codes
@@ -273,6 +285,7 @@ class Pipeline:
         self.tracker.configure(settings.tracking)
         self.neutral.settings = settings.neutral
         self.coding.configure(settings.coding)
+        self.temporal.configure(settings.attention)
 
     def join(self, face_id: str, person_id: str, anonymous: bool = False) -> tuple[str, ...]:
         """Say which person a face is, so that the person's resting face is used and learnt.

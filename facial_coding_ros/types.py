@@ -9,6 +9,7 @@ the same unit, smaller is nearer to the camera. "Left" and "right" are the perso
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -251,6 +252,20 @@ class Expression:
 
 
 @dataclass(frozen=True)
+class Gaze:
+    """Where the eyes look, against the line from them to the camera.
+
+    yaw_deg > 0 to the person's left, pitch_deg > 0 up; 0, 0 is into the camera; NaN where it is not known.
+    confidence: 0..1. direction: (3,) unit vector in the camera's optical axes; None where it is not known.
+    """
+
+    yaw_deg: float = math.nan
+    pitch_deg: float = math.nan
+    confidence: float = 0.0
+    direction: FloatArray | None = None
+
+
+@dataclass(frozen=True)
 class FaceCode:
     """All that is said about one face in one frame.
 
@@ -272,6 +287,12 @@ class FaceCode:
         Shape (m,), the perceptual embedding; NaN while no resting face is known.
     aus_age_s : float, default 0.0
         How much older the frame is that the action units belong to; above 0 only with a slow image network.
+    gaze : Gaze, optional
+        Where the eyes look.
+    attention : float, default NaN
+        0..1, how much of it is on the robot's face; NaN while not known.
+    talking : float, default NaN
+        Probability that the person talks, by the mouth's movement; NaN while not known.
 
     References
     ----------
@@ -287,6 +308,9 @@ class FaceCode:
     dfecs: FloatArray = field(default_factory=_empty)
     latent: FloatArray = field(default_factory=_empty)
     aus_age_s: float = 0.0
+    gaze: Gaze = field(default_factory=Gaze)
+    attention: float = math.nan
+    talking: float = math.nan
 
 
 @dataclass(frozen=True)

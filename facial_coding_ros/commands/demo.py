@@ -67,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         (page, "plots of action units and expressions over time: open it in a browser"),
         (folder / "annotated.webm", "the images with the codes drawn onto them"),
         (folder / "face_codes.csv", "one row per face and frame"),
+        (folder / "events.csv", "what the faces did: smiles, nods, blinks, who talks ..."),
         *([(folder / _RERUN, f"to look at with: rerun {folder / _RERUN}")] if arguments.rerun else []),
     ):
         print(f"  {path}  {about}")
@@ -128,7 +129,7 @@ def _as_yaml(value: str | int) -> str:
 def _play(source: dict[str, str | int], recorder: Recorder, seconds: float | None) -> None:  # type: ignore[name-defined]  # noqa: F821
     remap = ["-r", f"__ns:=/{_NAMESPACE}"]
     node = [*_program("facial_coding_node"), "--ros-args", *remap]
-    manager = [sys.executable, str(share_folder("examples") / "dialogue_manager.py")]
+    manager = [sys.executable, str(share_folder("examples") / "dialogue_manager.py"), "--ros-args", *remap]
     player = [*_program("clip_player"), "--ros-args", *remap]
     for name, value in source.items():
         player += ["-p", f"{name}:={_as_yaml(value)}"]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replay of one recording: a job in, files out. The same job leaves the same codes wherever and whenever it runs.
 
-In the job's folder: face_codes.csv (a row per face and frame), frames.csv (a row per frame), recording.json (what was
-read, with which settings and models; written last), and as asked for face_codes.parquet, bag/ and overlay.webm.
+In the job's folder: face_codes.csv (a row per face and frame), events.csv (a row per word about an event), frames.csv
+(a row per frame), recording.json (what was read, with which settings and models; written last), and as asked for
+face_codes.parquet, bag/ and overlay.webm.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from tqdm import tqdm
 from ..drawing.overlay import draw
 from ..drawing.video import VideoWriter
 from ..events import standard_detectors
+from ..events.kinds import STANDARD
 from ..face_codes.bag import BagWriter
+from ..face_codes.events_table import EventTableWriter
 from ..face_codes.parquet import ParquetWriter
 from ..face_codes.rep155_landmarks import landmarks_70
 from ..face_codes.table import TableWriter
@@ -44,9 +47,9 @@ from ..types import Frame, Registered
 from .timing import Durations
 
 FORMATS = ("csv", "parquet", "bag")
-CODES, FRAMES, RECORDING = "face_codes.csv", "frames.csv", "recording.json"
+CODES, EVENTS, FRAMES, RECORDING = "face_codes.csv", "events.csv", "frames.csv", "recording.json"
 PARQUET, BAG, OVERLAY = "face_codes.parquet", "bag", "overlay.webm"
-_OUTPUTS = (CODES, FRAMES, PARQUET, BAG, OVERLAY)
+_OUTPUTS = (CODES, EVENTS, FRAMES, PARQUET, BAG, OVERLAY)
 WORK = ".work-"  # beginning of the folders in which files lie until all are whole
 _TOLD = 20
 
@@ -177,11 +180,12 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
     faces: set[str] = set()
     problems = Problems()
     durations = Durations()
-    detectors = standard_detectors()
+    detectors = standard_detectors(job.settings.events)
     frames, first_ns, last_ns, seconds = 0, 0, 0, 0.0
     begin = time.perf_counter()
     with contextlib.ExitStack() as files:
         table = files.enter_context(TableWriter(folder / CODES, pipeline.form))
+        event_table = files.enter_context(EventTableWriter(folder / EVENTS))
         listing = csv.writer(files.enter_context((folder / FRAMES).open("w", newline="")))
         listing.writerow(("frame", "stamp_ns", "recorded_ns", "faces"))
         parquet = bag = video = None
@@ -199,11 +203,13 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
             durations.add(took)
             table.write(frame.index, frame.stamp_ns, codes)
             listing.writerow((frame.index, frame.stamp_ns, frame.recorded_ns, len(codes)))
+            events = detectors.update(codes, frame.stamp_ns)
+            event_table.write(events)
             if parquet is not None:
                 parquet.write(frame.index, frame.stamp_ns, codes)
             if bag is not None:
                 bag.write(frame, codes)
-                bag.write_events(frame, detectors.update(codes, frame.stamp_ns))
+                bag.write_events(frame, events)
             if video is not None:
                 drawn = draw(frame.image, [(code, landmarks_70(code.face)) for code in codes])
                 video.write(drawn, frame.stamp_ns)
@@ -280,6 +286,9 @@ def _fingerprint(job: ReplayJob) -> str:
     fields["files"] = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     digest = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode())
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(file.read_bytes())
+    kinds_file = Path(job.settings.events.kinds_file).expanduser()
+    for file in (share_folder("config") / STANDARD, *((kinds_file,) if job.settings.events.kinds_file else ())):
         digest.update(file.read_bytes())
     for file in sorted(share_folder("models").iterdir()):
         digest.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from ..events import Event, standard_detectors
 from ..face_codes.bag import CODES_TYPE, EVENT_TYPE
+from ..face_codes.events_table import read_events
 from ..face_codes.fields import event_of
 from ..face_codes.from_table import TableCodes
 from ..image.bags import BagError, is_bag, open_bag, unreadable_errors
-from .replay import BAG, CODES, FRAMES, RECORDING, WORK
+from .replay import BAG, CODES, EVENTS, FRAMES, RECORDING, WORK
 
 WORDS = ("face_id", "person_id", "neutral_state", "expression")
 NEUTRAL_STATES = ("none", "learning", "ready", "stale")
@@ -93,14 +94,23 @@ def read_run(path: Path) -> list[RunRecording]:
 
 
 def read_table(path: Path) -> RunRecording:
-    """Of a single table of face codes, whose frames without a face are not known. Raises RunError and OSError."""
+    """Of a single table of face codes, whose frames without a face are not known. Raises RunError and OSError.
+
+    Events are those of events.csv beside it; without that, what the node's detectors say of the table.
+    """
     columns = _table(path)
     _check_columns(path, columns, ("frame", "stamp_ns", "face_id", "person_id"))
     numbers = columns.pop("frame").astype(np.int64)
     frame, first = np.unique(numbers, return_index=True)
     stamp_ns = columns.pop("stamp_ns").astype(np.int64)
     at = np.searchsorted(frame, numbers)
-    events = _events_of_table(stamp_ns[first], at, columns)
+    if path.with_name(EVENTS).is_file():
+        try:
+            events = read_events(path.with_name(EVENTS))
+        except ValueError as error:
+            raise RunError(str(error)) from None
+    else:
+        events = _events_of_table(stamp_ns[first], at, columns)
     return RunRecording(path.parent.name, frame, stamp_ns[first], at, columns, np.full(len(frame), np.nan), events)
 
 
@@ -116,8 +126,12 @@ def _of_folder(folder: Path) -> RunRecording:
     if len(frame) == 0 or (at >= len(frame)).any() or not np.array_equal(frame[at], recording.frame[recording.at]):
         raise RunError(f"{folder}/{CODES} and {FRAMES} are not of the same replay")
     # A bag that recording.json does not name is another one.
-    has_events = BAG in metadata.get("files", ()) and (folder / BAG).is_dir()
-    events = _events(folder / BAG) if has_events else _events_of_table(stamp_ns, at, recording.columns)
+    if EVENTS in metadata.get("files", ()) and (folder / EVENTS).is_file():
+        events = recording.events
+    elif BAG in metadata.get("files", ()) and (folder / BAG).is_dir():
+        events = _events(folder / BAG)
+    else:
+        events = _events_of_table(stamp_ns, at, recording.columns)
     latency = np.full(len(frame), np.nan)
     return RunRecording(Path(metadata["input"]).name, frame, stamp_ns, at, recording.columns, latency, events, metadata)
 
@@ -242,7 +256,8 @@ def _of_bag(path: Path) -> RunRecording:
 
 _SAME = (
     "face_id", "person_id", "visibility", "yaw_deg", "pitch_deg", "roll_deg", "roi_xmin", "roi_ymin", "roi_xmax",
-    "roi_ymax", "expression", "expression_confidence", "valence", "arousal",
+    "roi_ymax", "expression", "expression_confidence", "valence", "arousal", "talking", "gaze_yaw_deg",
+    "gaze_pitch_deg", "gaze_confidence", "attention",
 )  # fmt: skip
 
 

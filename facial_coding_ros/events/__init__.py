@@ -3,5 +3,18 @@
 
 from .detectors import standard_detectors
 from .event import Event, EventDetector, EventDetectors, Phase
+from .history import History
+from .settings import EventSettings
+from .summary import Summary, summarize
 
-__all__ = ["Event", "EventDetector", "EventDetectors", "Phase", "standard_detectors"]
+__all__ = [
+    "Event",
+    "EventDetector",
+    "EventDetectors",
+    "EventSettings",
+    "History",
+    "Phase",
+    "Summary",
+    "standard_detectors",
+    "summarize",
+]

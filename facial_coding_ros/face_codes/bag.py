@@ -61,7 +61,7 @@ class BagWriter:
         """Adds the events that were seen in a frame."""
         kind = self._store.types[EVENT_TYPE]
         for event in events:
-            message = kind(header=self._header(frame), **event_fields(event))
+            message = kind(header=self._header(frame), **event_fields(event, self._time))
             self._add(self._events, frame, EVENT_TYPE, message)
 
     def _face(self, code: FaceCode, height: int, width: int) -> Any:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -53,17 +54,53 @@ def face_code_fields(code: FaceCode, height: int, width: int) -> dict[str, Any]:
         "expression_confidence": estimate.confidence,
         "valence": estimate.valence,
         "arousal": estimate.arousal,
+        "talking": code.talking,
+        "gaze_yaw_deg": code.gaze.yaw_deg,
+        "gaze_pitch_deg": code.gaze.pitch_deg,
+        "gaze_confidence": code.gaze.confidence,
+        "attention": code.attention,
     }
 
 
-def event_fields(event: Event) -> dict[str, Any]:
-    """Name -> value of the message FaceEvent, but for its header."""
-    return {"face_id": event.face_id, "person_id": event.person_id, "kind": event.kind}
+def event_fields(event: Event, time: Callable[[int], Any]) -> dict[str, Any]:
+    """Name -> value of the message FaceEvent, but for its header. time: a builtin_interfaces/Time of nanoseconds."""
+    return {
+        "face_id": event.face_id,
+        "person_id": event.person_id,
+        "kind": event.kind,
+        "event_id": event.event_id,
+        "phase": int(event.phase),
+        "start": time(event.start_ns),
+        "apex": time(event.apex_ns),
+        "end": time(event.end_ns or 0),
+        "peak": float(event.peak),
+        "mean": float(event.mean),
+        "side": event.side,
+        "confidence": float(event.confidence),
+        "label": event.label,
+    }
 
 
 def event_of(message: Any) -> Event:
     """The event of a FaceEvent, of rclpy or of a bag read without ROS."""
-    stamp_ns = int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
+    end_ns = _nanoseconds(message.end)
     return Event(
-        message.kind, message.face_id, message.person_id, stamp_ns, "", Phase.MOMENT, stamp_ns, stamp_ns, stamp_ns
+        message.kind,
+        message.face_id,
+        message.person_id,
+        _nanoseconds(message.header.stamp),
+        message.event_id,
+        Phase(message.phase),
+        _nanoseconds(message.start),
+        _nanoseconds(message.apex),
+        end_ns or None,
+        message.peak,
+        message.mean,
+        message.side,
+        message.confidence,
+        message.label,
     )
+
+
+def _nanoseconds(time: Any) -> int:
+    return int(time.sec) * 1_000_000_000 + int(time.nanosec)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..types import (
     Face,
     FaceCode,
     FloatArray,
+    Gaze,
     HeadPose,
     NeutralState,
     Region,
@@ -48,8 +50,8 @@ class TableCodes:
         stacked = [np.asarray(self._columns.get(name, unknown), np.float32) for name in names]
         return np.stack(stacked, axis=1) if stacked else np.empty((rows, 0), np.float32)
 
-    def _number(self, name: str, row: int) -> float:
-        return float(self._columns[name][row]) if name in self._columns else float("nan")
+    def _number(self, name: str, row: int, otherwise: float = math.nan) -> float:
+        return float(self._columns[name][row]) if name in self._columns else otherwise
 
     def _text(self, name: str, row: int) -> str:
         return str(self._columns[name][row]) if name in self._columns else ""
@@ -81,6 +83,13 @@ class TableCodes:
             expression,
             self._dfecs[row],
             self._latent[row],
+            gaze=Gaze(
+                self._number("gaze_yaw_deg", row),
+                self._number("gaze_pitch_deg", row),
+                self._number("gaze_confidence", row, 0.0),
+            ),
+            attention=self._number("attention", row),
+            talking=self._number("talking", row),
         )
 
     def frames(self, at: NDArray[np.int64], count: int) -> Iterator[list[FaceCode]]:

@@ -30,6 +30,11 @@ FIXED_COLUMNS = (
     "expression_confidence",
     "valence",
     "arousal",
+    "talking",
+    "gaze_yaw_deg",
+    "gaze_pitch_deg",
+    "gaze_confidence",
+    "attention",
 )
 
 
@@ -72,7 +77,8 @@ def numbers(code: FaceCode) -> FloatArray:
     face, pose, region, expression, aus = code.face, code.face.pose, code.face.region, code.expression, code.aus
     fixed = (
         face.visibility.face, pose.yaw_deg, pose.pitch_deg, pose.roll_deg, region.xmin, region.ymin, region.xmax,
-        region.ymax, expression.confidence, expression.valence, expression.arousal,
+        region.ymax, expression.confidence, expression.valence, expression.arousal, code.talking, code.gaze.yaw_deg,
+        code.gaze.pitch_deg, code.gaze.confidence, code.attention,
     )  # fmt: skip
     presence = aus.presence if len(aus.presence) else np.full(len(aus.codes), np.nan, np.float32)
     pairs = [np.ravel((first, second), "F") for first, second in (

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from facial_coding_msgs.msg import FaceCodeArray, FaceEvent
+from facial_coding_msgs.msg import FaceCodeArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -23,7 +23,6 @@ from rclpy.publisher import Publisher
 from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo
 
-from ..events import standard_detectors
 from ..image.camera_info import CameraCalibration, calibration, is_rectified
 from ..image.conversion import to_rgb
 from ..image.decoding import ImageError
@@ -39,6 +38,7 @@ from ..worker import LatestWorker
 from . import diagnostics, messages, parameters
 from .add_on import TrackedElsewhere
 from .descriptors import descriptor
+from .event_topics import EventTopics
 from .humans import RELIABLE, Humans
 from .image_input import ImageInput
 from .input_watch import DroppedImages, InputWatch, why_no_images
@@ -71,6 +71,7 @@ class FacialCodingNode(LifecycleNode):
         self._visualization: Visualization | None = None
         self._persons: Persons | None = None
         self._neutral_services = NeutralServices(self, self._lock)
+        self._events = EventTopics(self, self._lock)
         self._own_publishers: list[Publisher[Any]] = []
         self._watch_timers: list[Timer] = []
         self._refusal: tuple[Publisher[Any], Timer] | None = None
@@ -97,7 +98,7 @@ class FacialCodingNode(LifecycleNode):
             self._pipeline = Pipeline(self._settings.pipeline, background=True)
             self._check_sight(self._pipeline)
             self._codes = self._own_publisher(FaceCodeArray, "~/face_codes")
-            self._events = self._own_publisher(FaceEvent, "~/events")
+            self._events.configure(self._settings.pipeline.events)
             self._diagnostics = self._own_publisher(DiagnosticArray, "/diagnostics")
         except Exception as error:  # noqa: BLE001  rclpy would say nothing
             reason = f"not configured: {_said(error)}"
@@ -174,7 +175,7 @@ class FacialCodingNode(LifecycleNode):
         self._elsewhere = TrackedElsewhere(self, namespace) if add_on else None
         self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined, namespace)
         self._neutral_services.activate(self._pipeline)
-        self._detectors = standard_detectors()
+        self._events.activate(self._pipeline, self._settings.ros)
         self._watch, self._stalled, self._camera = InputWatch(self.get_clock()), False, None
         self._stamps, self._dropped = StampRule(self._settings.pipeline.image.late_s), DroppedImages(self)
         self._pixel_range = PixelRange(self._settings.pipeline.image.mono16_range)
@@ -200,6 +201,7 @@ class FacialCodingNode(LifecycleNode):
             self._worker.stop()
             self._worker = None
         self._neutral_services.deactivate()
+        self._events.deactivate()
         if self._persons is not None:
             self._persons.destroy()
             self._persons = None
@@ -218,6 +220,7 @@ class FacialCodingNode(LifecycleNode):
         if self._pipeline is not None:
             self._pipeline.close()
             self._pipeline = None
+        self._events.release()
         for publisher in self._own_publishers:
             self.destroy_publisher(publisher)
         self._own_publishers = []
@@ -326,9 +329,7 @@ class FacialCodingNode(LifecycleNode):
                 if self._codes.get_subscription_count():
                     latency_s = time.perf_counter() - arrival
                     self._codes.publish(messages.face_codes(frame, codes, latency_s))
-                header = messages.header_of(frame.stamp_ns, frame.frame_id)
-                for event in self._detectors.update(codes, frame.stamp_ns):
-                    self._events.publish(messages.event(header, event))
+                self._events.publish(frame, codes)
             self._neutral_services.frame_done(frame.stamp_ns)
         self._processed += 1
         if frame.camera is not None and any(code.face.pose.position_m is None for code in codes):

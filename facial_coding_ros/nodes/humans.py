@@ -124,7 +124,7 @@ class Humans:
             self._faces[code.face.face_id].publish(frame, code, label)
             if self._transforms is not None:
                 header = messages.header_of(frame.stamp_ns, frame.frame_id)
-                self._transforms.sendTransform(messages.transforms(header, code.face))
+                self._transforms.sendTransform(messages.transforms(header, code.face, code.gaze))
         for face_id in [known for known in self._faces if known not in ids]:
             self._faces.pop(face_id).destroy()
 

@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from ..drawing.frontal import frontal_view
-from ..events import Event
+from ..events import Event, Summary
 from ..face_codes.fields import event_fields, face_code_fields
 from ..face_codes.rep155_landmarks import landmarks_70
 from ..image.conversion import fill_image
@@ -29,6 +29,7 @@ from ..types import (
     FaceCode,
     FloatArray,
     Frame,
+    Gaze,
     HeadPose,
     ImageArray,
     NeutralState,
@@ -54,6 +55,10 @@ def stamp_message(stamp_ns: int) -> Time:
 
 def stamp_ns_of(header: Header) -> int:
     return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+
+
+def nanoseconds(time: Time) -> int:
+    return int(time.sec) * 1_000_000_000 + int(time.nanosec)
 
 
 def header_of(stamp_ns: int, frame_id: str) -> Header:
@@ -148,10 +153,10 @@ def frontalized(header: Header, image: ImageArray, face: Face) -> Image:
     return message
 
 
-def transforms(header: Header, face: Face) -> list[TransformStamped]:
+def transforms(header: Header, face: Face, gaze: Gaze | None = None) -> list[TransformStamped]:
     """Of face_<id> (origin the sellion, x out of the face, z up) and gaze_<id> (optical: z along the gaze, y down).
 
-    Empty when the distance is not known.
+    Without a gaze, its z is the face's x. Empty when the distance is not known.
     """
     if face.pose.position_m is None:
         return []
@@ -161,11 +166,17 @@ def transforms(header: Header, face: Face) -> list[TransformStamped]:
     x, y, z = (float(v) for v in face.pose.position_m)
     head.transform.translation.x, head.transform.translation.y, head.transform.translation.z = x, y, z
     _set_rotation(head, quaternion(frame))
-    gaze = TransformStamped(
+    eyes = TransformStamped(
         header=Header(stamp=header.stamp, frame_id=head.child_frame_id), child_frame_id=f"gaze_{face.face_id}"
     )
-    _set_rotation(gaze, (-0.5, 0.5, -0.5, 0.5))
-    return [head, gaze]
+    if gaze is None or gaze.direction is None:
+        _set_rotation(eyes, (-0.5, 0.5, -0.5, 0.5))
+    else:
+        along = gaze.direction.astype(float)
+        right = np.cross(-frame[:, 2], along)
+        right /= max(float(np.linalg.norm(right)), 1e-9)
+        _set_rotation(eyes, quaternion(frame.T @ np.stack([right, np.cross(along, right), along], axis=1)))
+    return [head, eyes]
 
 
 def _set_rotation(transform: TransformStamped, xyzw: tuple[float, float, float, float]) -> None:
@@ -198,7 +209,28 @@ def face_code(code: FaceCode, height: int, width: int) -> codes.FaceCode:
 
 
 def event(header: Header, event: Event) -> codes.FaceEvent:
-    return codes.FaceEvent(header=header, **event_fields(event))
+    return codes.FaceEvent(header=header, **event_fields(event, stamp_message))
+
+
+def summary(found: Summary) -> codes.PersonSummary:
+    figures = {
+        name: float(getattr(found, name))
+        for name in (
+            "seen_share", "confidence", "smiling_share", "frowning_share", "looking_share", "talking_share",
+            "valence_mean", "valence_trend", "arousal_mean", "arousal_trend",
+        )
+    }  # fmt: skip
+    return codes.PersonSummary(
+        person_id=found.person_id,
+        face_ids=list(found.face_ids),
+        start=stamp_message(found.start_ns),
+        end=stamp_message(found.end_ns),
+        expression_label=list(found.expressions),
+        expression_share=list(found.expressions.values()),
+        events=[event(header_of(one.stamp_ns, ""), one) for one in found.events],
+        text=found.text,
+        **figures,
+    )
 
 
 def face_code_of(message: codes.FaceCode) -> FaceCode:
@@ -245,6 +277,9 @@ def face_code_of(message: codes.FaceCode) -> FaceCode:
         floats(message.dfecs),
         floats(message.latent),
         message.au_age_s,
+        Gaze(message.gaze_yaw_deg, message.gaze_pitch_deg, message.gaze_confidence),
+        message.attention,
+        message.talking,
     )
 
 

@@ -11,11 +11,13 @@ from types import TracebackType
 from typing import Any
 
 import rclpy
-from facial_coding_msgs.msg import FaceCodeArray
+from facial_coding_msgs.msg import FaceCodeArray, FaceEvent
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ..drawing.video import VideoWriter
+from ..face_codes.events_table import EventTableWriter
+from ..face_codes.fields import event_of
 from ..face_codes.table import TableWriter
 from ..types import CodeForm
 from .annotator import Matcher, annotate
@@ -26,9 +28,9 @@ OnPair = Callable[[int, Any, FaceCodeArray], None]
 
 
 class Recorder:
-    """Writes face_codes.csv and annotated.webm into a folder while it is spun; whole when closed without an error.
+    """Writes face_codes.csv, events.csv and annotated.webm into a folder while it is spun.
 
-    also: gets every image with its face codes too.
+    They are whole when it is closed without an error. also: gets every image with its face codes too.
     """
 
     def __init__(self, folder: Path, fps: float, namespace: str, also: OnPair | None = None) -> None:
@@ -44,6 +46,8 @@ class Recorder:
         # A recorder wants every image, also when it is late itself.
         every = QoSProfile(depth=30, reliability=ReliabilityPolicy.RELIABLE)
         self._matcher = Matcher(self._node, False, "facial_coding/face_codes", self._on_pair, every)
+        self._events = self._files.enter_context(EventTableWriter(self._folder / "events.csv"))
+        self._node.create_subscription(FaceEvent, "facial_coding/events", self._on_event, every)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._video = self._files.enter_context(VideoWriter(self._folder / "annotated.webm", self._fps))
@@ -66,6 +70,9 @@ class Recorder:
             self.spin_once(0.1)
             if self.frames > before:
                 quiet = time.monotonic() + 0.5
+
+    def _on_event(self, message: FaceEvent) -> None:
+        self._events.write([event_of(message)])
 
     def _on_pair(self, number: int, image: Any, message: FaceCodeArray) -> None:
         codes = [face_code_of(face) for face in message.faces]

@@ -42,6 +42,12 @@ class RosSettings(Settings):
     no_image_warning_s: float = option(
         5.0, "seconds without an image between warnings that say what could be wrong", low=0.5, high=3600.0, live=True
     )
+    robot_face_frame: str = option(
+        "", "TF frame of the robot's face, for attention; empty, or without tf2_ros: attention.target_x_m, _y_m, _z_m"
+    )
+    engagement: bool = option(
+        True, "publish /humans/persons/ID/engagement_status; off where another node, as hri_engagement, does"
+    )
     match_confidence: float = option(
         0.5, "confidence from which /humans/candidate_matches joins a face and a person", low=0.0, high=1.0, live=True
     )

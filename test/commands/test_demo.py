@@ -51,6 +51,11 @@ def test_demo_leaves_video_table_and_page(tmp_path: Path, monkeypatch: pytest.Mo
     assert run.returncode == 0, run.stdout + run.stderr
     for words in ("person 1 comes into view", "person 2 comes into view", "person 1 is gone", "person 2 is gone"):
         assert words in run.stdout, run.stdout + run.stderr
+    words = ("smiles", "raises the brows", "looks at me", "frowns", "looks away", "nods", "talks")
+    assert any(f"person {number} {word}" in run.stdout for number in (1, 2) for word in words), "it speaks from events"
+    with (out / "events.csv").open(newline="") as file:
+        kinds = [row["kind"] for row in csv.DictReader(file) if row["phase"] in ("begin", "moment")]
+    assert kinds.count("neutral_ready") == 2 and kinds.count("appears") == 2
     assert f"{out / 'report.html'}" in run.stdout
     with (out / "face_codes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -61,6 +66,7 @@ def test_demo_leaves_video_table_and_page(tmp_path: Path, monkeypatch: pytest.Mo
     assert coded > 5
     page = (out / "report.html").read_text()
     assert "annotated.webm" in page and rows[0]["face_id"] in page and "Plotly.newPlot" in page
+    assert "neutral_ready" in page, "events are on the timelines"
     assert (out / "demo.rrd").is_file() == (find_spec("rerun") is not None)
     assert not list(out.glob("*.part*")), "nothing half-written"
 

@@ -24,7 +24,8 @@ from facial_coding_ros.evaluation.report import write_report
 from facial_coding_ros.evaluation.results import result_of, table
 from facial_coding_ros.evaluation.runs import RunError, read_run
 from facial_coding_ros.evaluation.tracking_score import track_score
-from facial_coding_ros.events import standard_detectors
+from facial_coding_ros.events import EventDetectors
+from facial_coding_ros.events.neutral_ready import NeutralReady
 from facial_coding_ros.face_codes.table import FIXED_COLUMNS
 from facial_coding_ros.types import NeutralState
 
@@ -98,7 +99,8 @@ def test_events_of_a_table_are_those_the_node_tells(tmp_path: Path) -> None:
         5: [("aaaaa", "", "ready")],
     }
     writer = Writer(tmp_path / "run", frames=6)
-    node, expected = standard_detectors(), []
+    node: EventDetectors = EventDetectors([NeutralReady()])
+    expected = []
     for frame in range(6):
         codes = []
         for face_id, person_id, state in states.get(frame, []):
@@ -107,7 +109,9 @@ def test_events_of_a_table_are_those_the_node_tells(tmp_path: Path) -> None:
             codes.append(SimpleNamespace(face=face, neutral_state=NeutralState[state.upper()]))
         expected += node.update(codes, writer.stamp(frame))  # type: ignore[arg-type]
     (recording,) = read_run(writer.write())
-    assert list(map(str, recording.events)) == list(map(str, expected))  # Python 3.13 finds no NaN equal to itself
+    ready = [event for event in recording.events if event.kind == "neutral_ready"]
+    assert list(map(str, ready)) == list(map(str, expected))  # Python 3.13 finds no NaN equal to itself
+    assert {event.kind for event in recording.events} >= {"appears", "neutral_ready"}
     assert [(frame, face_id) for frame, face_id in ((1, "aaaaa"), (1, "bbbbb"), (3, "aaaaa"), (5, "aaaaa"))] == [
         (round((event.stamp_ns - START_NS) * 30 / 1e9), event.face_id) for event in expected
     ]
@@ -392,12 +396,16 @@ def test_a_bag_of_the_live_node_is_a_run_too(tmp_path: Path) -> None:
             face = kind(**(empty | content))
             message = make[CODES_TYPE](header=header, faces=[face] if frame else [], processing_latency_s=0.02)
             bag.write(codes, stamp_ns, store.serialize_cdr(message, CODES_TYPE))
-        event = make[EVENT_TYPE](header=header, face_id="abcde", person_id="anna", kind="neutral_ready")
+        time = header.stamp
+        event = make[EVENT_TYPE](
+            header, "abcde", "anna", "neutral_ready", "x1", 0, time, time, time, 0.5, 0.4, "", 0.9, ""
+        )
         bag.write(events, stamp_ns, store.serialize_cdr(event, EVENT_TYPE))
     (recording,) = read_run(tmp_path / "bag")
     assert len(recording.frame) == 10 and recording.aus == (12,) and recording.labels == ("neutral", "happy")
     np.testing.assert_allclose(recording.number("au12"), np.arange(1, 10) / 10, rtol=1e-6)
     assert recording.words("neutral_state").tolist() == ["ready"] * 9 and recording.events[0].kind == "neutral_ready"
+    assert recording.events[0].end_ns == stamp_ns and recording.events[0].confidence == np.float32(0.9)
     facts = evaluate([recording], []).facts
     assert facts["latency_p95_ms"] == pytest.approx(20, rel=0.03) and facts["rate_hz"] == pytest.approx(10)
 

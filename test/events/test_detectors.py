@@ -3,30 +3,25 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 
 from facial_coding_ros.events import Phase, standard_detectors
 from facial_coding_ros.face_codes.from_table import TableCodes
 from facial_coding_ros.types import NeutralState
 
-
-def face_code(face_id: str, state: NeutralState) -> SimpleNamespace:
-    return SimpleNamespace(
-        face=SimpleNamespace(face_id=face_id, person_id="", subject_key=face_id), neutral_state=state
-    )
+from .simulated import FRAME_NS, face_code
 
 
 def test_a_neutral_becomes_ready_once() -> None:
     detectors = standard_detectors()
     states = (NeutralState.LEARNING, NeutralState.READY, NeutralState.READY, NeutralState.STALE, NeutralState.READY)
-    found = [detectors.update([face_code("abcde", state)], stamp) for stamp, state in enumerate(states)]  # type: ignore[list-item]
-    assert [len(events) for events in found] == [0, 1, 0, 0, 1]
-    (event,) = found[1]
-    assert (event.kind, event.face_id, event.stamp_ns, event.phase) == ("neutral_ready", "abcde", 1, Phase.MOMENT)
+    found = [detectors.update([face_code(state=state)], FRAME_NS * n) for n, state in enumerate(states)]
+    ready = [[event for event in events if event.kind == "neutral_ready"] for events in found]
+    assert [len(events) for events in ready] == [0, 1, 0, 0, 1]
+    (event,) = ready[1]
+    assert (event.face_id, event.stamp_ns, event.phase) == ("abcde", FRAME_NS, Phase.MOMENT)
     assert event.kind in detectors.kinds
-    assert found[1][0].event_id != found[4][0].event_id
+    assert ready[1][0].event_id != ready[4][0].event_id
 
 
 def test_codes_of_a_table() -> None:

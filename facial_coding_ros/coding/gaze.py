@@ -1,0 +1,91 @@
+"""Where the eyes look: the head's turn and the irises in their eyes.
+
+The eyeball turns about a point behind the middle of the eye's corners, so how far the iris is from there, in the
+head's own axes and in widths of the eye, goes with the sine of the eye's turn. The gains are a straight line fitted on
+rendered heads with known gaze, the rest position on photographs of people who look into the camera (docs/events.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import MESH_POINTS, Face, FloatArray, Gaze
+
+_IRISES = (468, 473)
+_CORNERS = ((33, 133), (263, 362))
+"""Outer and inner corner of the right and of the left eye."""
+YAW_GAIN, PITCH_GAIN = 2.6, 2.5
+"""Sine of the eye's turn for an offset of one eye width; a sphere of 12 mm in an eye of 28.5 mm would have 2.4."""
+PITCH_AT_REST = 0.064
+"""Offset up of an iris that looks straight ahead, in eye widths."""
+FULL_EYE_PX, NO_EYE_PX = 24.0, 8.0
+"""Width of an eye from which its iris counts fully, and up to which it says nothing."""
+_CLOSED = 0.5
+
+
+def gazes(faces: Sequence[Face], closed: Sequence[float]) -> list[Gaze]:
+    """Gaze of each face. closed: 0..1, how far its lids are shut; nothing is told of shut eyes.
+
+    A face without a mesh (from a message or a table) has no gaze.
+    """
+    return [_gaze(face, shut) for face, shut in zip(faces, closed, strict=True)]
+
+
+def eye_offsets(face: Face) -> tuple[float, float, float]:
+    """How far the irises are from the middle of their eyes: across (to the person's left) and up in the head's axes,
+    in widths of the eye, mean of both eyes; and that width in pixels."""
+    turn = line_of_sight_rotation(face)
+    points = face.mesh[[*_CORNERS[0], *_CORNERS[1], *_IRISES]].astype(np.float64) @ turn
+    across, up, width = 0.0, 0.0, 0.0
+    for eye in range(2):
+        outer, inner, iris = points[2 * eye], points[2 * eye + 1], points[4 + eye]
+        size = max(float(np.hypot(*(outer - inner)[:2])), 1e-6)
+        middle = (outer + inner) / 2
+        across += float(iris[0] - middle[0]) / size / 2
+        up -= float(iris[1] - middle[1]) / size / 2
+        width += size / 2
+    return across, up, width
+
+
+def line_of_sight_rotation(face: Face) -> NDArray[np.float64]:
+    """(3, 3), from the head's axes (x to the person's left, y down, z into the head) to those of the mesh."""
+    yaw, pitch, roll = (math.radians(a) for a in (face.pose.yaw_deg, face.pose.pitch_deg, face.pose.roll_deg))
+    sy, cy, sp, cp, sr, cr = (f(a) for a in (yaw, pitch, roll) for f in (math.sin, math.cos))
+    tilt = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    turn = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
+    nod = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
+    return np.asarray(tilt @ turn @ nod)
+
+
+def _gaze(face: Face, closed: float) -> Gaze:
+    if len(face.mesh) < MESH_POINTS:
+        return Gaze()
+    across, up, width = eye_offsets(face)
+    seen = face.visibility.eyes
+    share = min(max((width - NO_EYE_PX) / (FULL_EYE_PX - NO_EYE_PX), 0.0), 1.0) if closed < _CLOSED else 0.0
+    # What the irises say counts as far as they can be seen; else the eyes are taken to look where the head points.
+    eye_yaw = share * math.asin(min(max(YAW_GAIN * across, -0.9), 0.9))
+    eye_pitch = share * math.asin(min(max(PITCH_GAIN * (up - PITCH_AT_REST), -0.9), 0.9))
+    in_head = np.array(
+        [math.sin(eye_yaw) * math.cos(eye_pitch), -math.sin(eye_pitch), -math.cos(eye_yaw) * math.cos(eye_pitch)]
+    )
+    x, y, z = (line_of_sight_rotation(face) @ in_head).tolist()
+    yaw, pitch = math.degrees(math.atan2(x, -z)), math.degrees(math.asin(min(max(-y, -1.0), 1.0)))
+    confidence = seen * (0.5 + 0.5 * share) if closed < _CLOSED else 0.0
+    return Gaze(yaw, pitch, confidence, _in_camera(face, np.array([x, y, z])))
+
+
+def _in_camera(face: Face, direction: NDArray[np.float64]) -> FloatArray:
+    """A direction against the line of sight, turned into the camera's axes where it is known how they differ."""
+    position = face.pose.position_m
+    if position is None or not np.isfinite(position).all():
+        return direction.astype(np.float32)
+    ray = position.astype(np.float64) / max(float(np.linalg.norm(position)), 1e-9)
+    axis = np.cross([0.0, 0.0, 1.0], ray)
+    skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    turn = np.eye(3) + skew + skew @ skew / (1 + ray[2])
+    return np.asarray(turn @ direction, np.float32)

@@ -1,0 +1,94 @@
+"""What faces did, as the node says it: the topic `~/events`, and the history from which summaries are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from facial_coding_msgs.msg import FaceEvent
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+
+from ..events import Event, EventDetectors, History, standard_detectors
+from ..events.settings import EventSettings
+from ..pipeline import Pipeline
+from ..types import FaceCode, Frame
+from . import messages
+from .gaze_topics import GazeTopics
+from .humans import RELIABLE
+from .robot_face import RobotFace
+from .settings import RosSettings
+from .summaries import SummaryService
+from .voices import Voices
+
+
+class EventTopics:
+    """Finds and publishes events; the node calls it under its lock. Its service lives as long as the node."""
+
+    def __init__(self, node: Node, lock: Any) -> None:
+        self._node, self._lock = node, lock
+        self._summaries = SummaryService(node, lock)
+        self._settings = EventSettings()
+        self._publisher: Publisher[Any] | None = None
+        self._detectors = EventDetectors([])
+        self._history = History()
+        self._pipeline: Pipeline | None = None
+        self._gaze: GazeTopics | None = None
+        self._voices: Voices | None = None
+        self._robot_face: RobotFace | None = None
+
+    def configure(self, settings: EventSettings) -> None:
+        """Reads the kinds and makes the publisher. Raises ValueError or OSError when a kind cannot be used."""
+        self._settings = settings
+        standard_detectors(settings)
+        self._publisher = self._node.create_publisher(FaceEvent, "~/events", RELIABLE)
+
+    def activate(self, pipeline: Pipeline, settings: RosSettings) -> None:
+        """Begins without a memory."""
+        self._pipeline = pipeline
+        self._detectors = standard_detectors(self._settings)
+        self._history = History(self._settings.history_s)
+        self._summaries.activate(self._history)
+        self._gaze = GazeTopics(self._node, settings.engagement)
+        self._voices = Voices(self._node, self._hear, settings.match_confidence)
+        self._robot_face = RobotFace(self._node, settings.robot_face_frame)
+
+    def _hear(self, talking: dict[str, float]) -> None:
+        with self._lock:
+            if self._pipeline is not None:
+                self._pipeline.temporal.hear(talking)
+
+    def publish(self, frame: Frame, codes: Sequence[FaceCode]) -> list[Event]:
+        """Says what the frame's faces show that was not known before."""
+        assert self._publisher is not None
+        events = self._detectors.update(codes, frame.stamp_ns)
+        self._history.update(codes, events, frame.stamp_ns)
+        header = messages.header_of(frame.stamp_ns, frame.frame_id)
+        for event in events:
+            self._publisher.publish(messages.event(header, event))
+        if self._gaze is not None:
+            self._gaze.publish(frame, codes, events)
+        if self._robot_face is not None and self._pipeline is not None:
+            self._pipeline.temporal.place_robot_face(self._robot_face.position_m(frame.frame_id))
+        return events
+
+    def forget(self, person_id: str) -> None:
+        """Drops what is remembered of a person."""
+        self._history.forget(person_id)
+
+    def deactivate(self) -> None:
+        """Ends what `activate` began; a second time does nothing."""
+        self._summaries.deactivate()
+        if self._voices is not None:
+            self._voices.destroy()
+        if self._gaze is not None:
+            self._gaze.destroy()
+        if self._robot_face is not None:
+            self._robot_face.destroy()
+        self._pipeline = self._voices = self._gaze = self._robot_face = None
+
+    def release(self) -> None:
+        """Undoes `configure`, all of it or what had been done."""
+        if self._publisher is not None:
+            self._node.destroy_publisher(self._publisher)
+            self._publisher = None

@@ -1,0 +1,129 @@
+"""Who looks at the robot and how engaged they are, as REP-155 has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hri_msgs import msg as hri
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+
+from ..events import Event, Phase
+from ..types import FaceCode, Frame
+from . import messages
+from .humans import RELIABLE
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks
+
+GAZING = "/humans/interactions/gazing"
+ENGAGEMENT = "/humans/persons/{}/engagement_status"
+_ENGAGED_FROM, _DISENGAGED_FROM = 0.6, 0.25
+_FAR_M = 2.5
+"""Beyond this distance attention counts half for engagement; at twice of it, not at all."""
+_TURN_S = 1.0
+"""How long attention must be high or low before somebody counts as engaged or disengaged."""
+
+
+@dataclass
+class _EngagedPerson:
+    publisher: Publisher[Any]
+    stamp_ns: int
+    level: int = 1  # DISENGAGED
+    turning_ns: int = 0
+
+
+class GazeTopics:
+    """Publishes `/humans/interactions/gazing` while somebody has eye contact, and each person's engagement.
+
+    engagement: whether to publish it; off where another node does. Only persons, not faces, are named in both.
+    """
+
+    def __init__(self, node: Node, engagement: bool) -> None:
+        self._node, self._engagement = node, engagement and hasattr(hri, "EngagementLevel")
+        self._gazing = node.create_publisher(hri.Gaze, GAZING, RELIABLE) if hasattr(hri, "Gaze") else None
+        self._in_contact: set[str] = set()
+        self._people: dict[str, _EngagedPerson] = {}
+
+    def publish(self, frame: Frame, codes: Sequence[FaceCode], events: Sequence[Event]) -> None:
+        """Of one frame; the node calls it under its lock."""
+        for event in events:
+            if event.kind == "eye_contact":
+                change = self._in_contact.add if event.phase is Phase.BEGIN else self._in_contact.discard
+                change(event.face_id)
+        header = messages.header_of(frame.stamp_ns, frame.frame_id)
+        for code in codes:
+            person_id = code.face.person_id
+            if not person_id:
+                continue
+            if self._gazing is not None and code.face.face_id in self._in_contact:
+                self._gazing.publish(hri.Gaze(header=header, sender=person_id, receiver=""))  # empty: the robot
+            if self._engagement:
+                self._publish_engagement(header, code, frame.stamp_ns)
+        known = {code.face.person_id for code in codes}
+        gone = [p for p, held in self._people.items() if p not in known and frame.stamp_ns - held.stamp_ns > 5e9]
+        for person_id in gone:
+            self._node.destroy_publisher(self._people.pop(person_id).publisher)
+
+    def _publish_engagement(self, header: Any, code: FaceCode, stamp_ns: int) -> None:
+        person_id = code.face.person_id
+        held = self._people.get(person_id)
+        if held is None:
+            silent = PublisherEventCallbacks(use_default_callbacks=False)
+            publisher = self._node.create_publisher(
+                hri.EngagementLevel, ENGAGEMENT.format(person_id), RELIABLE, event_callbacks=silent
+            )
+            held = self._people[person_id] = _EngagedPerson(publisher, stamp_ns, turning_ns=stamp_ns)
+        held.level, held.turning_ns = engagement_level(
+            held.level, held.turning_ns, engagement_score(code.attention, _distance(code)), stamp_ns
+        )
+        held.stamp_ns = stamp_ns
+        held.publisher.publish(hri.EngagementLevel(header=header, level=held.level))
+
+    def destroy(self) -> None:
+        for held in self._people.values():
+            self._node.destroy_publisher(held.publisher)
+        self._people.clear()
+        if self._gazing is not None:
+            self._node.destroy_publisher(self._gazing)
+            self._gazing = None
+
+
+def _distance(code: FaceCode) -> float | None:
+    position = code.face.pose.position_m
+    return None if position is None else float((position.astype(float) ** 2).sum() ** 0.5)
+
+
+def engagement_score(attention: float, distance_m: float | None) -> float:
+    """0..1: attention, less of it from far away; NaN where attention is not known."""
+    if distance_m is None:
+        return attention
+    near = min(max((2 * _FAR_M - distance_m) / _FAR_M * 0.5 + 0.5, 0.0), 1.0) if distance_m > _FAR_M else 1.0
+    return attention * near
+
+
+def engagement_level(level: int, turning_ns: int, score: float, stamp_ns: int) -> tuple[int, int]:
+    """The next level of hri_msgs/EngagementLevel and when it was taken.
+
+    A person passes ENGAGING on the way to ENGAGED, and DISENGAGING on the way back; each takes a second of high or low
+    attention. Unknown attention changes nothing.
+    """
+    message = hri.EngagementLevel
+    if score != score:
+        return level, turning_ns
+    settled = stamp_ns - turning_ns >= _TURN_S * 1e9
+    if level == message.ENGAGED:
+        return (message.DISENGAGING, stamp_ns) if score < _DISENGAGED_FROM else (level, stamp_ns)
+    if level == message.DISENGAGING:
+        if score >= _ENGAGED_FROM:
+            return message.ENGAGED, stamp_ns
+        return (message.DISENGAGED, stamp_ns) if settled else (level, turning_ns)
+    if level == message.ENGAGING:
+        if score < _DISENGAGED_FROM:
+            return message.DISENGAGED, stamp_ns
+        return (message.ENGAGED, stamp_ns) if settled else (level, turning_ns)
+    return (message.ENGAGING, stamp_ns) if score >= _ENGAGED_FROM else (message.DISENGAGED, stamp_ns)

@@ -1,0 +1,62 @@
+"""The service `~/summarize`: what somebody did between two moments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from facial_coding_msgs.srv import Summarize
+from rclpy.node import Node
+
+from ..events import History, summarize
+from . import messages
+
+
+class SummaryService:
+    """Answers from the node's history. Made and destroyed with the node; refuses while it is not active."""
+
+    def __init__(self, node: Node, lock: Any) -> None:
+        self._lock = lock
+        self._history: History | None = None
+        node.create_service(Summarize, "~/summarize", self._on_summarize)
+
+    def activate(self, history: History) -> None:
+        self._history = history
+
+    def deactivate(self) -> None:
+        self._history = None
+
+    def _on_summarize(self, request: Summarize.Request, response: Summarize.Response) -> Summarize.Response:
+        try:
+            with self._lock:
+                start_ns, end_ns = self._span(request)
+                if request.face_id and request.person_id:
+                    raise ValueError("name a face_id or a person_id, not both")
+                found = summarize(self._known, start_ns, end_ns, request.person_id or request.face_id)
+        except ValueError as error:
+            response.success, response.message = False, str(error)
+            return response
+        response.success = True
+        response.summaries = [messages.summary(one) for one in found]
+        response.text = " ".join(one.text for one in found) or "Nobody was in view."
+        if found and (begin_ns := min(one.start_ns for one in found)) > start_ns:
+            response.message = f"only the last {(found[0].end_ns - begin_ns) / 1e9:.1f} s of the span are remembered"
+        return response
+
+    @property
+    def _known(self) -> History:
+        """Raises ValueError while the node is not active."""
+        if self._history is None:
+            raise ValueError("the node is not active")
+        return self._history
+
+    def _span(self, request: Summarize.Request) -> tuple[int, int]:
+        """Of the request, in nanoseconds of image time. Raises ValueError."""
+        start_ns, end_ns = messages.nanoseconds(request.start), messages.nanoseconds(request.end)
+        newest_ns = self._known.last_ns
+        if newest_ns is None:
+            raise ValueError("no image has come yet")
+        if start_ns == 0 and end_ns == 0:
+            if not 0 < request.seconds < 1e6:
+                raise ValueError(f"seconds is {request.seconds:g}; a number above 0 is expected, or a start and an end")
+            return newest_ns - round(request.seconds * 1e9), newest_ns
+        return start_ns, end_ns or newest_ns

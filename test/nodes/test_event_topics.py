@@ -1,0 +1,182 @@
+"""Events, summaries and the client, over DDS: a node as a process, and a FaceListener that hears it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
+
+from facial_coding_msgs.msg import FaceCodeArray, FaceEvent
+from facial_coding_msgs.srv import Summarize
+from hri_msgs.msg import EngagementLevel, Expression, FacialActionUnits, Gaze, IdsList, IdsMatch
+
+from facial_coding_ros.client import FaceListener
+from facial_coding_ros.events import Event
+from facial_coding_ros.image.sources import open_source
+from facial_coding_ros.nodes.gaze_topics import engagement_level, engagement_score
+from facial_coding_ros.nodes.messages import header_of, nanoseconds, stamp_ns_of
+from facial_coding_ros.types import ImageArray
+
+from ..conftest import CLIP
+from ..ros import PATIENCE_S, Camera, Client, node
+
+pytestmark = pytest.mark.ros
+
+FRAMES = range(130)
+"""Of the clip: two neutral seconds, then the person on the right raises the brows, from 2.7 to 4.8 s."""
+
+
+@pytest.fixture(scope="module")
+def images() -> list[ImageArray]:
+    return [frame.image for frame, _ in zip(open_source(CLIP).frames(), FRAMES, strict=False)]
+
+
+def play(client: Client, camera: Camera, images: Iterator[ImageArray], answered: list, process) -> None:  # type: ignore[no-untyped-def]
+    """Every image once, at 25 a second of image time, each when the node has answered the one before."""
+    client.wait(lambda: camera.publisher.get_subscription_count(), "the image subscription", process)
+    for image in images:
+        sent_ns = camera.send(image, camera.stamp_ns + 40_000_000)
+        there = lambda sent_ns=sent_ns: answered and stamp_ns_of(answered[-1].header) == sent_ns  # noqa: E731
+        client.wait(there, "the answer to an image", process)
+
+
+@contextlib.contextmanager
+def not_spun(client: Client) -> Iterator[None]:
+    """While nobody spins the node, the listener does."""
+    client.executor.remove_node(client.node)
+    yield
+    client.executor.add_node(client.node)
+
+
+def test_node_client_and_service(client: Client, images: list[ImageArray]) -> None:
+    with node() as process:
+        listener = FaceListener(client.node, "/facial_coding")
+        heard: list[Event] = []
+        raised: list[Event] = []
+        listener.on("*", heard.append)
+        listener.on("brow_raise", raised.append, ends=True)
+        service = client.node.create_client(Summarize, "/facial_coding/summarize")
+        client.wait(service.service_is_ready, "the service", process)
+        client.wait(lambda: "active" in process.log, "an active node", process)
+        with not_spun(client), pytest.raises(ValueError, match="no image has come yet"):
+            listener.summarize(5.0, timeout_s=PATIENCE_S)
+        codes = client.collect(FaceCodeArray, "/facial_coding/face_codes")
+        words = client.collect(FaceEvent, "/facial_coding/events", 50)
+        camera = client.camera()
+        start_ns = camera.stamp_ns
+        play(client, camera, iter(images), codes, process)
+        client.wait(lambda: raised, "the end of the brow raise", process)
+
+        assert {"appears", "neutral_ready", "brow_raise"} <= {event.kind for event in heard}
+        (begin,) = [e for e in words if e.kind == "brow_raise" and e.phase == FaceEvent.PHASE_BEGIN]
+        (end,) = [e for e in words if e.kind == "brow_raise" and e.phase == FaceEvent.PHASE_END]
+        assert begin.event_id == end.event_id == raised[0].event_id
+        began_s = (nanoseconds(begin.start) - start_ns) / 1e9
+        assert 2.7 < began_s < 3.1, "in the clip it begins at 2.7 s"
+        assert nanoseconds(begin.header.stamp) - nanoseconds(begin.start) < 150_000_000
+        assert nanoseconds(begin.end) == 0 and nanoseconds(end.end) > nanoseconds(end.apex) > nanoseconds(end.start)
+        assert 0.3 < end.mean < end.peak <= 1 and end.confidence > 0.3
+
+        people = listener.people()
+        assert len(people) == 2 and all(one.age_s < 1 for one in people)
+        who = raised[0].face_id
+        assert {12, 45} <= set(people[0].units) and 0 <= people[0].attention <= 1
+        with not_spun(client):
+            text = listener.summarize(60.0, who, timeout_s=PATIENCE_S)
+            (summary,) = listener.summaries(60.0, who, timeout_s=PATIENCE_S)
+            both = listener.summaries(60.0, timeout_s=PATIENCE_S)
+            assert listener.wait_for("nod", timeout_s=0.2) is None
+        assert "raised the brows once" in text, text
+        assert summary.face_ids == [who] and summary.seen_share > 0
+        assert "brow_raise" in {event.kind for event in summary.events}
+        np.testing.assert_allclose(sum(summary.expression_share), 1, atol=1e-3)
+        assert len(both) == 2
+
+        def asked(**request: object) -> Summarize.Response:
+            return client.call(Summarize, "/facial_coding/summarize", Summarize.Request(**request))
+
+        refused = asked(person_id="nobody")
+        assert not refused.success and "'nobody' was not seen" in refused.message and who in refused.message
+        late = header_of(start_ns, "").stamp
+        refused = asked(start=header_of(camera.stamp_ns, "").stamp, end=late)
+        assert not refused.success and "before it begins" in refused.message
+        refused = asked(
+            start=header_of(camera.stamp_ns + 10**10, "").stamp, end=header_of(camera.stamp_ns + 10**11, "").stamp
+        )
+        assert not refused.success and "outside of what is remembered" in refused.message
+        refused = asked(seconds=-1.0)
+        assert not refused.success and "seconds is -1" in refused.message
+        listener.destroy()
+
+
+def test_persons_are_looked_at_and_engaged(client: Client, images: list[ImageArray]) -> None:
+    with node() as process:
+        codes = client.collect(FaceCodeArray, "/facial_coding/face_codes")
+        gazing = client.collect(Gaze, "/humans/interactions/gazing")
+        engaged = client.collect(EngagementLevel, "/humans/persons/ada/engagement_status", 50)
+        matches = client.node.create_publisher(IdsMatch, "/humans/candidate_matches", 10)
+        camera = client.camera()
+        still = [images[10]] * 12
+        play(client, camera, iter(still), codes, process)
+        face_id = codes[-1].faces[0].face_id
+        client.wait(matches.get_subscription_count, "the node's subscription", process)
+        matches.publish(
+            IdsMatch(id1=face_id, id1_type=IdsMatch.FACE, id2="ada", id2_type=IdsMatch.PERSON, confidence=0.9)
+        )
+        for _ in range(60):
+            play(client, camera, iter(still[:1]), codes, process)
+            if gazing and engaged and engaged[-1].level == EngagementLevel.ENGAGED:
+                break
+        assert gazing[-1].sender == "ada" and gazing[-1].receiver == ""
+        assert list(dict.fromkeys(e.level for e in engaged))[-2:] == [
+            EngagementLevel.ENGAGING,
+            EngagementLevel.ENGAGED,
+        ]
+
+
+def test_engagement_takes_time_and_attention() -> None:
+    level, since = EngagementLevel.DISENGAGED, 0
+    seen = []
+    for frame in range(90):
+        score = 0.9 if frame < 45 else 0.1
+        level, since = engagement_level(level, since, score, frame * 33_333_333)
+        seen.append(level)
+    assert list(dict.fromkeys(seen)) == [2, 3, 4, 1], "engaging, engaged, disengaging, disengaged"
+    assert engagement_level(3, 0, float("nan"), 10**10) == (3, 0), "unknown attention changes nothing"
+    assert engagement_score(0.8, 1.0) == 0.8 and engagement_score(0.8, 10.0) == 0 and engagement_score(0.8, None) == 0.8
+
+
+def test_with_rep155_alone(client: Client) -> None:
+    """Another node codes the faces: events come from its action units, summaries from what was heard."""
+    listener = FaceListener(client.node, rep155_only=True)
+    smiles: list[Event] = []
+    listener.on("smile", smiles.append)
+    publish = {
+        kind: client.node.create_publisher(kind, topic, 10)
+        for kind, topic in (
+            (IdsList, "/humans/faces/tracked"),
+            (FacialActionUnits, "/humans/faces/abc/facs"),
+            (Expression, "/humans/faces/abc/expression"),
+        )
+    }
+    client.wait(publish[IdsList].get_subscription_count, "the listener")
+    publish[IdsList].publish(IdsList(ids=["abc"]))
+    client.wait(publish[FacialActionUnits].get_subscription_count, "the face's subscriptions")
+    for frame in range(40):
+        message = FacialActionUnits(header=header_of(10**12 + frame * 40_000_000, "camera"))
+        message.intensity[12], message.confidence[12] = (0.7 if 15 <= frame < 30 else 0.0), 0.8
+        publish[FacialActionUnits].publish(message)
+        stamp_ns = 10**12 + frame * 40_000_000
+        client.wait(lambda stamp_ns=stamp_ns: [p for p in listener.people() if p.stamp_ns == stamp_ns], "the face")
+    assert [event.face_id for event in smiles] == ["abc"]
+    assert smiles[0].start_ns == pytest.approx(10**12 + 14.3 * 40_000_000, abs=20_000_000)
+    assert "smiled once" in listener.summarize(5.0)
+    with pytest.raises(ValueError, match="need facial_coding_msgs"):
+        listener.summaries(5.0)
+    publish[IdsList].publish(IdsList(ids=[]))
+    client.wait(lambda: not listener.people(), "an empty room")
+    listener.destroy()
