@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A dialogue manager's ears for faces: says in plain words what the people in view do, from events.
 
 The coding node may run in this node's namespace (default) or elsewhere: first argument, as /robot2/facial_coding.

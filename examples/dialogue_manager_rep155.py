@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A dialogue manager's ears for faces: knows only REP-155's topics, says in plain words what the people in view do."""
 
 import signal

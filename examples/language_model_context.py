@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keeps the part of a language model's prompt up to date that says what people do. No model is called here.
 
 Writes context.txt (or the file named first) once a second: put it before each turn of the conversation.

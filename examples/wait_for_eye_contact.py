@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A leaf of a behaviour tree that waits for eye contact (needs py_trees: pip install py_trees).
 
 RUNNING until somebody in view looks at the robot, then SUCCESS with the person on the blackboard as

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FaceListener: what a dialogue manager needs of faces, in a few lines.
 
 listener = FaceListener(node)

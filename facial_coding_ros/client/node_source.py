@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Face codes, events and summaries of the node `facial_coding`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faces from REP-155's topics alone, for robots where another node codes them or our messages are missing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One person as last seen."""
 
 from __future__ import annotations

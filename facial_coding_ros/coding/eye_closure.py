@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Blink or closed eyes: AU45 and AU43 look alike in one frame, so only time can tell them apart."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the eyes look: the head's turn and the irises in their eyes.
 
 The eyeball turns about a point behind the middle of the eye's corners, so how far the iris is from there, in the

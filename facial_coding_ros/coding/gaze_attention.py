@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much somebody's attention is on the robot's face, by where they look."""
 
 from __future__ import annotations

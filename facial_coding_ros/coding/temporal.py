@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one frame cannot tell: who talks, blink or closed eyes; and where people look."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether somebody talks, by the mouth's movement alone.
 
 In speech the lips part and close in the rhythm of syllables, three to seven a second. A smile or a yawn moves them

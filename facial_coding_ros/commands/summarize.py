@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Says in plain sentences what each person of a recording did between two moments: what `~/summarize` says live.
 
 RUN is a folder of `facial_coding replay`, or a bag of the node's messages.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The moment from which a face shows another expression."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is remembered of each person for a while: a few numbers a frame, and the events."""
 
 from __future__ import annotations

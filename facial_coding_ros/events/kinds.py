@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kinds of events as data: config/events.yaml, and a file of the user's own on top of it."""
 
 from __future__ import annotations

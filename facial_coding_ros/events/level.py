@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Events of a measure that rises over a level and falls below another."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A detector that looks at each face by itself, in image time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who comes into view, leaves it, and comes back."""
 
 from __future__ import annotations

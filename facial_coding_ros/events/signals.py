@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What kinds of events are told from: numbers of a face code by name, each with its confidence."""
 
 from __future__ import annotations

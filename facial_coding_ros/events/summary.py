@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What somebody did in a span of time: shares, trends, events, and a sentence."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nods and shakes: an angle of the head that swings to and fro."""
 
 from __future__ import annotations

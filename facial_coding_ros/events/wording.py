@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A summary in plain English, by rules: for people and for the prompt of a language model."""
 
 from __future__ import annotations

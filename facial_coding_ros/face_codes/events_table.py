@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Events as rows of a table: one row for each word about an event."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What faces did, as the node says it: the topic `~/events`, and the history from which summaries are made."""
 
 from __future__ import annotations

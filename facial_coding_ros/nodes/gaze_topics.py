@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who looks at the robot and how engaged they are, as REP-155 has it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the robot's face is, by TF."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The service `~/summarize`: what somebody did between two moments."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who is heard to talk, where another node hears voices and knows whose they are."""
 
 from __future__ import annotations

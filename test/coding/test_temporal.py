@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What only time tells: speech, blink or closure, gaze and attention."""
 
 from __future__ import annotations

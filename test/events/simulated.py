@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Face codes of a person who does what a test says, frame after frame."""
 
 from __future__ import annotations

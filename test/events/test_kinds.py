@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kinds of events as data: what they find, what they leave alone, and what wrong settings say."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Histories and summaries: what is remembered, for how long, and what is said about it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Events, summaries and the client, over DDS: a node as a process, and a FaceListener that hears it."""
 
 from __future__ import annotations

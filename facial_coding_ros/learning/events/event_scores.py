@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Events found against events scripted: precision, recall, delays."""
 
 from __future__ import annotations

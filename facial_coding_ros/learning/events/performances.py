@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scripted people as the camera sees them: portraits that perform a script, written as image sequences."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rendered people who look into the camera, aside and back: the gaze is known, which photographs cannot give."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scripted behaviour with known times: what a simulated person does with face, lids, mouth and head.
 
 A script is a list of acts, each with the times at which it begins to be visible, is strongest and is over. Action units

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How well events are found: scripted people with known times, through the node's pipeline.
 
     standalone/env python -m facial_coding_ros.learning.studies.events PORTRAITS --ict FOLDER --out docs/results/events
