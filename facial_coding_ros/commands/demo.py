@@ -87,7 +87,7 @@ def _for_rerun(path: Path | None) -> Iterator[Callable[[int, Any, Any], None] | 
 
     recording, detectors = new_recording(), standard_detectors()
     with saved(recording, path):
-        scene = Scene(recording, with_mesh=False)
+        scene = Scene(recording, with_mesh=False, at_end=True)
 
         def show(number: int, image: Any, message: Any) -> None:
             sight = sight_of(number, image, message)

@@ -73,7 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             viewer = open_things.enter_context(window(recording, arguments.port, arguments.memory))
         with_mesh = not (arguments.ros or (arguments.input and is_run(Path(arguments.input))))
-        shown = _show(sights, Scene(recording, LIVE_WINDOW_S if live else None, with_mesh), viewer, live)
+        shown = _show(
+            sights,
+            Scene(recording, LIVE_WINDOW_S if live else None, with_mesh, at_end=bool(arguments.save)),
+            viewer,
+            live,
+        )
         if not shown:
             raise UserError("there was no image to show")
         if arguments.save:

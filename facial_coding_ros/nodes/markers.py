@@ -66,8 +66,8 @@ def _of_face(header: Header, code: FaceCode) -> list[Marker]:
 
 def _gaze(code: FaceCode, frame: FloatArray) -> FloatArray:
     """Unit vector in the camera's axes: of the eyes where it is known, else of the head."""
-    direction = getattr(getattr(code, "gaze", None), "direction", None)
-    return frame[:, 0] if direction is None else np.asarray(direction, float)
+    direction = code.gaze.direction
+    return frame[:, 0] if direction is None else direction.astype(float)
 
 
 def lines_of(code: FaceCode) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 
 import cv2
@@ -66,9 +66,8 @@ def values_of(code: FaceCode) -> Iterator[tuple[str, float]]:
     yield "expression/unsure", estimate.unsure
     yield "affect/valence", estimate.valence
     yield "affect/arousal", estimate.arousal
-    attention = float(getattr(code, "attention", math.nan))
-    if not math.isnan(attention):
-        yield "attention", attention
+    if not math.isnan(code.attention):
+        yield "attention", code.attention
     yield "neutral", float(code.neutral_state)
 
 
@@ -103,13 +102,17 @@ class Curves:
 class Scene:
     """Writes sights into a recording.
 
-    window_s: seconds that the curves show; None for all of it. with_mesh: the sights have surfaces.
+    window_s: seconds that the curves show; None for all of it. with_mesh: the sights have surfaces. at_end: for a file,
+    which is laid out once, at its end, for those who were seen most.
 
     As people come, the layout is made anew, for those who were in view last, at most SHOWN_PEOPLE of them.
     """
 
-    def __init__(self, recording: rr.RecordingStream, window_s: float | None = None, with_mesh: bool = True) -> None:
+    def __init__(
+        self, recording: rr.RecordingStream, window_s: float | None = None, with_mesh: bool = True, at_end: bool = False
+    ) -> None:
         self._recording, self._window_s, self._with_mesh = recording, window_s, with_mesh
+        self._at_end, self._frames_of = at_end, Counter[str]()
         self._last_events: deque[str] = deque(maxlen=_EVENTS_SHOWN)
         self._curves = Curves(recording)
         self._places: dict[str, int] = {}  # person -> place of the mesh
@@ -121,7 +124,8 @@ class Scene:
         self._first_ns: int | None = None
         self._since_layout_ns: int | None = None
         recording.log("mesh", rr.ViewCoordinates.RDF, static=True)
-        self._lay_out(())
+        if not at_end:
+            self._lay_out(())
 
     def show(self, sight: Sight) -> None:
         """Adds one sight."""
@@ -134,6 +138,7 @@ class Scene:
             name = name_of(face.code)
             names.add(name)
             self._last_seen[name] = sight.stamp_ns
+            self._frames_of[name] += 1
             self._mesh(name, face)
             for curve, value in values_of(face.code):
                 path = _person(name, curve)
@@ -154,6 +159,9 @@ class Scene:
     def finish(self) -> None:
         """Sends what is still held back."""
         self._curves.send()
+        if self._at_end:
+            most = {name for name, _ in self._frames_of.most_common(SHOWN_PEOPLE)}
+            self._lay_out(tuple(name for name in self._last_seen if name in most))
 
     def _image(self, sight: Sight) -> None:
         scale = 1.0
@@ -253,7 +261,7 @@ class Scene:
 
     def _follow_people(self, stamp_ns: int) -> None:
         """Lays out anew when others are in view than are shown, at most once a second."""
-        if self._in_view <= set(self._shown):
+        if self._at_end or self._in_view <= set(self._shown):
             return
         recently = self._since_layout_ns is not None and 0 <= stamp_ns - self._since_layout_ns < _NEW_LAYOUT_NS
         if not recently:

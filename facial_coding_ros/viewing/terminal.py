@@ -101,7 +101,6 @@ def _row(key: str, code: FaceCode, chosen: bool) -> tuple[RenderableType, ...]:
     expression = Text(UNSURE, style="bright_black")
     if estimate.label != UNSURE:
         expression = Text(f"{estimate.label} {estimate.confidence:.0%}", style="bold")
-    attention = float(getattr(code, "attention", math.nan))
     state = Text(code.neutral_state.name.lower(), style=_STATES[code.neutral_state])
     return (
         Text("▶" if chosen else " ", style="cyan"),
@@ -109,7 +108,7 @@ def _row(key: str, code: FaceCode, chosen: bool) -> tuple[RenderableType, ...]:
         state,
         _units(code),
         expression,
-        Text("–" if math.isnan(attention) else f"{attention:.0%}"),
+        Text("–" if math.isnan(code.attention) else f"{code.attention:.0%}"),
     )
 
 
