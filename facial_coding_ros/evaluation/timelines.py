@@ -207,7 +207,7 @@ def _add_states(
         words = [" ".join(part for part in (event.side, event.label) if part) for event in own]
         figure.add_scatter(
             x=[round((event.start_ns - first_ns) / 1e9, 3) for event in own], y=[row] * len(own), mode="markers",
-            name=kind.replace("_", " "), text=words, yaxis="y2", hovertemplate="%{text}",
+            name=kind.replace("_", " "), text=words, yaxis="y2", hovertemplate=f"{kind} %{{text}}",
             marker={"symbol": "diamond", "size": 8, "color": _LINES[(row + 4) % len(_LINES)]},
         )  # fmt: skip
 
