@@ -19,6 +19,7 @@ from .face_codes.rep155_landmarks import landmarks_70
 from .face_codes.table import WORDS, columns, numbers, words
 from .image.sources import DEFAULT_FPS, WHOLE, Source, SourceError, Span, camera_source, open_source
 from .pipeline import Pipeline, PipelineSettings
+from .still_coder import StillCoder, pictures_of, read_still, too_few_to_follow
 from .types import CodeForm, FaceCode, Frame, ImageArray
 
 
@@ -81,22 +82,54 @@ class CodedRecording:
     settings : PipelineSettings, optional
         Settings of all stages; defaults as in the ROS node. ``tracking.id_seed`` 0 is taken as 1, so that face ids are
         the same each time.
+    stills : bool, default False
+        Whether the images are pictures that have nothing to do with each other; see `code_recording`.
+    neutral_from : pathlib.Path or str, optional
+        Where the resting faces of stills come from.
+
+    Raises
+    ------
+    SourceError
+        When a folder holds too few pictures for a recording.
+    ValueError
+        When stills are asked for of something else, or ``neutral_from`` of no stills.
 
     See Also
     --------
     code_recording : Makes one from a path or a camera's number.
     """
 
-    def __init__(self, source: Source, settings: PipelineSettings | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        settings: PipelineSettings | None = None,
+        stills: bool = False,
+        neutral_from: Path | str = "",
+    ) -> None:
         settings = settings or PipelineSettings()
         if not settings.tracking.id_seed:
             settings = replace(settings, tracking=replace(settings.tracking, id_seed=1))
+        self._pictures = pictures_of(source) if stills else {}
+        if neutral_from and not stills:
+            raise ValueError(f"neutral_from is {str(neutral_from)!r}; it is for stills=True")
+        if not stills and (why := too_few_to_follow(source, settings)):
+            raise SourceError(why)
         self.source = source
         self.settings = settings
+        self.stills = stills
+        self.neutral_from = neutral_from
 
     def __iter__(self) -> Iterator[CodedFrame]:
-        with contextlib.closing(Pipeline(self.settings)) as pipeline:
-            yield from self._coded(pipeline)
+        if self.stills:
+            with contextlib.closing(StillCoder(self.settings, self.neutral_from)) as coder:
+                yield from self._coded_stills(coder)
+        else:
+            with contextlib.closing(Pipeline(self.settings)) as pipeline:
+                yield from self._coded(pipeline)
+
+    def _coded_stills(self, coder: StillCoder) -> Iterator[CodedFrame]:
+        for frame in self.source.frames():
+            yield CodedFrame(frame, coder.code(frame, self._pictures[frame.index]))
 
     def _coded(self, pipeline: Pipeline) -> Iterator[CodedFrame]:
         if self.source.live:  # a camera's newest image, not the one after the next
@@ -115,15 +148,20 @@ class CodedRecording:
         dict of str to numpy.ndarray
             One array for each column, all of shape (n,), n the number of face codes: a row for each face in each
             frame. ``frame`` and ``stamp_ns`` are int64, the ids, ``neutral_state`` and ``expression`` are strings, all
-            others float32: ``au12`` is the intensity 0..1 of action unit 12, NaN where nothing can be said.
+            others float32: ``au12`` is the intensity 0..1 of action unit 12, NaN where nothing can be said. Of stills
+            the first column, ``picture``, is the name of the file.
 
         Raises
         ------
         SourceError
             When a part of the recording cannot be read.
         """
-        with contextlib.closing(Pipeline(self.settings)) as pipeline:
-            return _columns(pipeline.form, self._coded(pipeline))
+        if not self.stills:
+            with contextlib.closing(Pipeline(self.settings)) as pipeline:
+                return _columns(pipeline.form, self._coded(pipeline))
+        with contextlib.closing(StillCoder(self.settings, self.neutral_from)) as coder:
+            told = _columns(coder.pipeline.form, self._coded_stills(coder))
+        return {"picture": np.array([self._pictures[index] for index in told["frame"].tolist()], np.str_), **told}
 
     def table(self) -> Any:
         """Code the whole recording into a table.
@@ -173,6 +211,8 @@ def code_recording(
     fps: float = DEFAULT_FPS,
     begin_s: float = 0.0,
     end_s: float | None = None,
+    stills: bool = False,
+    neutral_from: Path | str = "",
 ) -> CodedRecording:
     """Code the faces of a video, a folder of images, a ROS 2 bag or a camera.
 
@@ -193,6 +233,12 @@ def code_recording(
         Seconds after the first image at which to begin.
     end_s : float, optional
         Seconds after the first image at which to end; None for the end of the recording.
+    stills : bool, default False
+        Whether the images are pictures that have nothing to do with each other: each is coded alone, without tracking,
+        smoothing, or a resting face that is learnt over time. A folder of pictures or one picture is expected.
+    neutral_from : pathlib.Path or str, optional
+        Where the resting faces of stills come from: a picture or neutral (.npz) for every face, or a table (.csv) of
+        persons; see `still_coder.StillCoder`. Without it from the mean face.
 
     Returns
     -------
@@ -219,9 +265,10 @@ def code_recording(
     ...         print(face.face.face_id, face.expression.label)
     """
     if isinstance(recording, int):
-        return CodedRecording(camera_source(recording), settings)
+        return CodedRecording(camera_source(recording), settings, stills, neutral_from)
     span = WHOLE if not begin_s and end_s is None else Span(begin_s, np.inf if end_s is None else end_s)
-    return CodedRecording(open_source(recording, topic, fps, span, settings.image if settings else None), settings)
+    source = open_source(recording, topic, fps, span, settings.image if settings else None)
+    return CodedRecording(source, settings, stills, neutral_from)
 
 
 def code_image(image: Path | str | ImageArray, settings: PipelineSettings | None = None) -> CodedFrame:
@@ -255,23 +302,22 @@ def code_image(image: Path | str | ImageArray, settings: PipelineSettings | None
     >>> code_image("team.jpg").save("team_coded.png")  # doctest: +SKIP
     """
     settings = settings or PipelineSettings()
-    tracking = replace(settings.tracking, confirm_hits=1, id_seed=settings.tracking.id_seed or 1)
-    frame = Frame(_read(image), stamp_ns=0)
-    with contextlib.closing(Pipeline(replace(settings, tracking=tracking))) as pipeline:
-        return CodedFrame(frame, pipeline.process(frame))
+    frame = Frame(_read(image, settings), stamp_ns=0)
+    with contextlib.closing(StillCoder(settings)) as coder:
+        return CodedFrame(frame, coder.code(frame))
 
 
-def _read(image: Path | str | ImageArray) -> ImageArray:
+def _read(image: Path | str | ImageArray, settings: PipelineSettings) -> ImageArray:
     if isinstance(image, np.ndarray):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(f"an image of shape {image.shape}, {image.dtype}; (height, width, 3), uint8 is expected")
         return image
     if not Path(image).is_file():
         raise SourceError(f"{image} is not there; a picture file is expected")
-    read = cv2.imread(str(image), cv2.IMREAD_COLOR)
-    if read is None:
-        raise SourceError(f"{image} is not a picture that OpenCV can read; for a video use code_recording")
-    return cv2.cvtColor(read, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+    try:
+        return read_still(Path(image), settings.image)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{error}; for a video use code_recording") from None
 
 
 def _columns(form: CodeForm, coded: Iterator[CodedFrame]) -> dict[str, NDArray[Any]]:

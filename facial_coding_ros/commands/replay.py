@@ -51,7 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--params-file", metavar="YAML", help="parameters, as the node takes them")
     neutral = parser.add_mutually_exclusive_group()
     neutral.add_argument("--neutral", metavar="START:END", help="frames in which every face is at rest, without END")
-    neutral.add_argument("--neutral-from", metavar="FILE", help="neutral of a file, for every face")
+    neutral.add_argument(
+        "--neutral-from",
+        metavar="FILE",
+        help="neutral for every face: a file of one; of stills also a picture, or a table person,neutral (.csv)",
+    )
+    add("--stills", action="store_true", help="pictures that have nothing to do with each other: each is coded alone")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -135,6 +140,8 @@ def _jobs(arguments: argparse.Namespace) -> tuple[list[ReplayJob], list[Outcome]
         raise ValueError(f"--fps {arguments.fps:g}: images a second are expected, above 0 and below 1000")
     settings = _settings(arguments.params_file)
     span = _span(arguments.range)
+    if arguments.stills and arguments.neutral:
+        raise ValueError("--neutral names frames of a recording; with --stills: --neutral-from PICTURE")
     neutral = _interval(arguments.neutral) if arguments.neutral else None
     entries, failed = [], []
     for text in dict.fromkeys(arguments.inputs):
@@ -161,6 +168,7 @@ def _jobs(arguments: argparse.Namespace) -> tuple[list[ReplayJob], list[Outcome]
             settings=settings,
             neutral=neutral,
             neutral_from=arguments.neutral_from or "",
+            stills=arguments.stills,
         )
         for (text, topic, _), name in zip(entries, names, strict=True)
     ], failed

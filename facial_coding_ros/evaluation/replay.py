@@ -19,7 +19,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,8 @@ from ..image.stamps import SAME_TIME_S
 from ..models import share_folder
 from ..neutral import fit_neutral, read_neutral
 from ..pipeline import Pipeline, PipelineSettings
-from ..types import Frame, Registered
+from ..still_coder import StillCoder, pictures_of, too_few_to_follow
+from ..types import FaceCode, Frame, Registered
 from .timing import Durations
 
 FORMATS = ("csv", "parquet", "bag")
@@ -52,6 +53,7 @@ PARQUET, BAG, OVERLAY = "face_codes.parquet", "bag", "overlay.webm"
 _OUTPUTS = (CODES, EVENTS, FRAMES, PARQUET, BAG, OVERLAY)
 WORK = ".work-"  # beginning of the folders in which files lie until all are whole
 _TOLD = 20
+Coded = Generator[tuple[Frame, tuple[FaceCode, ...], float], None, None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class ReplayJob:
     """A recording, what part of it, with what settings, into which folder. Can be sent to another process or machine.
 
     formats: of FORMATS; CSV is always written. neutral: frames (start, end) in which every face is at rest.
-    neutral_from: file of a neutral for every face.
+    neutral_from: file of a neutral for every face; of stills also a picture or a table of persons. stills: the images
+    are pictures that have nothing to do with each other.
     """
 
     input: str
@@ -72,6 +75,7 @@ class ReplayJob:
     settings: PipelineSettings = field(default_factory=PipelineSettings)
     neutral: tuple[int, int] | None = None
     neutral_from: str = ""
+    stills: bool = False
 
     @property
     def name(self) -> str:
@@ -129,6 +133,14 @@ def replay_file(job: ReplayJob, progress: bool = False) -> Outcome:
             for left in folder.glob(f"{WORK}*"):  # of a run that was ended
                 shutil.rmtree(left, ignore_errors=True)
             work.mkdir()
+            if not job.stills and (why := too_few_to_follow(source, job.settings)):
+                raise SourceError(why)
+            if job.stills:
+                pictures_of(source)
+                with contextlib.closing(StillCoder(job.settings, job.neutral_from)) as coder:
+                    outcome = _replay(source, coder.pipeline, job, work, progress, coder)
+                _move_into(folder, work)
+                return outcome
             with contextlib.closing(Pipeline(job.settings)) as pipeline:
                 if job.neutral_from:
                     pipeline.give_neutrals(everyone=read_neutral(Path(job.neutral_from)))
@@ -176,7 +188,17 @@ def finished(job: ReplayJob) -> Outcome | None:
         return None
 
 
-def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, progress: bool) -> Outcome:
+def _coded_stills(coder: StillCoder, source: Source, frames: Iterable[Frame]) -> Coded:
+    pictures = pictures_of(source)
+    for frame in frames:
+        begin = time.perf_counter()
+        codes = coder.code(frame, pictures[frame.index])
+        yield frame, codes, time.perf_counter() - begin
+
+
+def _replay(
+    source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, progress: bool, stills: StillCoder | None = None
+) -> Outcome:
     faces: set[str] = set()
     problems = Problems()
     durations = Durations()
@@ -187,7 +209,7 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
         table = files.enter_context(TableWriter(folder / CODES, pipeline.form))
         event_table = files.enter_context(EventTableWriter(folder / EVENTS))
         listing = csv.writer(files.enter_context((folder / FRAMES).open("w", newline="")))
-        listing.writerow(("frame", "stamp_ns", "recorded_ns", "faces"))
+        listing.writerow(("frame", "stamp_ns", "recorded_ns", "faces", *(["picture"] if stills else [])))
         parquet = bag = video = None
         if "parquet" in job.formats:
             parquet = files.enter_context(ParquetWriter(folder / PARQUET, pipeline.form))
@@ -198,12 +220,15 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
         read = files.enter_context(prefetch(source.frames(problems)))
         # Progress counts frames as they are read, at most six before their codes.
         frames_read = _with_progress(source, read, progress, "replay")
-        coded = files.enter_context(contextlib.closing(pipeline.process_all(frames_read)))
+        followed = _coded_stills(stills, source, frames_read) if stills else pipeline.process_all(frames_read)
+        coded = files.enter_context(contextlib.closing(followed))
         for frame, codes, took in coded:
             durations.add(took)
             table.write(frame.index, frame.stamp_ns, codes)
-            listing.writerow((frame.index, frame.stamp_ns, frame.recorded_ns, len(codes)))
-            events = detectors.update(codes, frame.stamp_ns)
+            picture = [source.pictures[frame.index]] if stills else []
+            listing.writerow((frame.index, frame.stamp_ns, frame.recorded_ns, len(codes), *picture))
+            # Events are of one stream of time.
+            events = detectors.update(() if stills else codes, frame.stamp_ns)
             event_table.write(events)
             if parquet is not None:
                 parquet.write(frame.index, frame.stamp_ns, codes)
@@ -224,9 +249,12 @@ def _replay(source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, pr
             part = "" if job.span == WHOLE else " in the range asked for"
             raise SourceError(f"{source.name} has no frame that can be used{part}{because}")
     took_s = time.perf_counter() - begin
+    notes = source.notes
+    if source.pictures and not faces and not stills:
+        notes += (f"{source.name}: no face in {frames} pictures; if they are no recording, add --stills",)
     outcome = Outcome(
         job.name, job.folder, frames, len(faces), table.rows, seconds, took_s, tuple(problems.first), problems.count,
-        notes=source.notes,
+        notes=notes,
     )  # fmt: skip
     timing = {
         "took_s": took_s,
@@ -257,6 +285,7 @@ def _write_recording(
         "problems": {"count": outcome.problem_count, "first": list(outcome.problems)},
         "notes": list(outcome.notes),
         "settings": dataclasses.asdict(job.settings),
+        "stills": job.stills,
         "neutral": {"frames": job.neutral, "file": job.neutral_from or None},
         "models": model_cards(),
         "backend": backend,

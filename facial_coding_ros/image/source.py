@@ -48,6 +48,7 @@ class Source:
     fps: mean rate. count: frames expected, for progress; 0 when not known. `frames` yields them in order; their stamps
     rise, unless the recording holds several times (image/stamps.py). live: a camera; its frames come at their own pace,
     and each reading begins with the newest. notes: what a person should know of it, though nothing is left out.
+    pictures: of a folder of pictures the files' names, by the frame's index.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Source:
     open: Callable[[Callable[[str], None]], Iterator[Frame]]
     live: bool = False
     notes: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
 
     def frames(self, on_damage: Callable[[str], None] | None = None) -> Iterator[Frame]:
         """Frames in order. A frame that cannot be used is left out: `on_damage` is told, without it SourceError."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..types import Frame
@@ -45,7 +45,7 @@ def open_source(
     Parameters
     ----------
     path : pathlib.Path or str
-        A video file, a folder of images (read in the natural order of their names), or a bag.
+        A video file, a folder of images (read in the natural order of their names), one image, or a bag.
     topic : str, optional
         The image topic of a bag that has several.
     fps : float, optional
@@ -72,6 +72,8 @@ def open_source(
         return bag_source(path, topic, span, settings)
     if path.is_dir():
         return _folder(path, fps, span, settings)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return _pictures(path, [path], fps, span, settings)
     return video_source(path, span, settings)
 
 
@@ -81,7 +83,10 @@ def _folder(path: Path, fps: float, span: Span, settings: ImageSettings) -> Sour
     files.sort(key=lambda f: natural_key(f.name))
     if not files:
         raise SourceError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and no bag (metadata.yaml)")
+    return _pictures(path, files, fps, span, settings)
 
+
+def _pictures(path: Path, files: Sequence[Path], fps: float, span: Span, settings: ImageSettings) -> Source:
     def frames(on_damage: Callable[[str], None]) -> Iterator[Frame]:
         pixel_range = PixelRange(settings.mono16_range)
         for index, file in enumerate(files):
@@ -99,4 +104,5 @@ def _folder(path: Path, fps: float, span: Span, settings: ImageSettings) -> Sour
             else:
                 yield Frame(image, stamp_ns, index)
 
-    return Source(str(path), fps, span.share(len(files), fps), frames)
+    names = tuple(file.name for file in files)
+    return Source(str(path), fps, span.share(len(files), fps), frames, pictures=names)

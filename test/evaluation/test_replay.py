@@ -164,7 +164,7 @@ def test_nothing_of_a_former_replay_stays(few: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     assert main([*command, "csv"]) == 0
     there = sorted(path.name for path in tmp_path.iterdir())
-    assert there == ["face_codes.csv", "frames.csv", "notes.txt", "recording.json"]
+    assert there == ["events.csv", "face_codes.csv", "frames.csv", "notes.txt", "recording.json"]
     (tmp_path / "bag").mkdir()  # of the user's
     assert main([*command, "csv"]) == 0 and (tmp_path / "bag").is_dir()
     assert len(read_run(tmp_path)) == 1, "and nobody takes it for the replay's"
