@@ -66,7 +66,7 @@ def test_demo_leaves_video_table_and_page(tmp_path: Path, monkeypatch: pytest.Mo
     assert coded > 5
     page = (out / "report.html").read_text()
     assert "annotated.webm" in page and rows[0]["face_id"] in page and "Plotly.newPlot" in page
-    assert "neutral_ready" in page, "events are on the timelines"
+    assert "neutral ready" in page, "events are on the timelines"
     assert (out / "demo.rrd").is_file() == (find_spec("rerun") is not None)
     assert not list(out.glob("*.part*")), "nothing half-written"
 
