@@ -92,6 +92,7 @@ class MirroredLandmarks:
     """A backend on top of the shipped one: it looks at the image in a mirror and gives the mesh as seen there."""
 
     detects_always = False
+    turned_views = False
     shape_spread = 1.0
 
     def __init__(self, settings: TrackingSettings, inference: InferenceSettings, pose: PoseEstimator) -> None:

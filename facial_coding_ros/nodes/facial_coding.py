@@ -374,12 +374,23 @@ class FacialCodingNode(LifecycleNode):
             with self._lock:
                 self._humans.nobody()
         self._warn_of_other_trackers()
+        self._say_of_turned_camera()
         if changed := self._input.improve():
             self.get_logger().warning(changed)
         with self._lock:
             if self._pipeline is not None:
                 self._pipeline.neutral.check_store()
         self._publish_diagnostics(active=True)
+
+    def _say_of_turned_camera(self) -> None:
+        """Once, until the node is activated again."""
+        assert self._pipeline is not None
+        turned = self._pipeline.tracker.statistics.turned_deg
+        if turned is not None and turned != self._settings.pipeline.tracking.image_rotation:
+            self._say_of_camera(
+                f"for a minute most faces stood turned by {turned} degrees, clockwise in the image; if the camera is "
+                f"mounted like that, set tracking.image_rotation to {turned}: faces are then found sooner"
+            )
 
     def _warn_of_other_trackers(self) -> None:
         tracked = f"{self._settings.ros.humans_namespace}/faces/tracked"

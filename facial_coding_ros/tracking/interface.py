@@ -26,11 +26,13 @@ class Sighting:
 class LandmarkSource(Protocol):
     """A backend: finds landmarks, keeps no identities.
 
-    detects_always: detections cost it nothing. backend: what computes landmarks, in words. shape_spread: see
-    ShapeReader. landmark_network: sha256 of the network's file where landmarks come with its features, else empty.
+    detects_always: detections cost it nothing. turned_views: views may be turned. backend: what computes landmarks,
+    in words. shape_spread: see ShapeReader. landmark_network: sha256 of the network's file where landmarks come with
+    its features, else empty.
     """
 
     detects_always: bool
+    turned_views: bool
     shape_spread: float
     landmark_network: str
 

@@ -112,6 +112,7 @@ class MediaPipeGraph:
     """
 
     detects_always = False
+    turned_views = False
     landmark_network = ""
     shape_spread = 1.0
     backend = "MediaPipe on the CPU"

@@ -18,7 +18,7 @@ from .regions import Detection, Landmarks, Square, presence, sensible
 
 MOST_VIEWS = 16
 """Of one batch of the detector: all views of a frame, with tiles too."""
-FIRST_VIEWS = 4
+FIRST_VIEWS = 7
 """Of the first image, without tiles; see `FaceSearch.views`."""
 
 
@@ -31,6 +31,7 @@ class OnnxNetworks:
     """
 
     detects_always = False
+    turned_views = True
     shape_spread = 1.0
 
     def __init__(

@@ -45,7 +45,10 @@ class Square:
 
 @dataclass(frozen=True)
 class Detection:
-    """A face found by the detector: box in pixels, and the two eyes (2, 2), the person's right one first."""
+    """A face found by the detector: box in pixels, and the two eyes (2, 2), the person's right one first.
+
+    view_angle: of the view that showed it, in radians, clockwise as seen; the box is upright in that view.
+    """
 
     xmin: float
     ymin: float
@@ -53,6 +56,7 @@ class Detection:
     height: float
     score: float
     eyes: FloatArray
+    view_angle: float = 0.0
 
     @property
     def centre(self) -> complex:

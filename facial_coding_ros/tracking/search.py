@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from .regions import Square
@@ -19,6 +22,9 @@ crops it finds 13 at a side of 1, 80 at 1.5, and all at 2 to 4."""
 WIDE_EVERY_ALONE, WIDE_EVERY = 4, 12
 """Of so many runs one is on the wide view, while nobody is followed and otherwise. Multiples of 4: it takes the turn of
 the whole image."""
+
+TURNED_EVERY = 2
+"""Of so many runs while nobody is followed one has a turned view more, of the three in turn."""
 
 
 class FaceSearch:
@@ -37,14 +43,29 @@ class FaceSearch:
             return True
         return stamp_ns - self._done_ns >= 0.98e9 / (max(rate_hz, SEARCH_RATE_HZ) if hurry else rate_hz)
 
-    def views(self, width: int, height: int, tiles: bool, alone: bool = True) -> list[Square]:
+    def views(
+        self, width: int, height: int, tiles: bool, alone: bool = True, rotation_deg: int = 0, turned: bool = True
+    ) -> list[Square]:
         """Where to look for new faces.
 
         The detector shrinks what it sees to 192 x 192, so a square part of the image shows it smaller faces, and a
         wide view, which has a border around the image, those that fill the image or are cut off. At the start it looks
         at all of the image, at the squares at both its ends and at the wide view, later at one of them: mostly at the
-        whole image every second time. tiles: at overlapping parts too. alone: nobody is followed.
+        whole image every second time. tiles: at overlapping parts too. alone: nobody is followed;
+        then, with `turned`, heads are also sought that are turned by 90, 180 and 270 degrees. rotation_deg: by how much
+        heads are turned that stand upright before the camera, clockwise in the image.
         """
+        upright = self._upright_views(width, height, tiles, alone)
+        base, views = math.radians(rotation_deg), upright
+        if rotation_deg:
+            views = [replace(view, angle=base) for view in upright]
+        if turned and alone and self._turn % TURNED_EVERY == 0:
+            whole = Square.around(width, height)
+            quarters = (1, 2, 3) if self._done_ns is None else (1 + self._turn // TURNED_EVERY % 3,)
+            views = [*views, *(replace(whole, angle=base + quarter * math.pi / 2) for quarter in quarters)]
+        return views
+
+    def _upright_views(self, width: int, height: int, tiles: bool, alone: bool) -> list[Square]:
         wide = Square(width / 2, height / 2, WIDE * max(width, height))
         whole, side = Square.around(width, height), min(height, width)
         ends = [Square(side / 2, side / 2, side), Square(width - side / 2, height - side / 2, side)]

@@ -45,6 +45,14 @@ class TrackingSettings(Settings):
     tiles: bool = option(
         False, "also look for faces in overlapping parts of the image, which finds them at half the size", live=True
     )
+    image_rotation: int = option(
+        0,
+        "by how many degrees, clockwise, heads are turned in the image because of how the camera is mounted: 0, 90, "
+        "180 or 270; others are found too, but later",
+        low=0,
+        high=270,
+        live=True,
+    )
     confirm_hits: int = option(
         3, "frames in which a face must be seen before it is announced", low=1, high=100, live=True
     )
@@ -70,12 +78,19 @@ class TrackingSettings(Settings):
         0, "start of the sequence of face ids; 0: another one at each start, so that ids differ over restarts", low=0
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.image_rotation % 90:
+            raise ValueError(f"image_rotation is {self.image_rotation}; allowed: 0, 90, 180, 270")
+
 
 @dataclass(frozen=True)
 class TrackingStatistics:
     """Counters since the start, for diagnostics.
 
     faces_left_out: faces beyond max_faces in the latest detection; faces_left_out_total: their sum over detections.
+    turned_deg: by how much most faces of the last minute were turned, clockwise: 0, 90, 180 or 270; None where
+    there were few faces.
     live_tracks: tracks at this moment, announced or not, seen or not.
     """
 
@@ -89,4 +104,5 @@ class TrackingStatistics:
     tracks_lost: int = 0
     tracks_recovered: int = 0
     resets: int = 0
+    turned_deg: int | None = None
     live_tracks: int = 0

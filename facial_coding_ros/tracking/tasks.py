@@ -36,6 +36,7 @@ class TaskLandmarker:
     """
 
     detects_always = True
+    turned_views = False
     landmark_network = ""
     shape_spread = 1.6  # its network is a later one; on three recordings of four people
     backend = "MediaPipe Tasks on the CPU"

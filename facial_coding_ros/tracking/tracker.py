@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from ..types import Face, Frame, ImageArray, Region
 from .interface import LandmarkSource, Sighting
+from .mounting import MountingWatch
 from .pose import PoseEstimator
 from .regions import Detection, Landmarks, Square, mesh_regions, region_square
 from .search import FaceSearch
@@ -26,6 +28,16 @@ CLOSER = 1.5
 
 LONGEST_INTERVAL_S = 1.0
 """A face of the last image is looked for in the next one after up to this time, also where `max_lost_s` is less."""
+TURNED_MARGIN = 0.1
+"""By so much surer must the detector be of a face in a turned view."""
+DOUBTFUL = 0.9
+"""Landmarks with less presence may stand askew on a turned head: turned views go on, and better ones replace them."""
+BETTER = 0.1
+"""By so much more presence have landmarks that replace doubtful ones."""
+ASKEW = math.radians(60)
+"""Two heads as near to each other as half a face are not turned against each other by as much."""
+DOUBT_NS = 3_000_000_000
+"""So long after its first sight a doubtful face makes the detector hurry."""
 SURE = 0.5
 """Landmarks of a new face with less presence are sought once more."""
 MOST_PERSONS = 256
@@ -45,6 +57,7 @@ class FaceTracker:
         self._persons: dict[str, str] = {}
         self._stamp_ns: int | None = None
         self._search = FaceSearch()
+        self._mounting = MountingWatch()
         self._counts: Counter[str] = Counter()
 
     @property
@@ -59,7 +72,7 @@ class FaceTracker:
 
     @property
     def statistics(self) -> TrackingStatistics:
-        return TrackingStatistics(**self._counts, live_tracks=len(self._tracks))
+        return TrackingStatistics(**self._counts, live_tracks=len(self._tracks), turned_deg=self._mounting.turned_deg)
 
     def configure(self, settings: TrackingSettings) -> None:
         """Applies the settings that may change while running; tracks stay."""
@@ -87,6 +100,7 @@ class FaceTracker:
         self._persons = {}
         self._stamp_ns = None
         self._search = FaceSearch()
+        self._mounting = MountingWatch()
         self._count(resets=1)
 
     def close(self) -> None:
@@ -197,10 +211,19 @@ class FaceTracker:
         height, width = frame.image.shape[:2]
         if self._source.detects_always:
             return [Square.around(width, height)]
-        hurry = not self._tracks or any(track.misses for track in self._tracks)
+        doubtful = [track for track in self._tracks if track.presence < DOUBTFUL]
+        young = any(frame.stamp_ns - track.first_ns < DOUBT_NS for track in doubtful)
+        hurry = not self._tracks or young or any(track.misses for track in self._tracks)
         if not self._search.due(frame.stamp_ns, self.settings.detection_rate_hz, hurry):
             return []
-        return self._search.views(width, height, self.settings.tiles, alone=not self._tracks)
+        return self._search.views(
+            width,
+            height,
+            self.settings.tiles,
+            alone=all(track.presence < DOUBTFUL for track in self._tracks),
+            rotation_deg=self.settings.image_rotation,
+            turned=self._source.turned_views,
+        )
 
     def _end_unseen(self, stamp: int) -> None:
         """After a gap without images nobody is taken for who was there before, wherever the face stands."""
@@ -219,9 +242,13 @@ class FaceTracker:
         height, width = image.shape[:2]
         if landmarks.size < self.settings.min_face_px or landmarks.share_inside(width, height) < 0.4:
             return False
-        for other in seen:
-            if same_head(landmarks, other.landmarks):
+        for index, other in enumerate(seen):
+            against = _turned_against(landmarks, other.landmarks)
+            if against or same_head(landmarks, other.landmarks):
                 other.sources.extend([track.face_id] if track else [])
+                better = landmarks.presence > other.landmarks.presence + BETTER
+                if (track is None or against) and better and other.landmarks.presence < DOUBTFUL:
+                    seen[index] = Observation(landmarks, self._shape, other.sources)
                 return False
         seen.append(Observation(landmarks, self._shape, [track.face_id] if track else []))
         return True
@@ -229,26 +256,36 @@ class FaceTracker:
     def _look_at_new(self, frame: Frame, detections: list[Detection], seen: list[Observation]) -> None:
         """Landmarks on detections that no seen face explains; the nearest first, up to max_faces."""
         fresh: list[Detection] = []
-        for detection in sorted(detections, key=lambda d: -d.score):  # views overlap, the best view counts
-            if not any(_covers(one, detection) for one in seen) and not any(_same_box(detection, one) for one in fresh):
+        upright = math.radians(self.settings.image_rotation)
+        # Views overlap, the best view counts; upright ones before turned ones that are hardly surer.
+        for detection in sorted(detections, key=lambda d: -d.score + TURNED_MARGIN * (d.view_angle != upright)):
+            if any(_covers(one, detection, detection.view_angle != upright) for one in seen):
+                continue
+            if not any(_same_box(detection, one) for one in fresh):
                 fresh.append(detection)
         found = self._landmarks_of(frame.image, fresh)
-        for landmarks in sorted(found, key=lambda one: -one.size):
+        for landmarks in sorted(found, key=lambda one: -one.presence):
             self._observe(frame.image, landmarks, seen, None)
 
     def _landmarks_of(self, image: ImageArray, detections: list[Detection]) -> list[Landmarks]:
-        """Of each detection; where the tilt of the eyes leads nowhere, as it does for small faces, upright."""
+        """Of each detection; where the tilt of the eyes leads nowhere, as for small faces, upright in its view."""
         found, _ = self._source.process(image, [detection.square for detection in detections])
         best = dict(enumerate(found))
         poor = [i for i, one in best.items() if one is None or one.presence < SURE]
-        upright = [dataclasses.replace(detections[i].square, angle=0.0) for i in poor]
+        upright = [dataclasses.replace(detections[i].square, angle=detections[i].view_angle) for i in poor]
         if poor:
             for i, again in zip(poor, self._source.process(image, upright)[0], strict=True):
                 earlier = best[i]
                 if again is not None and (earlier is None or again.presence > earlier.presence):
                     best[i] = again
         self._count(landmarks_run=len(detections) + len(poor))
-        return [one for one in best.values() if one is not None]
+        # Landmarks that are only half sure in a turned view are those of a blurred face that stands upright.
+        upright_view = math.radians(self.settings.image_rotation)
+        return [
+            one
+            for i, one in best.items()
+            if one is not None and (detections[i].view_angle == upright_view or one.presence >= DOUBTFUL)
+        ]
 
     def _keep_within_budget(self, seen: list[Observation]) -> None:
         """Of too many faces the nearest stay; one that is followed counts as nearer than it is."""
@@ -300,6 +337,9 @@ class FaceTracker:
 
     def _sightings(self, visible: Sequence[tuple[Track, Observation]]) -> tuple[Sighting, ...]:
         """Those of them that are announced, sorted by face_id."""
+        for track, seen in visible:
+            if track.announced:
+                self._mounting.add(seen.landmarks.square.angle, track.seen_ns)
         known = sorted((pair for pair in visible if pair[0].announced), key=lambda pair: pair[0].face_id)
         return tuple(
             Sighting(track.face_id, self._persons.get(track.face_id, ""), seen.landmarks, track.smoother)
@@ -352,9 +392,20 @@ def _followed_square(track: Track, square: Square, stamp: int) -> Square:
     return square
 
 
-def _covers(seen: Observation, detection: Detection) -> bool:
-    return abs(seen.centre - detection.centre) < 0.6 * max(seen.size, detection.width)
+def _covers(seen: Observation, detection: Detection, turned: bool) -> bool:
+    """Whether a face that is seen explains a detection; a doubtful one does not explain one in a turned view."""
+    if abs(seen.centre - detection.centre) >= 0.6 * max(seen.size, detection.width):
+        return False
+    return not turned or seen.landmarks.presence >= DOUBTFUL
+
+
+def _turned_against(a: Landmarks, b: Landmarks) -> bool:
+    """Whether landmarks lie on one head at different angles, as where some stand askew on a head that is turned."""
+    if abs(a.centre - b.centre) >= 0.5 * max(a.size, b.size):
+        return False
+    return abs(math.remainder(a.square.angle - b.square.angle, math.tau)) > ASKEW
 
 
 def _same_box(a: Detection, b: Detection) -> bool:
-    return abs(a.centre - b.centre) < 0.5 * max(a.width, b.width)
+    """Whether two detections are of one face; of views that are turned against each other both are tried."""
+    return a.view_angle == b.view_angle and abs(a.centre - b.centre) < 0.5 * max(a.width, b.width)

@@ -23,7 +23,7 @@ def answers() -> ReferenceAnswers:
 class Stored:
     """Gives the stored answers back, changed as asked for."""
 
-    detects_always, shape_spread, backend = False, 1.0, "stored"
+    detects_always, turned_views, shape_spread, backend = False, False, 1.0, "stored"
 
     def __init__(self, answers: ReferenceAnswers, shift_px: float = 0, less: float = 0, blind: bool = False) -> None:
         self._answers, self._shift, self._less, self._blind = answers, shift_px, less, blind

@@ -27,6 +27,7 @@ from facial_coding_ros.tracking.search import FaceSearch
 from facial_coding_ros.types import CameraIntrinsics, Face, Frame, Region
 
 SETTINGS = TrackingSettings(id_seed=1)
+SECOND = 1_000_000_000
 AT_ONCE = replace(SETTINGS, confirm_hits=1, smoothing=False)
 
 
@@ -98,11 +99,57 @@ def test_a_face_that_grows_until_it_is_cut_off_is_followed(tracker: Tracker) -> 
     assert len(score.ids["hopper"]) == 1 and score.seen["hopper"] == 1 and not score.false_faces
 
 
+@pytest.mark.parametrize("tilt_deg", [-150, -120, -90, -60, 45, 75, 105, 135, 165, 180])
+@pytest.mark.parametrize("person", ["collins", "hopper"])
+def test_a_face_at_any_roll_is_found_within_a_second_and_followed(
+    tracker: Tracker, person: str, tilt_deg: float
+) -> None:
+    empty = background(640, 480)
+    images = {tilt: still((person, FacePlace(300, 250, 100, tilt))) for tilt in (0, tilt_deg)}
+    upright = track_for(tracker, images[0], range(5))[0]
+    tracker.reset()
+    track_for(tracker, empty, range(20))
+    (face,) = track_for(tracker, images[tilt_deg], range(20, 50))
+    assert np.hypot(*(face.mesh[:, :2].mean(axis=0) - (300, 250))) < 10
+    assert abs((face.pose.roll_deg - upright.pose.roll_deg - tilt_deg + 180) % 360 - 180) < 2
+    assert abs(face.pose.yaw_deg - upright.pose.yaw_deg) < 3 and abs(face.pose.pitch_deg - upright.pose.pitch_deg) < 3
+    assert face.visibility.face > 0.8
+
+
+def track_for(tracker: Tracker, image: np.ndarray, numbers: range) -> tuple[Face, ...]:
+    """The faces of the last of these frames, which all show the image."""
+    for number in numbers:
+        faces = tracker.track(Frame(image, number * 33_333_333, number))
+    return faces
+
+
+def test_a_head_that_turns_once_around_is_followed(tracker: Tracker) -> None:
+    def where(time: float) -> dict[str, FacePlace]:
+        return {"hopper": FacePlace(320, 240, 120, between(time, 0.5, 3.5, 0, 360))}
+
+    score = judge(shoot(4, 30, where), tracker.track, skip_s=0.2)
+    assert len(score.ids["hopper"]) == 1 and score.seen["hopper"] == 1 and not score.false_faces
+
+
+def test_a_camera_that_is_mounted_turned(tracker: Tracker) -> None:
+    """A minute of lying faces is told, and with the parameter they are found on the first frame."""
+    image = still(("hopper", FacePlace(320, 240, 120, 180)))
+    for second in range(62 * 2):
+        tracker.track(Frame(image, second * SECOND // 2))
+    assert tracker.statistics.turned_deg == 180
+    tracker.configure(replace(AT_ONCE, image_rotation=180))
+    tracker.reset()
+    (face,) = tracker.track(Frame(image, 0))
+    assert abs(face.pose.roll_deg) > 170
+    with pytest.raises(ValueError, match="image_rotation is 45; allowed: 0, 90, 180, 270"):
+        TrackingSettings(image_rotation=45)
+
+
 def test_the_wide_view_costs_no_run_of_its_own() -> None:
     search, counts = FaceSearch(), []
     for alone in (True, False):
         for turn in range(24):
-            views = search.views(640, 480, False, alone)
+            views = search.views(640, 480, False, alone, turned=False)
             search.done(turn)
             counts.append((alone, len(views), sum(view.side > 640 for view in views)))
     assert counts[0] == (True, 4, 1) and all(views == 1 for _, views, _ in counts[1:])
