@@ -230,6 +230,7 @@ class MediaPipeGraph:
                         box.height * height,
                         float(detection.score[0]),
                         eyes,
+                        view_side=float(max(width, height)),
                     )
                 )
         return found

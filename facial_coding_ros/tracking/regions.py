@@ -47,7 +47,8 @@ class Square:
 class Detection:
     """A face found by the detector: box in pixels, and the two eyes (2, 2), the person's right one first.
 
-    view_angle: of the view that showed it, in radians, clockwise as seen; the box is upright in that view.
+    view_angle, view_side: of the view that showed it, in radians, clockwise as seen, and pixels; the box is upright in
+    that view, and the less precise the larger the view.
     """
 
     xmin: float
@@ -57,6 +58,7 @@ class Detection:
     score: float
     eyes: FloatArray
     view_angle: float = 0.0
+    view_side: float = 0.0
 
     @property
     def centre(self) -> complex:

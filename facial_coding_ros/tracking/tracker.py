@@ -28,8 +28,6 @@ CLOSER = 1.5
 
 LONGEST_INTERVAL_S = 1.0
 """A face of the last image is looked for in the next one after up to this time, also where `max_lost_s` is less."""
-TURNED_MARGIN = 0.1
-"""By so much surer must the detector be of a face in a turned view."""
 DOUBTFUL = 0.9
 """Landmarks with less presence may stand askew on a turned head: turned views go on, and better ones replace them."""
 BETTER = 0.1
@@ -257,8 +255,9 @@ class FaceTracker:
         """Landmarks on detections that no seen face explains; the nearest first, up to max_faces."""
         fresh: list[Detection] = []
         upright = math.radians(self.settings.image_rotation)
-        # Views overlap, the best view counts; upright ones before turned ones that are hardly surer.
-        for detection in sorted(detections, key=lambda d: -d.score + TURNED_MARGIN * (d.view_angle != upright)):
+        longer = max(frame.image.shape[:2])
+        # Views overlap, the best view counts: turned and wide ones only for what no other shows.
+        for detection in sorted(detections, key=lambda d: (d.view_angle != upright or d.view_side > longer, -d.score)):
             if any(_covers(one, detection, detection.view_angle != upright) for one in seen):
                 continue
             if not any(_same_box(detection, one) for one in fresh):

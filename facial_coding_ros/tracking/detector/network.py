@@ -70,4 +70,4 @@ def _detection(view: Square, place: FloatArray, score: float) -> Detection:
     size = (place[2:4] - place[:2]) * (view.side / SIDE)
     eyes = place[4:8].reshape(2, 2) @ matrix[:, :2].T + matrix[:, 2]
     (xmin, ymin), (width, height) = (middle - size / 2).tolist(), size.tolist()
-    return Detection(xmin, ymin, width, height, score, eyes.astype(np.float32), view.angle)
+    return Detection(xmin, ymin, width, height, score, eyes.astype(np.float32), view.angle, view.side)
