@@ -252,22 +252,24 @@ class FaceTracker:
         return True
 
     def _look_at_new(self, frame: Frame, detections: list[Detection], seen: list[Observation]) -> None:
-        """Landmarks on detections that no seen face explains; the nearest first, up to max_faces."""
-        fresh: list[Detection] = []
-        upright = math.radians(self.settings.image_rotation)
-        longer = max(frame.image.shape[:2])
-        # Views overlap, the best view counts: turned and wide ones only for what no other shows.
-        for detection in sorted(detections, key=lambda d: (d.view_angle != upright or d.view_side > longer, -d.score)):
-            if any(_covers(one, detection, detection.view_angle != upright) for one in seen):
-                continue
-            if not any(_same_box(detection, one) for one in fresh):
-                fresh.append(detection)
-        found = self._landmarks_of(frame.image, fresh)
-        for landmarks in sorted(found, key=lambda one: -one.presence):
-            self._observe(frame.image, landmarks, seen, None)
+        """Landmarks on detections that no seen face explains; turned and wide views only for what no other shows."""
+        upright, longer = math.radians(self.settings.image_rotation), max(frame.image.shape[:2])
+        others = [one for one in detections if one.view_angle != upright or one.view_side > longer]
+        usual = [one for one in detections if one.view_angle == upright and one.view_side <= longer]
+        for group in (usual, others):
+            fresh: list[Detection] = []
+            for detection in sorted(group, key=lambda one: -one.score):  # views overlap, the best view counts
+                if any(_covers(one, detection, group is others) for one in seen):
+                    continue
+                if not any(_same_box(detection, one) for one in fresh):
+                    fresh.append(detection)
+            for landmarks in sorted(self._landmarks_of(frame.image, fresh), key=lambda one: -one.size):
+                self._observe(frame.image, landmarks, seen, None)
 
     def _landmarks_of(self, image: ImageArray, detections: list[Detection]) -> list[Landmarks]:
         """Of each detection; where the tilt of the eyes leads nowhere, as for small faces, upright in its view."""
+        if not detections:
+            return []
         found, _ = self._source.process(image, [detection.square for detection in detections])
         best = dict(enumerate(found))
         poor = [i for i, one in best.items() if one is None or one.presence < SURE]
@@ -391,11 +393,11 @@ def _followed_square(track: Track, square: Square, stamp: int) -> Square:
     return square
 
 
-def _covers(seen: Observation, detection: Detection, turned: bool) -> bool:
-    """Whether a face that is seen explains a detection; a doubtful one does not explain one in a turned view."""
+def _covers(seen: Observation, detection: Detection, surely: bool) -> bool:
+    """Whether a face that is seen explains a detection. surely: a doubtful face explains none."""
     if abs(seen.centre - detection.centre) >= 0.6 * max(seen.size, detection.width):
         return False
-    return not turned or seen.landmarks.presence >= DOUBTFUL
+    return not surely or seen.landmarks.presence >= DOUBTFUL
 
 
 def _turned_against(a: Landmarks, b: Landmarks) -> bool:
