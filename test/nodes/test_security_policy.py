@@ -14,6 +14,7 @@ rclpy = pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it"
 from hri_msgs.msg import IdsList  # noqa: E402
 from rclpy.qos import QoSProfile  # noqa: E402
 
+from facial_coding_ros.client import FaceListener  # noqa: E402
 from facial_coding_ros.types import ImageArray  # noqa: E402
 
 from ..conftest import REPOSITORY  # noqa: E402
@@ -22,8 +23,18 @@ from .test_node import see_people  # noqa: E402
 
 POLICY = REPOSITORY / "config" / "sros2" / "policy.xml"
 ELSEWHERE = {
-    "publish": {"/tf", "/facial_coding/annotations"},  # where tf2_ros and foxglove_msgs are installed
-    "subscribe": {"/image/compressed", "/clock", "/humans/faces/tracked", "/humans/faces/*/roi"},  # other settings
+    "publish": {
+        "/tf",
+        "/facial_coding/annotations",  # where tf2_ros and foxglove_msgs are installed
+        "/humans/persons/*/engagement_status",  # of persons
+    },
+    "subscribe": {
+        "/image/compressed",
+        "/clock",
+        "/humans/faces/tracked",
+        "/humans/faces/*/roi",
+        "/humans/voices/*/is_speaking",  # of voices
+    },
     "reply": set(),
 }
 
@@ -66,8 +77,14 @@ def test_policy_is_what_the_node_needs(client: Client, images: Iterator[ImageArr
         assert idle <= ELSEWHERE[right], f"{right}: the policy allows what the node does not do"
 
 
-def test_policy_of_the_example_is_what_it_listens_to() -> None:
-    text = (REPOSITORY / "examples" / "dialogue_manager.py").read_text()
-    for topic in allowed("dialogue_manager")["subscribe"]:
-        assert topic.rpartition("/")[2] in text
-    assert allowed("dialogue_manager")["publish"] == {"/rosout", "/parameter_events"}
+def test_policy_of_the_example_is_what_it_uses(client: Client) -> None:
+    """The client that examples/dialogue_manager.py is built on, in a node of that name."""
+    own = rclpy.create_node("dialogue_manager", context=client.node.context)
+    listener = FaceListener(own)
+    me, policy = ("dialogue_manager", "/"), allowed("dialogue_manager")
+    assert {name for name, _ in own.get_subscriber_names_and_types_by_node(*me)} == policy["subscribe"]
+    assert {name for name, _ in own.get_client_names_and_types_by_node(*me)} == policy["request"]
+    assert {name for name, _ in own.get_publisher_names_and_types_by_node(*me)} == policy["publish"]
+    assert {name for name, _ in own.get_service_names_and_types_by_node(*me)} == policy["reply"]
+    listener.destroy()
+    own.destroy_node()
