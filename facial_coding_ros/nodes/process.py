@@ -110,6 +110,9 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycl
                 if executor is not None:
                     _send_last_answers(executor)
             node.destroy_node()
+        if executor is not None:
+            # Its guard condition goes before the context: rclpy would destroy it a second time when it is collected.
+            executor.shutdown(timeout_sec=0)
         rclpy.try_shutdown()
         for number in heard:  # Python gives its own handlers up before the process has ended
             signal.signal(number, signal.SIG_IGN)
