@@ -26,6 +26,8 @@ from facial_coding_ros.types import Face, Frame, Region
 
 from ..conftest import CLIP
 
+pytestmark = pytest.mark.slow  # as a whole
+
 pytest.importorskip("onnx", reason="onnx converts the network; `standalone/setup tensorrt`")
 pytest.importorskip("mediapipe", reason="its graph is the reference")
 FACE_PX, BOUND_PX = 190, 0.3

@@ -29,6 +29,8 @@ from facial_coding_ros.viewing.sights import Sight, sights_of_source  # noqa: E4
 from ..browser import CHROMIUM, Browser  # noqa: E402
 from ..conftest import CLIP  # noqa: E402
 
+pytestmark = pytest.mark.slow  # as a whole
+
 SECONDS = 2.0
 
 

@@ -24,6 +24,8 @@ from facial_coding_ros.types import FloatArray, ImageArray
 
 from ...inference.test_session import write_model
 
+pytestmark = pytest.mark.slow  # as a whole
+
 pytest.importorskip("onnx", reason="onnx converts the network; `standalone/setup training`")
 pytest.importorskip("mediapipe", reason="its graph is the reference")
 ONNX_RUNTIME = InferenceSettings(backend="onnxruntime")
