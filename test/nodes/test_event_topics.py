@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -121,17 +122,16 @@ def test_persons_are_looked_at_and_engaged(client: Client, images: list[ImageArr
         engaged = client.collect(EngagementLevel, "/humans/persons/ada/engagement_status", 50)
         matches = client.node.create_publisher(IdsMatch, "/humans/candidate_matches", 10)
         camera = client.camera()
-        still = [images[10]] * 12
-        play(client, camera, iter(still), codes, process)
+        still = itertools.repeat(images[10])
+        camera.send_until(lambda: codes and codes[-1].faces, still, process, "a face")
         face_id = codes[-1].faces[0].face_id
         client.wait(matches.get_subscription_count, "the node's subscription", process)
         matches.publish(
             IdsMatch(id1=face_id, id1_type=IdsMatch.FACE, id2="ada", id2_type=IdsMatch.PERSON, confidence=0.9)
         )
-        for _ in range(60):
-            play(client, camera, iter(still[:1]), codes, process)
-            if gazing and engaged and engaged[-1].level == EngagementLevel.ENGAGED:
-                break
+        camera.send_until(
+            lambda: gazing and engaged and engaged[-1].level == EngagementLevel.ENGAGED, still, process, "engagement"
+        )
         assert gazing[-1].sender == "ada" and gazing[-1].receiver == ""
         assert list(dict.fromkeys(e.level for e in engaged))[-2:] == [
             EngagementLevel.ENGAGING,
