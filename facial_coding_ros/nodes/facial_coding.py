@@ -45,6 +45,7 @@ from .input_watch import DroppedImages, InputWatch, why_no_images
 from .neutral_services import NeutralServices
 from .persons import Persons
 from .process import check_hri_msgs, run_node
+from .publishers import problem_of_tracked
 from .settings import NodeSettings
 from .visualization import Visualization
 
@@ -394,19 +395,8 @@ class FacialCodingNode(LifecycleNode):
 
     def _warn_of_other_trackers(self) -> None:
         tracked = f"{self._settings.ros.humans_namespace}/faces/tracked"
-        publishers = self.get_publishers_info_by_topic(tracked)
-        names = ", ".join(f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in publishers)
-        add_on = self._settings.ros.mode == "addon"
-        if add_on and not publishers:
-            text = "nobody publishes the faces to add to; without a face detector, set mode to standalone"
-        elif not add_on and len(publishers) > 1:
-            text = (
-                f"{names} all do, and each message replaces the whole set. Stop one, set its mode to addon, or give "
-                "each a parameter humans_namespace of its own, such as /left/humans, and ids another tracking.id_seed"
-            )
-        else:
-            return
-        self.get_logger().warning(f"{tracked}: {text}", throttle_duration_sec=10.0)
+        if problem := problem_of_tracked(self, tracked, self._settings.ros.mode == "addon"):
+            self.get_logger().warning(f"{tracked}: {problem}", throttle_duration_sec=10.0)
 
     def _publish_diagnostics(self, active: bool) -> None:
         if self._pipeline is None:

@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 from ..image.stamps import Dropped, Odd
+from .publishers import node_name
 
 
 class InputWatch:
@@ -130,9 +131,7 @@ def why_no_images(node: Node, topic: str, kind: str, qos: QoSProfile, lost: int 
         return f"No image on {topic}: it has no publisher. {_published_elsewhere(node, kind)}"
     parts = []
     for info in publishers:
-        name = f"{info.node_namespace.rstrip('/')}/{info.node_name}"
-        if "UNKNOWN" in info.node_name:  # discovery has not come that far
-            name = "a publisher"
+        name = node_name(info) or "a publisher"
         if info.topic_type != kind:
             parts.append(f"{name} publishes {info.topic_type}, {kind} is expected (parameter image_transport)")
             continue
