@@ -19,7 +19,7 @@ from .face_codes.rep155_landmarks import landmarks_70
 from .face_codes.table import WORDS, columns, numbers, words
 from .image.sources import DEFAULT_FPS, WHOLE, Source, SourceError, Span, camera_source, open_source
 from .pipeline import Pipeline, PipelineSettings
-from .still_coder import StillCoder, pictures_of, read_still, too_few_to_follow
+from .still_coder import StillCoder, pictures_of, read_still, still_settings, too_few_to_follow
 from .types import CodeForm, FaceCode, Frame, ImageArray
 
 
@@ -264,10 +264,12 @@ def code_recording(
     ...     for face in coded.faces:
     ...         print(face.face.face_id, face.expression.label)
     """
+    settings = settings or PipelineSettings()
+    taken = still_settings(settings).image if stills else settings.image
     if isinstance(recording, int):
-        return CodedRecording(camera_source(recording), settings, stills, neutral_from)
+        return CodedRecording(camera_source(recording).limited(taken.max_rate_hz), settings, stills, neutral_from)
     span = WHOLE if not begin_s and end_s is None else Span(begin_s, np.inf if end_s is None else end_s)
-    source = open_source(recording, topic, fps, span, settings.image if settings else None)
+    source = open_source(recording, topic, fps, span, taken)
     return CodedRecording(source, settings, stills, neutral_from)
 
 

@@ -26,9 +26,12 @@ _PERSON, _NEUTRAL, _PICTURES = "person", "neutral", "pictures"
 
 
 def still_settings(settings: PipelineSettings) -> PipelineSettings:
-    """Those of a picture alone: a face counts at its first sight, nothing is filtered over time."""
+    """Those of a picture alone: all are taken, a face counts at its first sight, nothing is filtered over time."""
+    image = replace(settings.image, max_rate_hz=0.0)
     tracking = replace(settings.tracking, confirm_hits=1, smoothing=False, id_seed=settings.tracking.id_seed or 1)
-    return replace(settings, tracking=tracking, expression=replace(settings.expression, latent_filter="none"))
+    return replace(
+        settings, image=image, tracking=tracking, expression=replace(settings.expression, latent_filter="none")
+    )
 
 
 def too_few_to_follow(source: Source, settings: PipelineSettings) -> str:

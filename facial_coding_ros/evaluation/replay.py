@@ -43,7 +43,7 @@ from ..image.stamps import SAME_TIME_S
 from ..models import share_folder
 from ..neutral import fit_neutral, read_neutral
 from ..pipeline import Pipeline, PipelineSettings
-from ..still_coder import StillCoder, pictures_of, too_few_to_follow
+from ..still_coder import StillCoder, pictures_of, still_settings, too_few_to_follow
 from ..types import FaceCode, Frame, Registered
 from .timing import Durations
 
@@ -125,7 +125,8 @@ def replay_file(job: ReplayJob, progress: bool = False) -> Outcome:
     folder = Path(job.folder)
     work = folder / f"{WORK}{uuid.uuid4().hex[:8]}"
     try:
-        source = open_source(job.input, job.topic, job.fps, job.span, job.settings.image)
+        settings = still_settings(job.settings) if job.stills else job.settings
+        source = open_source(job.input, job.topic, job.fps, job.span, settings.image)
         if any(Path(job.input).resolve().is_relative_to((folder / name).resolve()) for name in _OUTPUTS):
             raise ValueError(f"{job.input} lies where results of {folder} would be; choose another --out")
         folder.mkdir(parents=True, exist_ok=True)

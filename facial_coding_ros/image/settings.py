@@ -21,6 +21,14 @@ class ImageSettings(Settings):
         high=60.0,
         live=True,
     )
+    max_rate_hz: float = option(
+        0.0,
+        "images worked on a second at most, evenly spread in image time; 0: all; the fewer, the more "
+        "blinks and other short events are missed",
+        low=0.0,
+        high=240.0,
+        live=True,
+    )
     max_megapixels: float = option(
         64.0,
         "larger images are refused before they are decoded, in millions of pixels",

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..types import Frame
+from .rate import RateLimit
 
 DEFAULT_FPS = 30.0
 
@@ -62,6 +63,18 @@ class Source:
     def frames(self, on_damage: Callable[[str], None] | None = None) -> Iterator[Frame]:
         """Frames in order. A frame that cannot be used is left out: `on_damage` is told, without it SourceError."""
         return self.open(on_damage or _raise)
+
+    def limited(self, max_rate_hz: float) -> Source:
+        """The same recording at so many frames a second at most, as the node takes them; 0: all."""
+        if max_rate_hz <= 0:
+            return self
+        fps = min(max_rate_hz, self.fps)
+        return replace(
+            self,
+            fps=fps,
+            count=round(self.count * fps / self.fps),
+            open=lambda on_damage: RateLimit(max_rate_hz).of(self.open(on_damage)),
+        )
 
 
 def _raise(problem: str) -> None:

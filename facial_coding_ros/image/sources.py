@@ -65,7 +65,11 @@ def open_source(
     SourceError
         When there is nothing to read: the text says what was found and what was expected.
     """
-    path, settings = Path(path), settings or ImageSettings()
+    settings = settings or ImageSettings()
+    return _source(Path(path), topic, fps, span, settings).limited(settings.max_rate_hz)
+
+
+def _source(path: Path, topic: str, fps: float, span: Span, settings: ImageSettings) -> Source:
     if not path.exists():
         raise SourceError(f"{path} does not exist")
     if is_bag(path):

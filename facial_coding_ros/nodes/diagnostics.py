@@ -14,6 +14,7 @@ class Health:
     """One second of the node's life. stage_s: mean seconds a frame by stage. neutrals: faces by neutral state.
 
     lost: images, by the middleware's count. losing: what to do where too many are, else empty.
+    passed_over: images that were not looked at, for image.max_rate_hz.
     dropped: images for their stamps, by kind. odd_stamps: what was dropped lately, empty when nothing was.
     light: what is wrong with the picture's brightness, else empty. pixel_range: of 16-bit images.
 
@@ -26,6 +27,7 @@ class Health:
     input_rate_hz: float = 0.0
     stalled: bool = False
     received: int = 0
+    passed_over: int = 0
     lost: int = 0
     losing: str = ""
     processed: int = 0
@@ -85,6 +87,7 @@ def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
         "lost images": str(health.lost),
         "processed frames": str(health.processed),
         "skipped frames": str(health.skipped),
+        "images beyond image.max_rate_hz": str(health.passed_over),
         "refused images": str(health.refused),
         **{f"{odd} images": str(count) for odd, count in health.dropped.items()},
         "faces": str(health.faces),

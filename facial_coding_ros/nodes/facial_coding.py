@@ -27,6 +27,7 @@ from ..image.camera_info import CameraCalibration, calibration, is_rectified
 from ..image.conversion import to_rgb
 from ..image.decoding import ImageError
 from ..image.pixel_range import PixelRange, light_problem
+from ..image.rate import RateLimit
 from ..image.stamps import Odd, StampRule
 from ..neutral import StoreError
 from ..pipeline import Pipeline
@@ -80,6 +81,7 @@ class FacialCodingNode(LifecycleNode):
         self._watch = InputWatch(self.get_clock())
         self._stamps: StampRule[tuple[Any, float]] = StampRule()
         self._dropped = DroppedImages(self)
+        self._rate = RateLimit(0.0)
         self._camera: CameraCalibration | None = None
         self._said_of_camera: set[str] = set()
         self._image_topic = ""
@@ -179,6 +181,7 @@ class FacialCodingNode(LifecycleNode):
         self._events.activate(self._pipeline, self._settings.ros)
         self._watch, self._stalled, self._camera = InputWatch(self.get_clock()), False, None
         self._stamps, self._dropped = StampRule(self._settings.pipeline.image.late_s), DroppedImages(self)
+        self._rate = RateLimit(self._settings.pipeline.image.max_rate_hz)
         self._pixel_range = PixelRange(self._settings.pipeline.image.mono16_range)
         self._light, self._light_ns = "", 0
         self._said_of_camera = set()
@@ -252,6 +255,7 @@ class FacialCodingNode(LifecycleNode):
                 self._settings = settings
                 self._pipeline.apply(settings.pipeline)
                 self._stamps.late_s = settings.pipeline.image.late_s
+                self._rate.max_rate_hz = settings.pipeline.image.max_rate_hz
                 if self._humans is not None:
                     self._humans.apply(settings.pipeline.expression)
         return SetParametersResult(successful=True)
@@ -274,8 +278,10 @@ class FacialCodingNode(LifecycleNode):
         taken, dropped = self._stamps.offer(stamp_ns, (message, time.perf_counter()))
         for one in dropped:
             self._dropped.add(one, self._image_topic)
-        if taken:
-            self._worker.offer(tuple(one.item for one in taken))
+        if wanted := tuple(one.item for one in taken if self._rate.takes(one.stamp_ns)):
+            self._worker.offer(wanted)
+        elif taken:
+            self._watch.pass_over()
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._camera = calibration(message)
@@ -307,6 +313,7 @@ class FacialCodingNode(LifecycleNode):
             image = to_rgb(message, megapixels, self._pixel_range, stamp_ns)
         except ImageError as error:
             self._refused += 1
+            self._watch.refused()
             self.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
             return
         self._watch.usable()
@@ -410,6 +417,7 @@ class FacialCodingNode(LifecycleNode):
             lost=self._input.losses.total if self._input is not None else 0,
             losing=self._input.losses.words(time.monotonic()) if self._input is not None else "",
             received=self._watch.arrivals,
+            passed_over=self._watch.passed_over,
             processed=self._processed,
             skipped=self._worker.skipped if self._worker is not None else 0,
             refused=self._refused,

@@ -25,7 +25,8 @@ class InputWatch:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.arrivals = 0
+        self.arrivals = self.passed_over = 0
+        self._last_usable = False
         self._arrivals: deque[float] = deque(maxlen=120)
         self._since = time.monotonic()
         self._simulated_since_ns = self._simulated_ns()
@@ -37,6 +38,16 @@ class InputWatch:
     def usable(self) -> None:
         self._since = time.monotonic()
         self._simulated_since_ns = self._simulated_ns()
+        self._last_usable = True
+
+    def refused(self) -> None:
+        self._last_usable = False
+
+    def pass_over(self) -> None:
+        """An image that was not looked at, for there are more than are wanted: it is held for one like the last."""
+        self.passed_over += 1
+        if self._last_usable:
+            self.usable()
 
     def age_s(self) -> float:
         """Seconds since the last image that could be used, or since the start when there was none."""
