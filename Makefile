@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` need nothing but a clone; everything lands in .standalone/ (git-ignored).
 .DEFAULT_GOAL := help
+# Tests over DDS run one by one: each has the machine to itself.
+SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=worksteal
 .PHONY: help setup demo view test test-fast lint bench check-aarch64 docs docs-serve lock training tensorrt clean
 
 help:      ## this list
@@ -21,11 +23,16 @@ test: ## linting, types and all tests, over DDS and of training too; [ARGS="-k n
 	@standalone/setup test training view
 	@standalone/env ruff check .
 	@standalone/env mypy
+ifdef ARGS
 	@standalone/env python -m pytest $(ARGS)
+else
+	@standalone/env python -m pytest -m "not ros" $(SIDE_BY_SIDE)
+	@standalone/env python -m pytest -m ros
+endif
 
 test-fast: ## the tests that need no ROS, no training and no GPU, in less than a minute; [ARGS="-k name"]
 	@standalone/setup test
-	@standalone/env python -m pytest -m "not ros and not training and not gpu and not slow" $(ARGS)
+	@standalone/env python -m pytest -m "not ros and not training and not gpu and not slow" $(SIDE_BY_SIDE) $(ARGS)
 
 lint: ## linting and types only
 	@standalone/setup test
