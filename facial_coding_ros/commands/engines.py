@@ -18,11 +18,12 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..inference import InferenceSettings, ModelError, ModelFile, what_tensorrt_lacks
+from ..inference.agreement import difference_between
 from ..inference.engines import EngineCache, EngineError
 from ..inference.gpu import Gpu, GpuError
 from ..inference.half import to_half
 from ..inference.onnx_runtime import OnnxRuntimeSession
-from ..inference.tensorrt_backend import EngineTools, difference_between, open_tensorrt
+from ..inference.tensorrt_backend import EngineTools, open_tensorrt
 from ..inference.tensorrt_library import TensorRtError, TensorRtLibrary
 from ..models import share_folder
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models at work: one session interface, ONNX Runtime everywhere, TensorRT where there is a GPU.
+"""Models at work: one session interface, ONNX Runtime everywhere, TensorRT or CUDA where there is a GPU.
 
 session = open_session(model_path("dfecs.onnx"), InferenceSettings())
 codes = session.run({"motion": motions})["codes"]
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .gpu import GpuError
 from .model_files import ModelError, ModelFile
+from .onnx_runtime_cuda import what_cuda_lacks
 from .opening import open_session, what_tensorrt_lacks
 from .session import Binding, InferenceSettings, Session, Tensor, expect
 
@@ -22,5 +23,6 @@ __all__ = [
     "Tensor",
     "expect",
     "open_session",
+    "what_cuda_lacks",
     "what_tensorrt_lacks",
 ]

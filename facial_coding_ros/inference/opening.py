@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which backend computes a model: TensorRT where it can be had, ONNX Runtime everywhere else."""
+"""Which backend computes a model: TensorRT where it can be had, then ONNX Runtime on a GPU, then on the CPU."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from .gpu import Gpu, GpuError
 from .model_files import ModelError, ModelFile
 from .onnx_runtime import OnnxRuntimeSession
+from .onnx_runtime_cuda import open_cuda, what_cuda_lacks
 from .session import InferenceSettings, Session
 from .tensorrt_backend import open_tensorrt
 from .tensorrt_library import TensorRtError, TensorRtLibrary
@@ -35,18 +36,31 @@ def open_session(path: Path | str | ModelFile, settings: InferenceSettings | Non
 def _open(model: ModelFile, settings: InferenceSettings) -> Session:
     if settings.backend == "onnxruntime":
         return OnnxRuntimeSession(model, settings.threads, "as asked for")
-    if settings.backend == "auto" and (missing := what_tensorrt_lacks()):
+    missing = "" if settings.backend == "cuda" else what_tensorrt_lacks()
+    if settings.backend == "auto" and missing and what_cuda_lacks():
         return OnnxRuntimeSession(model, settings.threads, f"no TensorRT: {missing}")
-    # ONNX Runtime is the reference that engines are compared with, and the stand-in when the GPU fails.
+    # ONNX Runtime on the CPU is the reference that a GPU's answers are compared with, and the stand-in when it fails.
     reference = OnnxRuntimeSession(model, settings.threads)
-    try:
-        return open_tensorrt(model, settings, reference)
-    except (GpuError, TensorRtError, ModelError) as error:  # the last: stored inputs that do not fit the model
-        if settings.backend == "tensorrt":
-            raise ModelError(f"{model.path} cannot run with TensorRT, which was asked for: {error}") from None
-        _log.warning("%s: TensorRT cannot be used, ONNX Runtime takes over: %s", model.name, error)
-        reason = str(error)
-    return OnnxRuntimeSession(model, settings.threads, f"TensorRT failed: {reason}")
+    reasons = [f"no TensorRT: {missing}"] if missing else []
+    if settings.backend == "tensorrt" or (settings.backend == "auto" and not missing):
+        try:
+            return open_tensorrt(model, settings, reference)
+        except (GpuError, TensorRtError, ModelError) as error:  # the last: stored inputs that do not fit the model
+            if settings.backend == "tensorrt":
+                raise ModelError(f"{model.path} cannot run with TensorRT, which was asked for: {error}") from None
+            _log.warning("%s: TensorRT cannot be used, ONNX Runtime takes over: %s", model.name, error)
+            reasons.append(f"TensorRT failed: {error}")
+    if settings.backend == "cuda" and (missing := what_cuda_lacks()):
+        raise ModelError(f"{model.path} cannot run with CUDA, which was asked for: {missing}")
+    if not what_cuda_lacks():
+        try:
+            return open_cuda(model, settings, reference)
+        except ModelError as error:
+            if settings.backend == "cuda":
+                raise
+            _log.warning("%s: CUDA cannot be used, the CPU takes over: %s", model.name, error)
+            reasons.append(f"CUDA failed: {error}")
+    return OnnxRuntimeSession(model, settings.threads, "; ".join(reasons))
 
 
 def what_tensorrt_lacks() -> str:

@@ -22,8 +22,9 @@ class InferenceSettings(Settings):
 
     backend: str = option(
         "auto",
-        "auto: TensorRT where it and a GPU are there, else ONNX Runtime; by name: that one or an error",
-        choices=("auto", "onnxruntime", "tensorrt"),
+        "auto: TensorRT where it and a GPU are there, else ONNX Runtime, on a GPU where its CUDA provider is installed "
+        "(onnxruntime-gpu); by name: that one, on the CPU, or an error",
+        choices=("auto", "onnxruntime", "tensorrt", "cuda"),
     )
     threads: int = option(1, "threads of ONNX Runtime for each model", low=1, high=MOST_THREADS)
     precision: str = option(

@@ -7,14 +7,13 @@ import logging
 import time
 from dataclasses import dataclass
 
-import numpy as np
-
+from .agreement import difference_between
 from .engines import Engine, EngineCache, EngineKey
 from .gpu import Gpu
 from .half import to_half
 from .model_files import ModelError, ModelFile
 from .onnx_runtime import OnnxRuntimeSession
-from .session import InferenceSettings, Session
+from .session import InferenceSettings
 from .tensorrt_library import TensorRtError, TensorRtLibrary
 from .tensorrt_session import TensorRtSession
 
@@ -117,25 +116,3 @@ class EngineTools:
         self.cache.store(engine)
         _log.info("Engine of %s: %.1f s, %.1f MB.", model.name, time.monotonic() - start, len(plan) / 1e6)
         return engine
-
-
-def difference_between(session: Session, reference: Session, max_batch: int) -> float:
-    """Largest difference of two sessions' answers to the model's check inputs, over the model's tolerance.
-
-    In the output's unit, in proportion where the output is larger than 1. 1 or less is what may be used; NaN and
-    infinities where the reference has none count as infinite.
-    """
-    model = reference.model
-    shapes = {tensor.name: tensor.shape for tensor in reference.inputs}
-    fixed = [tensor.batch for tensor in reference.inputs if tensor.batch]
-    largest = 0.0
-    for batch in sorted({1, max_batch}) if not fixed else fixed[:1]:
-        inputs = model.check_inputs(shapes, batch)
-        expected, found = reference.run(inputs), session.run(inputs)
-        for name, values in expected.items():
-            size = max(1.0, float(np.nanmax(np.abs(values), initial=0)))
-            if not np.array_equal(np.isfinite(values), np.isfinite(found[name])):
-                return float("inf")
-            apart = float(np.nanmax(np.abs(found[name] - values), initial=0)) / size
-            largest = max(largest, apart / model.tolerance(name))
-    return largest

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT 10 (`tensorrt`: Jetson, discrete GPUs) and TensorRT-RTX (`tensorrt_rtx`) behind the same few calls.
+"""TensorRT 10 and 11 (`tensorrt`: Jetson, discrete GPUs) and TensorRT-RTX (`tensorrt_rtx`) behind the same few calls.
 
 What differs, and is known only here:
 
 - Compute capabilities: TensorRT builds for the GPU at hand. TensorRT-RTX knows SM75, 80, 86, 89, 120 and 121 and builds
   for any of them, also where there is no GPU.
-- Types: both build strongly typed networks, so precision is what the ONNX graph says. TensorRT-RTX knows nothing else;
-  TensorRT has further flags, which are not used.
+- Types: both build strongly typed networks, so precision is what the ONNX graph says. TensorRT-RTX and TensorRT 11 know
+  nothing else; TensorRT 10 has further flags, which are not used.
 - Compiling: TensorRT chooses kernels when it builds. TensorRT-RTX compiles them when they first run; its runtime cache
   keeps them. It captures CUDA graphs by itself, where TensorRT's enqueue is captured by the caller.
 - Errors: deserialize, parse and build return None or False; the reasons are in the log.
@@ -84,14 +84,14 @@ class TensorRtLibrary:
         trt = self.module
         messages = _messages(trt)
         builder = trt.Builder(messages)
-        network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+        network = builder.create_network(_strongly_typed(trt))
         parser = trt.OnnxParser(network, messages)
         if not parser.parse(graph):
             errors = [parser.get_error(i) for i in range(parser.num_errors)]
             raise TensorRtError(f"{self} refuses {name}: " + "; ".join(map(_parse_error, errors)))
         config = builder.create_builder_config()
-        # Products rounded to 10 bits would not be the same answers.
-        config.clear_flag(trt.BuilderFlag.TF32)
+        if hasattr(trt.BuilderFlag, "TF32"):  # products rounded to 10 bits would not be the same answers
+            config.clear_flag(trt.BuilderFlag.TF32)
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
         config.progress_monitor = _progress(trt, name)
         if unknown := [target for target in targets if target not in self.targets]:
@@ -153,6 +153,12 @@ class TensorRtLibrary:
         if context is None:
             raise TensorRtError(f"{self} has no memory for an execution context")
         return context, cache
+
+
+def _strongly_typed(trt: Any) -> int:
+    """The flag of networks whose precision is the graph's; TensorRT 11 knows no others, and will drop the flag."""
+    flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    return 0 if flag is None else 1 << int(flag)
 
 
 def _parse_error(error: Any) -> str:

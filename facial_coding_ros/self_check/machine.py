@@ -10,7 +10,7 @@ import platform
 import shutil
 from pathlib import Path
 
-from ..inference import InferenceSettings, what_tensorrt_lacks
+from ..inference import InferenceSettings, what_cuda_lacks, what_tensorrt_lacks
 from .finding import Finding, Level
 
 PACKAGES = (
@@ -76,9 +76,13 @@ def check_gpu(inference: InferenceSettings) -> Finding:
     """What computes the models by these settings."""
     if inference.backend == "onnxruntime":
         return Finding("GPU", Level.OK, "not used: inference.backend is 'onnxruntime'")
-    missing = what_tensorrt_lacks()
-    if not missing:
+    no_tensorrt, no_cuda = what_tensorrt_lacks(), what_cuda_lacks()
+    if inference.backend != "cuda" and not no_tensorrt:
         return Finding("GPU", Level.OK, "TensorRT computes the models")
-    if inference.backend == "tensorrt":
-        return Finding("GPU", Level.ERROR, f"inference.backend is 'tensorrt', and {missing}")
+    if inference.backend != "tensorrt" and not no_cuda:
+        text = "ONNX Runtime's CUDA provider computes the models, if CUDA and cuDNN are there: the node's log says it"
+        return Finding("GPU", Level.OK, text)
+    missing = no_cuda if inference.backend == "cuda" else no_tensorrt
+    if inference.backend != "auto":
+        return Finding("GPU", Level.ERROR, f"inference.backend is {inference.backend!r}, and {missing}")
     return Finding("GPU", Level.OK, f"not used, ONNX Runtime computes the models: {missing}")

@@ -18,10 +18,10 @@ import pytest
 
 from facial_coding_ros.cli import main
 from facial_coding_ros.inference import InferenceSettings, ModelError, open_session, what_tensorrt_lacks
+from facial_coding_ros.inference.agreement import difference_between
 from facial_coding_ros.inference.engines import Engine, EngineCache, EngineKey, default_folder, read_engine
 from facial_coding_ros.inference.model_files import ModelFile
 from facial_coding_ros.inference.onnx_runtime import OnnxRuntimeSession
-from facial_coding_ros.inference.tensorrt_backend import difference_between
 
 from ..conftest import REPOSITORY
 from .test_session import write_card, write_model

@@ -14,9 +14,9 @@ import pytest
 
 from facial_coding_ros.cli import main
 from facial_coding_ros.inference import ModelFile, open_session, what_tensorrt_lacks
+from facial_coding_ros.inference.agreement import difference_between
 from facial_coding_ros.inference.half import to_half
 from facial_coding_ros.inference.onnx_runtime import OnnxRuntimeSession
-from facial_coding_ros.inference.tensorrt_backend import difference_between
 from facial_coding_ros.inference.tensorrt_library import TensorRtError, TensorRtLibrary
 from facial_coding_ros.models import share_folder
 
