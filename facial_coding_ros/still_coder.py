@@ -153,6 +153,15 @@ class StillCoder:
         return self.pipeline.registration.register([faces[0].mesh])[0]
 
 
+def neutral_files(neutral_from: Path) -> tuple[Path, ...]:
+    """The files that `neutral_from` of StillCoder stands for: itself, and those that a table names. Raises OSError."""
+    if neutral_from.suffix.lower() != ".csv" or not neutral_from.is_file():
+        return (neutral_from,)
+    with neutral_from.open(newline="", encoding="utf-8-sig") as file:
+        named = [(row.get(_NEUTRAL) or "").strip() for row in csv.DictReader(file)]
+    return (neutral_from, *(neutral_from.parent / name for name in named if name))
+
+
 def read_still(path: Path, settings: ImageSettings | None = None) -> ImageArray:
     """A picture file as an RGB array. Raises OSError, or ImageError, a ValueError, that names the file."""
     settings = settings or ImageSettings()

@@ -255,8 +255,9 @@ class Expression:
 class Gaze:
     """Where the eyes look, against the line from them to the camera.
 
-    yaw_deg > 0 to the person's left, pitch_deg > 0 up; 0, 0 is into the camera; NaN where it is not known.
-    confidence: 0..1. direction: (3,) unit vector in the camera's optical axes; None where it is not known.
+    yaw_deg > 0 to the person's left, pitch_deg > 0 up, whatever the head's roll; 0, 0 is into the camera; NaN where it
+    is not known. confidence: 0..1. direction: (3,) unit vector in the optical axes of the camera; None where it is not
+    known.
     """
 
     yaw_deg: float = math.nan

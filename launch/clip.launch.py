@@ -28,6 +28,8 @@ def check_arguments(context: LaunchContext) -> None:
         usable = False
     if not usable:
         raise RuntimeError(f"rate:={given['rate']} is no number above 0")
+    if given["image_rotation"] not in ("0", "90", "180", "270"):
+        raise RuntimeError(f"image_rotation:={given['image_rotation']}: 0, 90, 180 or 270 is expected")
     if not Path(given["clip"]).exists():
         raise RuntimeError(f"clip:={given['clip']}: there is no such file or folder")
 
@@ -69,6 +71,11 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument("loop", default_value="true", description="play again and again"),
             DeclareLaunchArgument("rate", default_value="1.0", description="speed; 1 is the recording's own"),
+            DeclareLaunchArgument(
+                "image_rotation",
+                default_value="0",
+                description="degrees by which heads are turned in the clip, clockwise: 0, 90, 180 or 270",
+            ),
             DeclareLaunchArgument("image", default_value="/image", description="topic of the images"),
             DeclareLaunchArgument("camera_info", default_value="/camera_info", description="topic of the calibration"),
             DeclareLaunchArgument(
@@ -95,6 +102,7 @@ def generate_launch_description() -> LaunchDescription:
                         "clip": ParameterValue(LaunchConfiguration("clip"), value_type=str),
                         "loop": ParameterValue(LaunchConfiguration("loop"), value_type=bool),
                         "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
+                        "image_rotation": ParameterValue(LaunchConfiguration("image_rotation"), value_type=int),
                         "wait_for": 2,  # the node and the annotator
                     }
                 ],

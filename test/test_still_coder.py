@@ -115,6 +115,23 @@ def test_replay_of_stills(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert np.allclose([float(row["au12"]) for row in rows], truth["au12"], atol=1e-3)
 
 
+def test_resume_knows_the_content_of_neutrals(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another picture under the same name is another neutral, named by a table too."""
+    one = tmp_path / "one"
+    one.mkdir()
+    shutil.copy(folder / "guest_smile.png", one)
+    shutil.copy(folder / "guest_rest.png", tmp_path / "rest.png")
+    (tmp_path / "neutrals.csv").write_text("person,neutral\nguest,rest.png\n")
+    command = ["replay", str(one), "--stills", "--resume", "--out", str(tmp_path / "out"), "--formats", "csv"]
+    command += ["--neutral-from", str(tmp_path / "neutrals.csv")]
+    kept = []
+    for neutral in ("guest_rest.png", "guest_rest.png", "guest_smile.png"):
+        shutil.copy(folder / neutral, tmp_path / "rest.png")
+        assert main(command) == 0
+        kept.append("it was there already" in capsys.readouterr().out)
+    assert kept == [False, True, False]
+
+
 def test_one_picture(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = tmp_path / "one"
     one.mkdir()

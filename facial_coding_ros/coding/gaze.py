@@ -75,7 +75,10 @@ def _gaze(face: Face, closed: float) -> Gaze:
         [math.sin(eye_yaw) * math.cos(eye_pitch), -math.sin(eye_pitch), -math.cos(eye_yaw) * math.cos(eye_pitch)]
     )
     x, y, z = (line_of_sight_rotation(face) @ in_head).tolist()
-    yaw, pitch = math.degrees(math.atan2(x, -z)), math.degrees(math.asin(min(max(-y, -1.0), 1.0)))
+    # Left and up are the person's: the angles, as those of the head, are told without its roll.
+    roll = math.radians(face.pose.roll_deg)
+    left, down = x * math.cos(roll) + y * math.sin(roll), y * math.cos(roll) - x * math.sin(roll)
+    yaw, pitch = math.degrees(math.atan2(left, -z)), math.degrees(math.asin(min(max(-down, -1.0), 1.0)))
     confidence = seen * (0.5 + 0.5 * share) if closed < _CLOSED else 0.0
     return Gaze(yaw, pitch, confidence, _in_camera(face, np.array([x, y, z])))
 

@@ -48,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--processes", type=int, default=processors, help="recordings at once; default %(default)s")
     cluster = "Dask scheduler, tcp://... or its .json file; its workers must see the same files"
     where.add_argument("--cluster", metavar="ADDRESS", help=cluster)
+    turned = "degrees by which heads are turned in the images, clockwise; the parameter tracking.image_rotation"
+    add("--image-rotation", type=int, choices=(0, 90, 180, 270), help=turned)
     add("--params-file", metavar="YAML", help="parameters, as the node takes them")
     neutral = parser.add_mutually_exclusive_group()
     neutral.add_argument("--neutral", metavar="START:END", help="frames in which every face is at rest, without END")
@@ -138,7 +140,7 @@ def _jobs(arguments: argparse.Namespace) -> tuple[list[ReplayJob], list[Outcome]
         raise ValueError(f"--formats {arguments.formats}: {sorted(unknown)[0]!r} is none of {', '.join(FORMATS)}")
     if not 0 < arguments.fps < 1000:
         raise ValueError(f"--fps {arguments.fps:g}: images a second are expected, above 0 and below 1000")
-    settings = _settings(arguments.params_file)
+    settings = _settings(arguments.params_file, arguments.image_rotation)
     span = _span(arguments.range)
     if arguments.stills and arguments.neutral:
         raise ValueError("--neutral names frames of a recording; with --stills: --neutral-from PICTURE")
@@ -199,9 +201,11 @@ def _names(entries: Sequence[tuple[str, str, bool]]) -> list[str]:
     return names
 
 
-def _settings(params_file: str | None) -> PipelineSettings:
+def _settings(params_file: str | None, image_rotation: int | None) -> PipelineSettings:
     """Those of the node, but with face ids that are the same every time."""
     values = parameters.read_yaml(Path(params_file)) if params_file else {}
+    if image_rotation is not None:
+        values["tracking.image_rotation"] = image_rotation
     if not values.get("tracking.id_seed"):
         values["tracking.id_seed"] = 1
     return parameters.build(values).pipeline

@@ -43,7 +43,7 @@ from ..image.stamps import SAME_TIME_S
 from ..models import share_folder
 from ..neutral import fit_neutral, read_neutral
 from ..pipeline import Pipeline, PipelineSettings
-from ..still_coder import StillCoder, pictures_of, still_settings, too_few_to_follow
+from ..still_coder import StillCoder, neutral_files, pictures_of, still_settings, too_few_to_follow
 from ..types import FaceCode, Frame, Registered
 from .timing import Durations
 
@@ -315,6 +315,8 @@ def _fingerprint(job: ReplayJob) -> str:
     files.sort()
     fields["files"] = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     digest = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode())
+    for file in neutral_files(Path(job.neutral_from)) if job.neutral_from else ():
+        digest.update(file.read_bytes() if file.is_file() else b"missing")
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(file.read_bytes())
     kinds_file = Path(job.settings.events.kinds_file).expanduser()

@@ -113,13 +113,23 @@ class PoseCorrection:
 
     @classmethod
     def features(cls, rotations: FloatArray) -> FloatArray:
-        """(n, 5): u, v, u^2, u v, v^2 with u, v the image x and y of the axis out of the face."""
-        turns = [[min(max(t, -cls.LIMIT), cls.LIMIT) for t in one] for one in rotations[:, :2, 2].tolist()]
-        return np.array([(u, v, u * u, u * v, v * v) for u, v in turns], np.float32)
+        """(n, 5): u, v, u^2, u v, v^2 with u, v the x and y of the axis out of the face, in the image turned so that
+        the head stands upright."""
+        turns = [_upright(*one) for one in rotations[:, :2, ::2].reshape(-1, 4).tolist()]
+        limited = [[min(max(t, -cls.LIMIT), cls.LIMIT) for t in one] for one in turns]
+        return np.array([(u, v, u * u, u * v, v * v) for u, v in limited], np.float32)
 
     def __call__(self, frontal: FloatArray, rotations: FloatArray) -> FloatArray:
         """Frontal meshes (n, 3, 468) and the rotations that made them so."""
         return frontal - (self.features(rotations) @ self._coefficients).reshape(frontal.shape)
+
+
+def _upright(across: float, out_x: float, down: float, out_y: float) -> tuple[float, float]:
+    """Image x and y (out_x, out_y) of an axis, turned as the head's own axis to its left (across, down) has to be to
+    lie level."""
+    length = max(math.hypot(across, down), 1e-9)
+    c, s = across / length, down / length
+    return c * out_x + s * out_y, c * out_y - s * out_x
 
 
 class LinearFrontalisation:

@@ -16,6 +16,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..image.conversion import fill_compressed, fill_image
+from ..image.rotation import turned_back
 from ..image.sources import Source, SourceError, camera_source, open_source
 from ..types import Frame
 from .image_topics import image_topic
@@ -38,11 +39,15 @@ class ClipPlayer(Node):
         self._loop = bool(parameter(self, "loop", False, "start again after the last frame"))
         self._frame_id = str(parameter(self, "frame_id", "camera_optical_frame", "frame of the images"))
         self._compressed = bool(parameter(self, "compressed", False, "publish image/compressed (JPEG), not image"))
+        turned = "degrees by which heads are turned in it, clockwise: 0, 90, 180 or 270; images are turned back"
+        self._rotation = int(parameter(self, "image_rotation", 0, turned))
         self._start_stamp_ns = int(parameter(self, "start_stamp_ns", -1, "stamp of the first image; -1: now"))
         self._listeners = int(parameter(self, "wait_for", 1, "subscribers of the images to wait for before playing"))
         self._patience_s = float(parameter(self, "wait_s", 30.0, "seconds to wait for them at most"))
         if not (math.isfinite(self._rate) and self._rate > 0):
             raise StartError(f"parameter rate is {self._rate}; above 0 is allowed")
+        if self._rotation not in (0, 90, 180, 270):
+            raise StartError(f"parameter image_rotation is {self._rotation}; allowed: 0, 90, 180, 270")
         if (camera >= 0) == bool(clip):
             raise StartError(
                 f"parameter clip is {clip!r} and camera is {camera}; one is expected: a video, a folder of images or "
@@ -125,6 +130,7 @@ class ClipPlayer(Node):
         self._offset_ns = (self.get_clock().now().nanoseconds if stamp < 0 else stamp) - self._first_ns
 
     def _publish(self, frame: Frame) -> None:
+        frame = turned_back(frame, self._rotation)
         header = header_of(frame.stamp_ns + self._offset_ns, frame.frame_id or self._frame_id)
         info = camera_info(frame)
         info.header = header

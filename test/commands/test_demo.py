@@ -115,6 +115,7 @@ def test_clip_player_ends_with_an_error_it_explains() -> None:
     for arguments, words in (
         (["-p", "clip:=nowhere.mp4"], "nowhere.mp4 does not exist"),
         ([], "parameter clip is '' and camera is -1; one is expected"),
+        (["-p", "clip:=x", "-p", "image_rotation:=45"], "image_rotation is 45; allowed: 0, 90, 180, 270"),
         (["-p", "clip:=x", "-p", "rate:=-1.0"], "parameter rate is -1.0; above 0 is allowed"),
     ):
         with running("facial_coding_ros.nodes.clip_player", *arguments) as process:

@@ -253,6 +253,13 @@ def test_parameters_of_the_node(short_clip: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.ros
+def test_image_rotation_is_an_option_too(few: Path, tmp_path: Path) -> None:
+    command = ["replay", str(few), "--image-rotation", "180", "--out", str(tmp_path), "--formats", "csv"]
+    assert main(command) == 0
+    recording = json.loads((tmp_path / "recording.json").read_text())
+    assert recording["settings"]["tracking"]["image_rotation"] == 180
+
+
 def test_live_node_and_replay_agree(replayed: Path, short_clip: Path, tmp_path: Path) -> None:
     """The same images through DDS and through replay give the same codes, to the last digit."""
     pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")

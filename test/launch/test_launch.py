@@ -67,6 +67,7 @@ def launched(name: str, *arguments: str, **environment: str) -> subprocess.Compl
     [
         ("clip.launch.py", "rate:=fast", "rate:=fast is no number above 0"),
         ("clip.launch.py", "rate:=-1", "rate:=-1 is no number above 0"),
+        ("clip.launch.py", "image_rotation:=45", "image_rotation:=45: 0, 90, 180 or 270 is expected"),
         ("clip.launch.py", "loop:=often", "loop:=often is neither true nor false"),
         ("clip.launch.py", "clip:=/nowhere.mp4", "/nowhere.mp4: there is no such file or folder"),
         ("clip.launch.py", "autostart:=soon", "autostart:=soon is neither true nor false"),
