@@ -10,33 +10,41 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 
 @dataclass(frozen=True)
-class Health:
-    """One second of the node's life. stage_s: mean seconds a frame by stage. neutrals: faces by neutral state.
+class InputHealth:
+    """What came from the camera since the node was activated, and how it comes now.
 
     lost: images, by the middleware's count. losing: what to do where too many are, else empty.
     passed_over: images that were not looked at, for image.max_rate_hz.
     dropped: images for their stamps, by kind. odd_stamps: what was dropped lately, empty when nothing was.
     light: what is wrong with the picture's brightness, else empty. pixel_range: of 16-bit images.
-
-    notices: what the store of neutrals wants a person to know.
     """
 
-    active: bool
-    image_topic: str
-    image_age_s: float = 0.0
-    input_rate_hz: float = 0.0
-    stalled: bool = False
+    topic: str
+    age_s: float = 0.0
+    rate_hz: float = 0.0
     received: int = 0
     passed_over: int = 0
     lost: int = 0
     losing: str = ""
-    processed: int = 0
-    skipped: int = 0
     refused: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     odd_stamps: str = ""
     light: str = ""
     pixel_range: str = ""
+
+
+@dataclass(frozen=True)
+class Health:
+    """One second of the node's life. stage_s: mean seconds a frame by stage. neutrals: faces by neutral state.
+
+    notices: what the store of neutrals wants a person to know.
+    """
+
+    active: bool
+    input: InputHealth
+    stalled: bool = False
+    processed: int = 0
+    skipped: int = 0
     faces: int = 0
     faces_left_out: int = 0
     stage_s: dict[str, float] = field(default_factory=dict)
@@ -60,18 +68,19 @@ def _name(node_name: str) -> str:
 def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
     """Level WARN when the camera stalls, images are dropped for their stamps, the picture is nearly black, white or
     flat, or more faces are present than the budget allows."""
-    status = DiagnosticStatus(name=_name(node_name), hardware_id=health.image_topic)
+    camera = health.input
+    status = DiagnosticStatus(name=_name(node_name), hardware_id=camera.topic)
     if not health.active:
         status.level, status.message = DiagnosticStatus.OK, "inactive"
     elif health.stalled:
-        status.level, status.message = DiagnosticStatus.WARN, f"no image for {health.image_age_s:.1f} s"
-    elif health.losing:
-        status.level, status.message = DiagnosticStatus.WARN, health.losing
-    elif health.odd_stamps:
-        status.level, status.message = DiagnosticStatus.WARN, health.odd_stamps
-    elif health.light:
-        measured = f" (16-bit values: {health.pixel_range})" if health.pixel_range else ""
-        status.level, status.message = DiagnosticStatus.WARN, health.light + measured
+        status.level, status.message = DiagnosticStatus.WARN, f"no image for {camera.age_s:.1f} s"
+    elif camera.losing:
+        status.level, status.message = DiagnosticStatus.WARN, camera.losing
+    elif camera.odd_stamps:
+        status.level, status.message = DiagnosticStatus.WARN, camera.odd_stamps
+    elif camera.light:
+        measured = f" (16-bit values: {camera.pixel_range})" if camera.pixel_range else ""
+        status.level, status.message = DiagnosticStatus.WARN, camera.light + measured
     elif health.faces_left_out:
         status.level = DiagnosticStatus.WARN
         status.message = f"{health.faces} faces, {health.faces_left_out} left out (tracking.max_faces)"
@@ -80,22 +89,22 @@ def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
     else:
         status.level, status.message = DiagnosticStatus.OK, f"{health.faces} faces"
     values = {
-        "image topic": health.image_topic,
-        "input rate (Hz)": f"{health.input_rate_hz:.1f}",
-        "image age (s)": f"{health.image_age_s:.2f}",
-        "received images": str(health.received),
-        "lost images": str(health.lost),
+        "image topic": camera.topic,
+        "input rate (Hz)": f"{camera.rate_hz:.1f}",
+        "image age (s)": f"{camera.age_s:.2f}",
+        "received images": str(camera.received),
+        "lost images": str(camera.lost),
         "processed frames": str(health.processed),
         "skipped frames": str(health.skipped),
-        "images beyond image.max_rate_hz": str(health.passed_over),
-        "refused images": str(health.refused),
-        **{f"{odd} images": str(count) for odd, count in health.dropped.items()},
+        "images beyond image.max_rate_hz": str(camera.passed_over),
+        "refused images": str(camera.refused),
+        **{f"{odd} images": str(count) for odd, count in camera.dropped.items()},
         "faces": str(health.faces),
         "faces found and left out": str(health.faces_left_out),
         "backend": health.backend,
     }
-    if health.pixel_range:
-        values["16-bit values"] = health.pixel_range
+    if camera.pixel_range:
+        values["16-bit values"] = camera.pixel_range
     values |= {f"{stage} (ms)": f"{seconds * 1e3:.2f}" for stage, seconds in health.stage_s.items()}
     values |= {f"neutral {state}": str(count) for state, count in health.neutrals.items()}
     values |= {f"neutral store {number}": notice for number, notice in enumerate(health.notices, 1)}

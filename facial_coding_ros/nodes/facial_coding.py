@@ -6,7 +6,6 @@ Callbacks only hand over the newest image; a worker runs the pipeline. One lock 
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import threading
 import time
@@ -21,37 +20,26 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.timer import Timer
-from sensor_msgs.msg import CameraInfo
 
-from ..image.camera_info import CameraCalibration, calibration, is_rectified
-from ..image.conversion import to_rgb
-from ..image.decoding import ImageError
-from ..image.pixel_range import PixelRange, light_problem
-from ..image.rate import RateLimit
-from ..image.stamps import Odd, StampRule
 from ..neutral import StoreError
 from ..pipeline import Pipeline
 from ..self_check import Level
 from ..self_check.machine import check_shared_memory
 from ..self_check.sight import COMPARABLE, check_sight
-from ..types import Frame, NeutralState
+from ..types import NeutralState
 from ..worker import LatestWorker
 from . import diagnostics, messages, parameters
 from .add_on import TrackedElsewhere
 from .descriptors import descriptor
 from .event_topics import EventTopics
 from .humans import RELIABLE, Humans
-from .image_input import ImageInput
-from .input_watch import DroppedImages, InputWatch, why_no_images
+from .image_stream import ImageStream, WaitingImage
 from .neutral_services import NeutralServices
 from .persons import Persons
 from .process import check_hri_msgs, run_node
 from .publishers import problem_of_tracked
 from .settings import NodeSettings
 from .visualization import Visualization
-
-_LIGHT_EVERY_NS = 500_000_000
-"""Image time between looks at the light."""
 
 
 class FacialCodingNode(LifecycleNode):
@@ -67,7 +55,7 @@ class FacialCodingNode(LifecycleNode):
         self._lock = threading.Lock()
         self._settings = NodeSettings()
         self._pipeline: Pipeline | None = None
-        self._worker: LatestWorker[tuple[tuple[Any, float], ...]] | None = None
+        self._worker: LatestWorker[tuple[WaitingImage, ...]] | None = None
         self._elsewhere: TrackedElsewhere | None = None
         self._humans: Humans | None = None
         self._visualization: Visualization | None = None
@@ -77,20 +65,10 @@ class FacialCodingNode(LifecycleNode):
         self._own_publishers: list[Publisher[Any]] = []
         self._watch_timers: list[Timer] = []
         self._refusal: tuple[Publisher[Any], Timer] | None = None
-        self._input: ImageInput | None = None
-        self._watch = InputWatch(self.get_clock())
-        self._stamps: StampRule[tuple[Any, float]] = StampRule()
-        self._dropped = DroppedImages(self)
-        self._rate = RateLimit(0.0)
-        self._camera: CameraCalibration | None = None
-        self._said_of_camera: set[str] = set()
-        self._image_topic = ""
+        self._stream: ImageStream | None = None
         self._stalled = False
-        self._frames = self._processed = self._refused = self._faces = 0
+        self._processed = self._faces = 0
         self._neutral_states: dict[str, int] = {}
-        self._pixel_range = PixelRange()
-        self._light, self._light_ns = "", 0
-        self._last_warning = 0.0
 
     # -- lifecycle
 
@@ -179,15 +157,12 @@ class FacialCodingNode(LifecycleNode):
         self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined, namespace)
         self._neutral_services.activate(self._pipeline)
         self._events.activate(self._pipeline, self._settings.ros)
-        self._watch, self._stalled, self._camera = InputWatch(self.get_clock()), False, None
-        self._stamps, self._dropped = StampRule(self._settings.pipeline.image.late_s), DroppedImages(self)
-        self._rate = RateLimit(self._settings.pipeline.image.max_rate_hz)
-        self._pixel_range = PixelRange(self._settings.pipeline.image.mono16_range)
-        self._light, self._light_ns = "", 0
-        self._said_of_camera = set()
-        self._last_warning = time.monotonic()
+        self._stalled = False
         self._worker = LatestWorker(self._work, "facial_coding")
-        self._subscribe_input()
+        if (memory := check_shared_memory()).level is not Level.OK:
+            self.get_logger().warning(f"shared memory: {memory.text}")
+        self._stream = ImageStream(self, self._settings.ros, self._settings.pipeline.image, self._worker.offer)
+        self.get_logger().info(f"active; images from {self._stream.topic}")
         self._watch_timers = [
             self.create_timer(0.1, self._check_input, clock=self._steady),
             self.create_timer(1.0, self._each_second, clock=self._steady),
@@ -198,9 +173,8 @@ class FacialCodingNode(LifecycleNode):
         for timer in self._watch_timers:
             self.destroy_timer(timer)
         self._watch_timers = []
-        if self._input is not None:
-            self._input.destroy()
-            self._input = None
+        if self._stream is not None:
+            self._stream.destroy()
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
@@ -254,45 +228,11 @@ class FacialCodingNode(LifecycleNode):
             with self._lock:
                 self._settings = settings
                 self._pipeline.apply(settings.pipeline)
-                self._stamps.late_s = settings.pipeline.image.late_s
-                self._rate.max_rate_hz = settings.pipeline.image.max_rate_hz
+                if self._stream is not None:
+                    self._stream.apply(settings.ros, settings.pipeline.image)
                 if self._humans is not None:
                     self._humans.apply(settings.pipeline.expression)
         return SetParametersResult(successful=True)
-
-    # -- input
-
-    def _subscribe_input(self) -> None:
-        self._input = ImageInput(self, self._settings.ros, self._on_image, self._on_camera_info)
-        self._image_topic = self._input.topic
-        if (memory := check_shared_memory()).level is not Level.OK:
-            self.get_logger().warning(f"shared memory: {memory.text}")
-        self.get_logger().info(f"active; images from {self._image_topic}")
-
-    def _on_image(self, message: Any) -> None:
-        """Judged by its stamp here, so that an old image never takes the place of a newer one that waits."""
-        self._watch.arrived()
-        if self._worker is None:
-            return
-        stamp_ns = messages.stamp_ns_of(message.header)
-        taken, dropped = self._stamps.offer(stamp_ns, (message, time.perf_counter()))
-        for one in dropped:
-            self._dropped.add(one, self._image_topic)
-        if wanted := tuple(one.item for one in taken if self._rate.takes(one.stamp_ns)):
-            self._worker.offer(wanted)
-        elif taken:
-            self._watch.pass_over()
-
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        self._camera = calibration(message)
-        if self._camera.problem:
-            self._say_of_camera(self._camera.problem)
-
-    def _say_of_camera(self, problem: str) -> None:
-        """Once, until the node is activated again."""
-        if problem not in self._said_of_camera:
-            self._said_of_camera.add(problem)
-            self.get_logger().warning(problem)
 
     def _on_joined(self, face_id: str, person_id: str, anonymous: bool) -> None:
         with self._lock:
@@ -302,29 +242,15 @@ class FacialCodingNode(LifecycleNode):
 
     # -- work, in the worker's thread
 
-    def _work(self, images: tuple[tuple[Any, float], ...]) -> None:
-        for message, arrival in images:
-            self._work_on(message, arrival)
+    def _work(self, images: tuple[WaitingImage, ...]) -> None:
+        for image in images:
+            self._work_on(image)
 
-    def _work_on(self, message: Any, arrival: float) -> None:
-        stamp_ns = messages.stamp_ns_of(message.header)
-        try:
-            megapixels = self._settings.pipeline.image.max_megapixels
-            image = to_rgb(message, megapixels, self._pixel_range, stamp_ns)
-        except ImageError as error:
-            self._refused += 1
-            self._watch.refused()
-            self.get_logger().error(f"refused: {error}", throttle_duration_sec=1.0)
+    def _work_on(self, image: WaitingImage) -> None:
+        assert self._stream is not None
+        frame = self._stream.frame(image.message)
+        if frame is None:
             return
-        self._watch.usable()
-        if not self._light_ns or abs(stamp_ns - self._light_ns) >= _LIGHT_EVERY_NS:
-            self._light, self._light_ns = light_problem(image), stamp_ns
-        frame = Frame(image, stamp_ns, self._frames, message.header.frame_id)
-        if self._camera is not None:
-            height, width = image.shape[:2]
-            camera = self._camera.of_image(width, height, is_rectified(self._image_topic))
-            frame = dataclasses.replace(frame, camera=camera)
-        self._frames += 1
         regions = self._elsewhere.regions() if self._elsewhere is not None else None
         with self._lock:
             assert self._pipeline is not None and self._humans is not None
@@ -335,13 +261,13 @@ class FacialCodingNode(LifecycleNode):
                 if self._visualization is not None:
                     self._visualization.publish(frame, codes)
                 if self._codes.get_subscription_count():
-                    latency_s = time.perf_counter() - arrival
+                    latency_s = time.perf_counter() - image.arrival_s
                     self._codes.publish(messages.face_codes(frame, codes, latency_s))
                 self._events.publish(frame, codes)
             self._neutral_services.frame_done(frame.stamp_ns)
         self._processed += 1
         if frame.camera is not None and any(code.face.pose.position_m is None for code in codes):
-            self._say_of_camera(
+            self._stream.say_once(
                 "camera_info puts a face where no head can be: it is of another camera or image; such distances are "
                 "unknown"
             )
@@ -352,50 +278,36 @@ class FacialCodingNode(LifecycleNode):
     # -- watching, in the executor's thread
 
     def _check_input(self) -> None:
-        assert self._humans is not None and self._worker is not None and self._input is not None
+        assert self._humans is not None and self._worker is not None and self._stream is not None
         if self._worker.failure is not None:
             raise RuntimeError("the pipeline failed") from self._worker.failure
-        age_s = self._watch.age_s()
-        if age_s > self._settings.ros.stall_s and not self._stalled:
+        if self._stream.age_s() > self._settings.ros.stall_s and not self._stalled:
             with self._lock:
                 self._humans.nobody()
                 if self._visualization is not None:
                     self._visualization.nobody()
                 self._neutral_services.input_stalled()
                 self._stalled, self._faces = True, 0
-        warn_s = self._settings.ros.no_image_warning_s
-        if age_s > warn_s and time.monotonic() - self._last_warning > warn_s:
-            self._last_warning = time.monotonic()
-            if self._watch.rate_hz() > 0:
-                reason = f"None of the images on {self._image_topic} can be used: see what was refused or dropped"
-            else:
-                reason = why_no_images(
-                    self, self._image_topic, self._input.kind, self._input.qos, self._input.losses.total
-                )
-                if anew := self._input.resubscribe():
-                    reason = f"{reason} {anew}"
-            self.get_logger().warning(f"{reason} (for {age_s:.0f} s)")
+        self._stream.warn_of_silence()
 
     def _each_second(self) -> None:
-        assert self._humans is not None and self._input is not None
+        assert self._humans is not None and self._stream is not None
         if self._stalled:  # for clients that come while the camera is away
             with self._lock:
                 self._humans.nobody()
         self._warn_of_other_trackers()
-        self._say_of_turned_camera()
-        if changed := self._input.improve():
-            self.get_logger().warning(changed)
+        self._say_of_turned_camera(self._stream)
+        self._stream.improve()
         with self._lock:
             if self._pipeline is not None:
                 self._pipeline.neutral.check_store()
         self._publish_diagnostics(active=True)
 
-    def _say_of_turned_camera(self) -> None:
-        """Once, until the node is activated again."""
+    def _say_of_turned_camera(self, stream: ImageStream) -> None:
         assert self._pipeline is not None
         turned = self._pipeline.tracker.statistics.turned_deg
         if turned is not None and turned != self._settings.pipeline.tracking.image_rotation:
-            self._say_of_camera(
+            stream.say_once(
                 f"for a minute most faces stood turned by {turned} degrees, clockwise in the image; if the camera is "
                 f"mounted like that, set tracking.image_rotation to {turned}: faces are then found sooner"
             )
@@ -406,25 +318,14 @@ class FacialCodingNode(LifecycleNode):
             self.get_logger().warning(f"{tracked}: {problem}", throttle_duration_sec=10.0)
 
     def _publish_diagnostics(self, active: bool) -> None:
-        if self._pipeline is None:
+        if self._pipeline is None or self._stream is None:
             return
         health = diagnostics.Health(
             active=active,
-            image_topic=self._image_topic,
-            image_age_s=self._watch.age_s(),
-            input_rate_hz=self._watch.rate_hz(),
+            input=self._stream.health(),
             stalled=self._stalled,
-            lost=self._input.losses.total if self._input is not None else 0,
-            losing=self._input.losses.words(time.monotonic()) if self._input is not None else "",
-            received=self._watch.arrivals,
-            passed_over=self._watch.passed_over,
             processed=self._processed,
             skipped=self._worker.skipped if self._worker is not None else 0,
-            refused=self._refused,
-            dropped={odd.value: self._stamps.counts[odd] for odd in Odd},
-            odd_stamps=self._dropped.summary(),
-            light=self._light,
-            pixel_range=self._pixel_range.words(),
             faces=self._faces,
             faces_left_out=self._pipeline.tracker.statistics.faces_left_out,
             stage_s=self._pipeline.times.take(),

@@ -77,7 +77,8 @@ def test_neutral_by_hand(client: Client, people: list[ImageArray], images: Itera
 
         assert client.call(ResetNeutral, "/facial_coding/reset_neutral", ResetNeutral.Request(face_id=first)).success
         listed = client.call(ListNeutrals, "/facial_coding/list_neutrals", ListNeutrals.Request())
-        assert first not in listed.id
+        # An image that was under way may have begun it anew.
+        assert dict(zip(listed.id, listed.state, strict=True)).get(first) != FaceCode.NEUTRAL_READY
         nobody = client.call(ResetNeutral, "/facial_coding/reset_neutral", ResetNeutral.Request(face_id="nobody"))
         assert not nobody.success and "nothing is known about nobody" in nobody.message
 
