@@ -5,13 +5,14 @@ import os
 from pathlib import Path
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from launch import LaunchContext, LaunchDescription
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+
+CONFIG = PathJoinSubstitution([FindPackageShare("facial_coding_ros"), "config"])
 
 
 def check_arguments(context: LaunchContext) -> None:
@@ -20,10 +21,24 @@ def check_arguments(context: LaunchContext) -> None:
     for name in ("autostart", "use_sim_time"):
         if given[name].lower() not in ("true", "false"):
             raise RuntimeError(f"{name}:={given[name]} is neither true nor false")
+    if given["shared_memory"].lower() not in ("auto", "true", "false"):
+        raise RuntimeError(f"shared_memory:={given['shared_memory']} is neither auto nor true nor false")
     if given["mode"] not in ("", "standalone", "addon"):
         raise RuntimeError(f"mode:={given['mode']} is neither standalone nor addon")
     if not Path(given["params_file"]).is_file():
         raise RuntimeError(f"params_file:={given['params_file']}: there is no such file")
+
+
+def transports(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The variable that Fast DDS reads; none where the nodes choose by themselves (dds_profile.py)."""
+    shared_memory = context.launch_configurations["shared_memory"].lower()
+    if shared_memory == "auto":
+        return []
+    if shared_memory == "false":
+        return [SetEnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", "DEFAULT")]
+    old = os.environ.get("ROS_DISTRO") in ("humble", "jazzy")  # Fast DDS 2
+    variable = "FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"
+    return [SetEnvironmentVariable(variable, PathJoinSubstitution([CONFIG, "fastdds_shm.xml"]))]
 
 
 def start_node(context: LaunchContext) -> list[LifecycleNode]:
@@ -51,18 +66,13 @@ def start_node(context: LaunchContext) -> list[LifecycleNode]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    config = PathJoinSubstitution([FindPackageShare("facial_coding_ros"), "config"])
-    profile = PathJoinSubstitution([config, "fastdds_shm.xml"])
-    old = os.environ.get("ROS_DISTRO") in ("humble", "jazzy")  # Fast DDS 2
-    profile_variable = "FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"
-    shared_memory = IfCondition(LaunchConfiguration("shared_memory"))
     return LaunchDescription(
         [
             DeclareLaunchArgument("image", default_value="/image", description="topic of the images (raw or its base)"),
             DeclareLaunchArgument("camera_info", default_value="/camera_info", description="topic of the calibration"),
             DeclareLaunchArgument(
                 "params_file",
-                default_value=PathJoinSubstitution([config, "facial_coding.yaml"]),
+                default_value=PathJoinSubstitution([CONFIG, "facial_coding.yaml"]),
                 description="parameters; every one is documented in config/facial_coding.yaml",
             ),
             DeclareLaunchArgument("namespace", default_value="", description="of the node; /humans stays absolute"),
@@ -70,12 +80,13 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("use_sim_time", default_value="false", description="for bags played with --clock"),
             DeclareLaunchArgument(
                 "shared_memory",
-                default_value="true",
-                description="large images through shared memory (Fast DDS); give the camera's process the same profile",
+                default_value="auto",
+                description="of Fast DDS; auto: what lets images through on this machine; true: large images through "
+                "shared memory, for which the camera's process needs the same profile; false: as Fast DDS does it",
             ),
             DeclareLaunchArgument("mode", default_value="", description="standalone, addon; empty: as in params_file"),
-            SetEnvironmentVariable(profile_variable, profile, condition=shared_memory),
             OpaqueFunction(function=check_arguments),
+            OpaqueFunction(function=transports),
             OpaqueFunction(function=start_node),
         ]
     )

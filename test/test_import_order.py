@@ -18,7 +18,7 @@ GROUND = (
 )  # fmt: skip
 ROBOT = (
     "inference", "image", "keypoints", "tracking", "neutral", "au_networks", "coding", "events", "face_codes",
-    "drawing", "pipeline", "still_coder", "recordings", "self_check", "nodes", "node_commands", "client",
+    "drawing", "pipeline", "still_coder", "recordings", "dds_profile", "self_check", "nodes", "node_commands", "client",
 )  # fmt: skip
 LEARNING = ("datasets", "learning", "evaluation", "viewing", "commands", "cli", "__main__")
 ORDER = (*GROUND, *ROBOT, *LEARNING)

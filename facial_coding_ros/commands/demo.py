@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..dds_profile import prepare_dds
 from ..errors import UserError
 from ..evaluation.page import write_page
 from ..image.sources import SourceError, camera_source, open_source
@@ -41,11 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     # Before rclpy is loaded: nobody outside this machine is meant.
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    from ..nodes.process import no_profile_of_the_current_folder
     from ..nodes.recorder import Recorder
 
-    no_profile_of_the_current_folder()
-
+    prepare_dds()
     source, fps = _input(arguments)
     folder = Path(arguments.out)
     try:

@@ -19,6 +19,7 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from ..dds_profile import prepare_dds
 from .stop_signals import STOP_SIGNALS
 
 REFUSAL_S = 3.0
@@ -62,14 +63,6 @@ def _give_logs_a_folder() -> None:
         print(f"ROS's logs go to {place}: {error}. Name another folder with ROS_LOG_DIR.", file=sys.stderr)
 
 
-def no_profile_of_the_current_folder() -> None:
-    """Call before the first node: Fast DDS would read DEFAULT_FASTDDS_PROFILES.xml there. A value of the user's stays.
-
-    The profile that FASTDDS_DEFAULT_PROFILES_FILE names is read as ever.
-    """
-    os.environ.setdefault("SKIP_DEFAULT_XML_FILE", "1")
-
-
 def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycle: bool = False) -> int:
     """Spins a node until it is told to stop; the exit code. lifecycle: with `autostart`, configured and activated.
 
@@ -81,7 +74,7 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycl
         signal.signal(number, lambda received, _frame: stopping.append(received))
     try:
         _give_logs_a_folder()
-        no_profile_of_the_current_folder()
+        prepare_dds()
         # rclpy's own handlers shut the context down at once, and the farewell messages would not leave.
         rclpy.init(args=None if arguments is None else list(arguments), signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # unknown ROS arguments, no middleware

@@ -10,6 +10,7 @@ import platform
 import shutil
 from pathlib import Path
 
+from ..dds_profile import PROFILES, UDP_PROFILE, own_profile, receive_limit
 from ..inference import InferenceSettings, what_cuda_lacks, what_tensorrt_lacks
 from .finding import Finding, Level
 
@@ -25,7 +26,6 @@ LEAST_SHARED_MEMORY = 64 * 2**20
 """Bytes that must be free in /dev/shm for images between processes: two of Fast DDS's segments of the profile."""
 DOCKERS_SHARED_MEMORY = 64 * 2**20
 """Bytes that a container has where nobody said otherwise: free they seem enough, and no second node fits in."""
-PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
 def describe_machine() -> Finding:
@@ -68,6 +68,16 @@ def check_dds() -> Finding:
             if Path(path).is_file():
                 return Finding("DDS", Level.OK, f"{implementation}, profile {path}")
             return Finding("DDS", Level.WARNING, f"{name} names {path}, which is not there")
+    if (own := own_profile(os.environ)) is not None:
+        text = f"{implementation}; nodes of this package take {own.name}"
+        if own.name == UDP_PROFILE:
+            return Finding("DDS", Level.OK, text)
+        return Finding(
+            "DDS",
+            Level.WARNING,
+            f"{text}; give the camera that profile too, or let sockets hold whole images: "
+            f"sudo sysctl -w net.core.rmem_max=4194304 (now {receive_limit()})",
+        )
     text = f"{implementation} without a profile: images of 1280 x 720 take tens of ms and get lost; set {PROFILES[0]}"
     return Finding("DDS", Level.WARNING, f"{text} (before Kilted: {PROFILES[1]}) to config/fastdds_shm.xml")
 

@@ -17,6 +17,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 
+from ..dds_profile import prepare_dds
 from ..nodes.messages import face_code_of
 from .terminal import Watched
 
@@ -32,6 +33,7 @@ class NodeWatch:
         self._asked: tuple[str, Future[Any]] | None = None
 
     def __enter__(self) -> NodeWatch:
+        prepare_dds()
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self._node = rclpy.create_node(f"facial_coding_watch_{os.getpid()}", context=self._context)

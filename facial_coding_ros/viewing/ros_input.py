@@ -14,6 +14,7 @@ from facial_coding_msgs.msg import FaceCodeArray, FaceEvent
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from ..dds_profile import prepare_dds
 from ..errors import UserError
 from ..events import Event
 from ..face_codes.fields import event_of
@@ -38,6 +39,7 @@ def sight_of(number: int, image: Any, message: FaceCodeArray, events: tuple[Even
 def sights_of_node(node: str, image: str, compressed: bool, seconds: float | None) -> Generator[Sight, None, None]:
     """Sights until Ctrl-C, or for some seconds. Raises UserError when the node or its images do not come."""
     codes_topic, events_topic = f"{node.rstrip('/')}/face_codes", f"{node.rstrip('/')}/events"
+    prepare_dds()
     context = rclpy.Context()
     rclpy.init(context=context)
     remap = ["--ros-args", "-r", f"image:={image}"]

@@ -76,6 +76,12 @@ def test_shared_memory_and_the_profile_of_dds(tmp_path: Path, monkeypatch: pytes
     assert check_dds().level is Level.WARNING and "not there" in check_dds().text
     monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE")
     monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
+    monkeypatch.delenv("FASTDDS_BUILTIN_TRANSPORTS", raising=False)
+    monkeypatch.delenv("RMW_IMPLEMENTATION", raising=False)
+    own = check_dds()
+    udp = "fastdds_udp.xml" in own.text
+    assert own.level is (Level.OK if udp else Level.WARNING) and (udp or "net.core.rmem_max" in own.text)
+    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "DEFAULT")
     assert check_dds().level is Level.WARNING and "without a profile" in check_dds().text
     monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_cyclonedds_cpp")
     assert check_dds().level is Level.OK
