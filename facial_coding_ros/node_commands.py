@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs of the nodes, as `ros2 run` starts them: without ROS they say so in one line.
 
-Told to stop while they still load, they end at once and quietly; `nodes.process.run_node` takes over from there.
+Told to stop while they still load, they end at once and quietly; `nodes.process.run_node` takes over from there. Before
+`_run`, signals do what they do to any Python process: so this module imports nothing that takes time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 import signal
 import sys
 
-from .errors import missing_module
 from .nodes.stop_signals import STOP_SIGNALS
 
 
@@ -34,5 +34,7 @@ def _run(module: str) -> int:
     try:
         return int(importlib.import_module(f"{__package__}.nodes.{module}").main())
     except ModuleNotFoundError as error:
+        from .errors import missing_module
+
         print(f"{module}: {missing_module(error)}", file=sys.stderr)
         return 1

@@ -25,6 +25,8 @@ def check_arguments(context: LaunchContext) -> None:
         raise RuntimeError(f"shared_memory:={given['shared_memory']} is neither auto nor true nor false")
     if given["mode"] not in ("", "standalone", "addon"):
         raise RuntimeError(f"mode:={given['mode']} is neither standalone nor addon")
+    if given["engagement"].lower() not in ("", "true", "false"):
+        raise RuntimeError(f"engagement:={given['engagement']} is neither true nor false")
     if not Path(given["params_file"]).is_file():
         raise RuntimeError(f"params_file:={given['params_file']}: there is no such file")
 
@@ -48,6 +50,8 @@ def start_node(context: LaunchContext) -> list[LifecycleNode]:
     }
     if mode := context.launch_configurations["mode"]:
         parameters["mode"] = mode
+    if context.launch_configurations["engagement"]:
+        parameters["engagement"] = ParameterValue(LaunchConfiguration("engagement"), value_type=bool)
     return [
         LifecycleNode(
             package="facial_coding_ros",
@@ -85,6 +89,9 @@ def generate_launch_description() -> LaunchDescription:
                 "shared memory, for which the camera's process needs the same profile; false: as Fast DDS does it",
             ),
             DeclareLaunchArgument("mode", default_value="", description="standalone, addon; empty: as in params_file"),
+            DeclareLaunchArgument(
+                "engagement", default_value="", description="publish engagement_status; empty: as in params_file"
+            ),
             OpaqueFunction(function=check_arguments),
             OpaqueFunction(function=transports),
             OpaqueFunction(function=start_node),

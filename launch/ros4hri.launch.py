@@ -3,7 +3,8 @@
 
 ros2 launch facial_coding_ros ros4hri.launch.py image:=/camera/color/image_raw camera_info:=/camera/color/camera_info
 
-With hri_face_detect we add to its faces (mode addon), without it we track faces ourselves (mode standalone).
+With hri_face_detect we add to its faces (mode addon), without it we track faces ourselves (mode standalone); engagement
+is hri_engagement's where that is installed, else ours.
 """
 
 from pathlib import Path
@@ -44,6 +45,8 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     mode = "addon" if "hri_face_detect" in files else "standalone"
     ours = Path(__file__).with_name("facial_coding.launch.py")
     arguments = {name: LaunchConfiguration(name) for name in ("image", "camera_info", "params_file")} | {"mode": mode}
+    if "hri_engagement" in files:
+        arguments["engagement"] = "false"
     actions.append(
         GroupAction(
             [IncludeLaunchDescription(PythonLaunchDescriptionSource(str(ours)), launch_arguments=arguments.items())]

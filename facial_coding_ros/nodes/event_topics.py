@@ -50,8 +50,8 @@ class EventTopics:
         self._detectors = standard_detectors(self._settings)
         self._history = History(self._settings.history_s)
         self._summaries.activate(self._history)
-        self._gaze = GazeTopics(self._node, settings.engagement)
-        self._voices = Voices(self._node, self._hear, settings.match_confidence)
+        self._gaze = GazeTopics(self._node, settings.engagement, settings.humans_namespace)
+        self._voices = Voices(self._node, self._hear, settings.match_confidence, settings.humans_namespace)
         self._robot_face = RobotFace(self._node, settings.robot_face_frame)
 
     def _hear(self, talking: dict[str, float]) -> None:

@@ -14,15 +14,13 @@ from rclpy.publisher import Publisher
 from ..events import Event, Phase
 from ..types import FaceCode, Frame
 from . import messages
-from .humans import RELIABLE
+from .humans import DEFAULT_NAMESPACE, RELIABLE
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks
 
-GAZING = "/humans/interactions/gazing"
-ENGAGEMENT = "/humans/persons/{}/engagement_status"
 _ENGAGED_FROM, _DISENGAGED_FROM = 0.6, 0.25
 _FAR_M = 2.5
 """Beyond this distance attention counts half for engagement; at twice of it, not at all."""
@@ -44,9 +42,11 @@ class GazeTopics:
     engagement: whether to publish it; off where another node does. Only persons, not faces, are named in both.
     """
 
-    def __init__(self, node: Node, engagement: bool) -> None:
+    def __init__(self, node: Node, engagement: bool, namespace: str = DEFAULT_NAMESPACE) -> None:
         self._node, self._engagement = node, engagement and hasattr(hri, "EngagementLevel")
-        self._gazing = node.create_publisher(hri.Gaze, GAZING, RELIABLE) if hasattr(hri, "Gaze") else None
+        gazing = f"{namespace}/interactions/gazing"
+        self._engagement_topic = f"{namespace}/persons/{{}}/engagement_status"
+        self._gazing = node.create_publisher(hri.Gaze, gazing, RELIABLE) if hasattr(hri, "Gaze") else None
         self._in_contact: set[str] = set()
         self._people: dict[str, _EngagedPerson] = {}
 
@@ -76,7 +76,7 @@ class GazeTopics:
         if held is None:
             silent = PublisherEventCallbacks(use_default_callbacks=False)
             publisher = self._node.create_publisher(
-                hri.EngagementLevel, ENGAGEMENT.format(person_id), RELIABLE, event_callbacks=silent
+                hri.EngagementLevel, self._engagement_topic.format(person_id), RELIABLE, event_callbacks=silent
             )
             held = self._people[person_id] = _EngagedPerson(publisher, stamp_ns, turning_ns=stamp_ns)
         held.level, held.turning_ns = engagement_level(

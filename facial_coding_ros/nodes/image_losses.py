@@ -69,6 +69,6 @@ class ImageLosses:
             f"{rate:.1f} of about {rate / share:.0f} images a second arrive, the others are lost on the way "
             f"({self.total} so far by the middleware's count): give the camera's process the profile "
             "config/fastdds_shm.xml (FASTDDS_DEFAULT_PROFILES_FILE; FASTRTPS_DEFAULT_PROFILES_FILE up to Jazzy); or "
-            "let sockets hold whole images (sudo sysctl -w net.core.rmem_max=4194304) and start this node again; or set "
-            "image_reliability to reliable where the camera's QoS is. Where nothing helps, the machine is too busy"
+            "let sockets hold whole images (sudo sysctl -w net.core.rmem_max=4194304) and start this node again; or "
+            "set image_reliability to reliable where the camera's QoS is. Where nothing helps, the machine is too busy"
         )

@@ -3,42 +3,53 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from hri_msgs import msg as hri
 from rclpy.node import Node
 from rclpy.subscription import Subscription
+from std_msgs.msg import Bool
 
-from .humans import RELIABLE
+from .humans import DEFAULT_NAMESPACE, RELIABLE
+from .ids import with_topics
+from .latched import LatchedSubscription
+
+MOST_VOICES = 64
+"""Voices listened to at once."""
+MOST_OWNERS = 256
+"""Voices of which it is remembered whose they are; the oldest goes first."""
 
 
 class Voices:
-    """Who is heard to talk: `/humans/voices`, and `/humans/candidate_matches` that say whose they are.
+    """Who is heard to talk: REP-155's `voices`, and `candidate_matches` that say whose they are.
 
     told: called with person or face id -> 0 or 1 whenever that changes.
     """
 
-    VOICES = "/humans/voices"
-
-    def __init__(self, node: Node, told: Callable[[dict[str, float]], None], match_confidence: float) -> None:
+    def __init__(
+        self,
+        node: Node,
+        told: Callable[[dict[str, float]], None],
+        match_confidence: float,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> None:
         self._node, self._told, self._match_confidence = node, told, match_confidence
-        self._owner: dict[str, str] = {}
+        self._topic = f"{namespace}/voices/{{}}/is_speaking"
+        self._owner: OrderedDict[str, str] = OrderedDict()
         self._speaking: dict[str, bool] = {}
         self._voices: dict[str, Subscription[Any]] = {}
-        self._subscriptions: list[Subscription[Any]] = [
-            node.create_subscription(hri.IdsList, f"{self.VOICES}/tracked", self._on_tracked, RELIABLE),
-            node.create_subscription(hri.IdsMatch, "/humans/candidate_matches", self._on_match, RELIABLE),
-        ]
+        self._tracked = LatchedSubscription(node, hri.IdsList, f"{namespace}/voices/tracked", self._on_tracked)
+        self._candidates = node.create_subscription(
+            hri.IdsMatch, f"{namespace}/candidate_matches", self._on_match, RELIABLE
+        )
 
     def _on_tracked(self, message: hri.IdsList) -> None:
-        from std_msgs.msg import Bool
-
-        ids = {one for one in message.ids if one.isidentifier()}
+        ids = with_topics(self._node, message.ids, self._topic, MOST_VOICES)
         for voice in ids - set(self._voices):
-            topic = f"{self.VOICES}/{voice}/is_speaking"
             said = lambda message, voice=voice: self._on_speaking(voice, message.data)  # noqa: E731
-            self._voices[voice] = self._node.create_subscription(Bool, topic, said, RELIABLE)
+            self._voices[voice] = self._node.create_subscription(Bool, self._topic.format(voice), said, RELIABLE)
         for voice in set(self._voices) - ids:
             self._node.destroy_subscription(self._voices.pop(voice))
             self._speaking.pop(voice, None)
@@ -48,12 +59,14 @@ class Voices:
         ids = {message.id1_type: message.id1, message.id2_type: message.id2}
         voice = ids.get(hri.IdsMatch.VOICE, "")
         whose = ids.get(hri.IdsMatch.PERSON) or ids.get(hri.IdsMatch.FACE) or ""
-        if not voice or not whose:
+        if not voice or not whose or with_topics(self._node, [voice, whose], self._topic) != {voice, whose}:
             return
-        if message.confidence >= self._match_confidence:
+        if self._match_confidence <= message.confidence <= 1:
             self._owner[voice] = whose
         elif self._owner.get(voice) == whose:
             del self._owner[voice]
+        while len(self._owner) > MOST_OWNERS:
+            self._owner.popitem(last=False)
         self._tell()
 
     def _on_speaking(self, voice: str, speaking: bool) -> None:
@@ -68,6 +81,7 @@ class Voices:
         self._told(told)
 
     def destroy(self) -> None:
-        for subscription in [*self._subscriptions, *self._voices.values()]:
+        self._tracked.destroy()
+        for subscription in [self._candidates, *self._voices.values()]:
             self._node.destroy_subscription(subscription)
         self._voices.clear()

@@ -15,20 +15,38 @@ from ..conftest import REPOSITORY
 pytest.importorskip(
     "launch_ros",
     reason="needs launch and launch_ros, which are not among the ROS wheels on PyPI: a ROS installation has them, and "
-    "they can be run from their sources (launch, launch_yaml, launch_xml, launch_ros, osrf_pycommon on PYTHONPATH)",
+    "they can be run from their sources (launch, launch_yaml, launch_xml, launch_ros, osrf_pycommon on PYTHONPATH, and "
+    "composition_interfaces of rcl_interfaces)",
     exc_type=ImportError,
 )
 
-SCRIPT = """
+SCRIPT = '''
 import sys
 from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription, RegisterEventHandler, EmitEvent
+from launch.actions import EmitEvent, ExecuteProcess, IncludeLaunchDescription, RegisterEventHandler
 from launch.event_handlers import OnProcessIO
 from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
+ASK = """
+import rclpy
+from rclpy.parameter_client import AsyncParameterClient
+rclpy.init(args=[])
+node = rclpy.create_node("asker")
+client = AsyncParameterClient(node, "facial_coding")
+client.wait_for_services(60)
+future = client.get_parameters(["engagement"])
+rclpy.spin_until_future_complete(node, future, timeout_sec=60)
+print("engagement is", future.result().values[0].bool_value)
+"""
+
 def seen(event):
-    return [EmitEvent(event=Shutdown())] if b"active; images from /cam/image" in event.text else None
+    if b"active; images from /cam/image" not in event.text:
+        return None
+    if not sys.argv[1].endswith("ros4hri.launch.py"):
+        return [EmitEvent(event=Shutdown())]
+    done = [EmitEvent(event=Shutdown())]
+    return [ExecuteProcess(cmd=[sys.executable, "-c", ASK], output="screen", on_exit=done)]
 
 service = LaunchService()
 service.include_launch_description(LaunchDescription([
@@ -37,7 +55,7 @@ service.include_launch_description(LaunchDescription([
     RegisterEventHandler(OnProcessIO(on_stdout=seen, on_stderr=seen)),
 ]))
 sys.exit(service.run())
-"""
+'''
 
 
 @pytest.mark.parametrize("name", ["facial_coding.launch.py", "clip.launch.py"])
@@ -73,6 +91,8 @@ def launched(name: str, *arguments: str, **environment: str) -> subprocess.Compl
         ("clip.launch.py", "autostart:=soon", "autostart:=soon is neither true nor false"),
         ("facial_coding.launch.py", "params_file:=/nowhere.yaml", "/nowhere.yaml: there is no such file"),
         ("facial_coding.launch.py", "mode:=both", "mode:=both is neither standalone nor addon"),
+        ("facial_coding.launch.py", "engagement:=maybe", "engagement:=maybe is neither true nor false"),
+        ("facial_coding.launch.py", "shared_memory:=some", "shared_memory:=some is neither auto nor true nor false"),
     ],
 )
 def test_wrong_arguments_end_the_launch_before_anything_starts(name: str, argument: str, words: str) -> None:
@@ -82,16 +102,22 @@ def test_wrong_arguments_end_the_launch_before_anything_starts(name: str, argume
     assert "process started" not in output, output
 
 
-@pytest.mark.parametrize("there", [("hri_face_detect", "hri_person_manager"), ()])
+OTHERS = {
+    "hri_face_detect": "face_detect",
+    "hri_person_manager": "person_manager",
+    "hri_engagement": "hri_engagement",
+}
+
+
+@pytest.mark.parametrize("there", [("hri_face_detect", "hri_person_manager"), ("hri_engagement",), ()])
 def test_ros4hri_starts_what_is_installed(tmp_path: Path, there: tuple[str, ...]) -> None:
-    files = {"hri_face_detect": "face_detect", "hri_person_manager": "person_manager"}
     for package in there:  # as an installation of theirs lies on disk, with a launch file that only says it was there
         index = tmp_path / "share" / "ament_index" / "resource_index" / "packages"
         index.mkdir(parents=True, exist_ok=True)
         (index / package).touch()
         folder = tmp_path / "share" / package / "launch"
         folder.mkdir(parents=True)
-        (folder / f"{files[package]}.launch.py").write_text(
+        (folder / f"{OTHERS[package]}.launch.py").write_text(
             "from launch import LaunchDescription\nfrom launch.actions import LogInfo\n"
             f"def generate_launch_description():\n    return LaunchDescription([LogInfo(msg='this is {package}')])\n"
         )
@@ -99,8 +125,9 @@ def test_ros4hri_starts_what_is_installed(tmp_path: Path, there: tuple[str, ...]
     run = launched("ros4hri.launch.py", "image:=/cam/image", AMENT_PREFIX_PATH=prefixes)
     output = run.stdout + run.stderr
     assert run.returncode == 0, output
-    for package in ("hri_face_detect", "hri_person_manager", "hri_engagement"):
+    assert f"engagement is {'hri_engagement' not in there}" in output, "one node publishes it"
+    for package in OTHERS:
         assert f"{package}: {'started' if package in there else 'not installed'}" in output, output
         assert (f"this is {package}" in output) == (package in there), output
     assert "active; images from /cam/image" in output
-    assert output.count("process started with pid") == 1, output
+    assert output.count("process started with pid") == 2, "our node, and who asks it"
