@@ -34,6 +34,8 @@ ELSEWHERE = {
         "/humans/faces/tracked",
         "/humans/faces/*/roi",
         "/humans/voices/*/is_speaking",  # of voices
+        "/tf",  # with robot_face_frame, where tf2_ros is installed
+        "/tf_static",
     },
     "reply": set(),
 }
