@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,10 @@ _EDGE_FRAMES = 2
 
 
 def camera_source(number: int) -> Source:
-    """A camera of this machine, /dev/video<number>; it never ends by itself. Stamps count from the first frame."""
+    """A camera of this machine, /dev/video<number>. Stamps count from the first frame.
+
+    Its frames never end by themselves. Raises SourceError where there is none, and in its frames when it gives no more.
+    """
 
     def frames(_on_damage: Callable[[str], None]) -> Iterator[Frame]:
         capture = _opened(cv2.VideoCapture(number), f"camera {number}")
@@ -40,9 +44,19 @@ def camera_source(number: int) -> Source:
                 index += 1
         finally:
             capture.release()
+        raise SourceError(f"camera {number} gives no more images, after {index}: is it still connected?")
 
+    _check_device(number)
     _opened(cv2.VideoCapture(number), f"camera {number}").release()
     return Source(f"camera {number}", DEFAULT_FPS, 0, frames, live=True)
+
+
+def _check_device(number: int) -> None:
+    """Where cameras are files, OpenCV has nothing better to say than that it failed. Raises SourceError."""
+    if not sys.platform.startswith("linux") or Path(f"/dev/video{number}").exists():
+        return
+    there = ", ".join(str(path) for path in sorted(Path("/dev").glob("video*"))) or "no camera is connected"
+    raise SourceError(f"camera {number}: there is no /dev/video{number} ({there})")
 
 
 def video_source(path: Path, span: Span, settings: ImageSettings) -> Source:

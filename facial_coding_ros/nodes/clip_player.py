@@ -90,9 +90,10 @@ class ClipPlayer(Node):
 
     def _show_newest(self) -> None:
         """A camera's image, as soon as it is there."""
-        frame = next(self._frames, None)
-        if frame is None:
-            raise Finished
+        try:
+            frame = next(self._frames)
+        except SourceError as error:
+            raise StartError(str(error)) from None
         self._offset_ns = self.get_clock().now().nanoseconds - frame.stamp_ns
         self._publish(frame)
 

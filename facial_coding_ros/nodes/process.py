@@ -28,7 +28,7 @@ _LAST_ANSWERS_S = 0.1
 
 
 class StartError(RuntimeError):
-    """The node cannot start; the text says why and what to do."""
+    """The node cannot start, or not go on; the text says why and what to do."""
 
 
 class Finished(Exception):  # noqa: N818  not an error

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sights written into a Rerun recording: image, mesh, curves and events, on the timelines image_time and frame.
+"""Sights written into a Rerun recording: image, mesh, curves and events, on the timelines image_time and nth_frame.
 
 Entities: camera/image with faces (boxes, names) and landmarks in it; mesh/PERSON; people/PERSON/action_units/AUn,
 /expression/LABEL, /affect/valence and arousal, /attention, /neutral, /events/KIND; events, the last of them as a text;
-log, a line for each event.
+log, a line for each event; colours, a picture of what the colours of the curves mean.
 """
 
 from __future__ import annotations
 
 import functools
+import io
 import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
@@ -17,31 +18,41 @@ import cv2
 import numpy as np
 import rerun as rr
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..drawing.overlay import AU_NAMES, NEUTRAL_COLOURS
 from ..drawing.surface import motion_colours, vertex_normals
 from ..events import Phase
 from ..types import UNSURE, FaceCode, NeutralState
-from .blueprint import SHOWN_AUS, SHOWN_PEOPLE, blueprint
+from .blueprint import FRAME, SHOWN_PEOPLE, TIME, blueprint
+from .colours import (
+    AFFECT_COLOURS,
+    EXPRESSION_COLOURS,
+    NEUTRAL_COLOUR,
+    colour_of_au,
+    colour_of_kind,
+    picture_of_colours,
+)
 from .sights import SeenFace, Sight
 
-TIME, FRAME = "image_time", "frame"
 _LARGEST_SIDE_PX = 1280
 _JPEG_QUALITY = 75
 _FLUSH_NS = 250_000_000
-_APART = 2.6  # between the meshes of two people, in inter-ocular distances
+_APART = 2.3  # between the meshes of two people, in inter-ocular distances
 _EVENT_LEVELS = (3.5, 3.75, 4.0, 4.25)  # above the four states of the neutral; a kind keeps its own
 _EVENTS_SHOWN = 14
+_REMEMBERED_PEOPLE = 100
 _NEW_LAYOUT_NS = 1_000_000_000
-PALETTE = (
-    (31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (255, 127, 14), (23, 190, 207), (140, 86, 75),
-    (227, 119, 194), (188, 189, 34), (57, 59, 121),
-)  # fmt: skip
-EXPRESSION_COLOURS = {
-    "neutral": (154, 160, 166), "happy": (242, 177, 52), "sad": (74, 127, 181), "angry": (209, 73, 91),
-    "surprised": (143, 95, 184), "disgusted": (91, 140, 90), "scared": (61, 90, 128), "contempt": (176, 137, 104),
-    "unsure": (110, 114, 120),
-}  # fmt: skip
+_FIRST_LOOK = (0.25, 0.25, 0.75)  # along which Rerun looks at first; x to the right, y down
+
+
+@functools.cache
+def towards_viewer() -> NDArray[np.float64]:
+    """(3, 3) rotation that turns a face to where Rerun looks from at first: seen from the front, and upright."""
+    away = np.array(_FIRST_LOOK) / np.linalg.norm(_FIRST_LOOK)
+    down = np.array((0.0, 1.0, 0.0)) - away[1] * away
+    down /= np.linalg.norm(down)
+    return np.stack([np.cross(down, away), down, away], axis=1)
 
 
 @functools.cache
@@ -117,13 +128,15 @@ class Scene:
         self._curves = Curves(recording)
         self._places: dict[str, int] = {}  # person -> place of the mesh
         self._in_view: set[str] = set()
-        self._kinds: dict[str, int] = {}
+        self._kinds: list[str] = []
         self._styled: set[str] = set()
         self._last_seen: dict[str, int] = {}
         self._shown: tuple[str, ...] = ()
         self._first_ns: int | None = None
         self._since_layout_ns: int | None = None
         recording.log("mesh", rr.ViewCoordinates.RDF, static=True)
+        recording.log("events", rr.TextDocument("none yet"), static=False)
+        self._log_colours()
         if not at_end:
             self._lay_out(())
 
@@ -133,13 +146,12 @@ class Scene:
         self._recording.set_time_nanos(TIME, sight.stamp_ns)
         self._recording.set_time_sequence(FRAME, sight.index)
         self._image(sight)
-        names = set()
+        names = {name_of(face.code) for face in sight.faces}
         for face in sorted(sight.faces, key=lambda face: face.code.face.region.xmin):  # as they sit, from the left
             name = name_of(face.code)
-            names.add(name)
             self._last_seen[name] = sight.stamp_ns
             self._frames_of[name] += 1
-            self._mesh(name, face)
+            self._mesh(name, face, names)
             for curve, value in values_of(face.code):
                 path = _person(name, curve)
                 self._style(path, curve)
@@ -149,8 +161,8 @@ class Scene:
             for path in [path for path in self._styled if path.startswith(f"{_person(gone)}/")]:
                 if "/events/" not in path:
                     self._curves.add(path, sight, math.nan)  # the line ends here
-            self._places.pop(gone, None)
         self._in_view = names
+        self._forget_oldest()
         self._events(sight)
         if self._curves.due(sight.stamp_ns):
             self._curves.send()
@@ -195,26 +207,34 @@ class Scene:
                 "camera/image/landmarks", rr.Points2D(points, colors=(90, 255, 170), radii=rr.Radius.ui_points(2.0))
             )
 
-    def _mesh(self, name: str, face: SeenFace) -> None:
+    def _mesh(self, name: str, face: SeenFace, in_view: set[str]) -> None:
         if face.surface is None:
             return
-        if name not in self._places:
-            taken = set(self._places.values())
-            self._places[name] = next(place for place in range(len(taken) + 1) if place not in taken)
-        where = np.array([self._places[name] * _APART, 0, 0], np.float32)
-        points = face.surface + where
         path = _mesh_path(name)
         if path not in self._styled:
             self._styled.add(path)
             self._recording.log(path, rr.Mesh3D.from_fields(triangle_indices=triangles()), static=True)
+        points = face.surface
+        turn = towards_viewer()
+        where = turn @ (self._place_of(name, in_view) * _APART, 0, 0)
+        self._recording.log(path, rr.Transform3D(translation=where, mat3x3=turn))
         shape = {"vertex_positions": points, "vertex_normals": vertex_normals(points, triangles())}
         self._recording.log(
             path, rr.Mesh3D.from_fields(**shape, vertex_colors=motion_colours(face.motion, len(points)))
         )
         top = points[:, 1].min() - 0.25
         self._recording.log(
-            f"{path}/name", rr.Points3D([[where[0], top, 0]], labels=[name], radii=0.005, colors=(200, 200, 200))
+            f"{path}/name", rr.Points3D([[0, top, 0]], labels=[name], radii=0.005, colors=(200, 200, 200))
         )
+
+    def _place_of(self, name: str, in_view: set[str]) -> int:
+        """In the row of meshes: the one that this person had before, or else the first at which nobody in view is."""
+        taken = {place for other, place in self._places.items() if other in in_view and other != name}
+        place = self._places.get(name, -1)
+        if place < 0 or place in taken:
+            place = next(place for place in range(len(taken) + 1) if place not in taken)
+            self._places = {other: kept for other, kept in self._places.items() if kept != place} | {name: place}
+        return place
 
     def _style(self, path: str, curve: str) -> None:
         if path in self._styled:
@@ -223,15 +243,14 @@ class Scene:
         group, _, leaf = curve.partition("/")
         if group == "action_units":
             au = int(leaf[2:])
-            colour = PALETTE[(SHOWN_AUS.index(au) if au in SHOWN_AUS else au) % len(PALETTE)]
-            style = rr.SeriesLine(color=colour, name=f"{leaf} {AU_NAMES.get(au, '')}".strip(), width=2)
+            style = rr.SeriesLine(color=colour_of_au(au), name=f"{leaf} {AU_NAMES.get(au, '')}".strip(), width=2)
         elif group == "expression":
             style = rr.SeriesLine(color=EXPRESSION_COLOURS.get(leaf, (120, 120, 120)), name=leaf, width=2)
         elif group == "neutral":
-            style = rr.SeriesLine(color=(90, 160, 105), name="neutral: 0 none, 1 learning, 2 ready, 3 stale", width=3)
+            style = rr.SeriesLine(color=NEUTRAL_COLOUR, name="neutral: 0 none, 1 learning, 2 ready, 3 stale", width=3)
         else:
-            tints = {"valence": PALETTE[0], "arousal": PALETTE[1]}
-            style = rr.SeriesLine(color=tints.get(leaf, PALETTE[2]), name=leaf or group, width=2)
+            name = leaf or group
+            style = rr.SeriesLine(color=AFFECT_COLOURS[name], name=name, width=2)
         self._recording.log(path, style, static=True)
 
     def _events(self, sight: Sight) -> None:
@@ -244,10 +263,14 @@ class Scene:
             self._last_events.append(f"- `{since_s:7.2f} s` **{name}** {what.replace('_', ' ')}{phase}")
             if event.phase in (Phase.MOMENT, Phase.BEGIN):
                 path = _person(name, f"events/{event.kind}")
+                if event.kind not in self._kinds:
+                    self._kinds.append(event.kind)
+                    self._log_colours()
                 if path not in self._styled:
                     self._styled.add(path)
-                    colour = PALETTE[self._kinds.setdefault(event.kind, len(self._kinds)) % len(PALETTE)]
-                    marker = rr.SeriesPoint(color=colour, marker="diamond", name=event.kind, marker_size=5)
+                    colour = colour_of_kind(self._kinds, event.kind)
+                    words = event.kind.replace("_", " ")
+                    marker = rr.SeriesPoint(color=colour, marker="diamond", name=words, marker_size=5)
                     self._recording.log(path, marker, static=True)
                 self._curves.add(path, sight, self._level(event.kind))
         if sight.events:
@@ -256,8 +279,24 @@ class Scene:
 
     def _level(self, kind: str) -> float:
         """Where events of a kind are marked."""
-        place = self._kinds.setdefault(kind, len(self._kinds))
-        return _EVENT_LEVELS[place % len(_EVENT_LEVELS)]
+        return _EVENT_LEVELS[self._kinds.index(kind) % len(_EVENT_LEVELS)]
+
+    def _log_colours(self) -> None:
+        packed = io.BytesIO()
+        Image.fromarray(picture_of_colours(self._kinds)).save(packed, "PNG")
+        self._recording.log("colours", rr.EncodedImage(contents=packed.getvalue(), media_type="image/png"), static=True)
+
+    def _forget_oldest(self) -> None:
+        """Of those who went long ago: a viewer that stays open for days meets any number of people."""
+        for name in sorted(self._last_seen, key=lambda name: self._last_seen[name])[:-_REMEMBERED_PEOPLE]:
+            if name in self._in_view:
+                continue
+            del self._last_seen[name]
+            self._places.pop(name, None)
+            if not self._at_end:
+                self._frames_of.pop(name, None)
+            paths = f"{_person(name)}/"
+            self._styled = {path for path in self._styled if not path.startswith(paths) and path != _mesh_path(name)}
 
     def _follow_people(self, stamp_ns: int) -> None:
         """Lays out anew when others are in view than are shown, at most once a second."""

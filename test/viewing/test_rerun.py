@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import itertools
 import socket
 import subprocess
 import sys
@@ -19,9 +21,13 @@ import rerun.dataframe as rdf  # noqa: E402
 from facial_coding_ros import code_recording  # noqa: E402
 from facial_coding_ros.cli import main  # noqa: E402
 from facial_coding_ros.events import Event, Phase  # noqa: E402
+from facial_coding_ros.image import videos  # noqa: E402
 from facial_coding_ros.image.sources import Span, open_source  # noqa: E402
 from facial_coding_ros.pipeline import PipelineSettings  # noqa: E402
 from facial_coding_ros.tracking import TrackingSettings  # noqa: E402
+from facial_coding_ros.viewing import scene  # noqa: E402
+from facial_coding_ros.viewing.blueprint import FRAME  # noqa: E402
+from facial_coding_ros.viewing.colours import PALETTE, picture_of_colours  # noqa: E402
 from facial_coding_ros.viewing.rerun_viewer import Viewer, browser, bytes_of, new_recording, saved  # noqa: E402
 from facial_coding_ros.viewing.scene import Scene  # noqa: E402
 from facial_coding_ros.viewing.sights import Sight, sights_of_source  # noqa: E402
@@ -47,10 +53,10 @@ def sights() -> list[Sight]:
 def recorded(sights: list[Sight], path: Path) -> rdf.Recording:
     recording = new_recording()
     with saved(recording, path):
-        scene = Scene(recording)
+        shown = Scene(recording)
         for sight in sights:
-            scene.show(sight)
-        scene.finish()
+            shown.show(sight)
+        shown.finish()
     return rdf.load_recording(path)
 
 
@@ -58,7 +64,7 @@ def entities(recording: rdf.Recording) -> set[str]:
     return {column.entity_path.lstrip("/") for column in recording.schema().component_columns()}
 
 
-def values(recording: rdf.Recording, entity: str, timeline: str = "frame") -> tuple[list, np.ndarray]:
+def values(recording: rdf.Recording, entity: str, timeline: str = FRAME) -> tuple[list, np.ndarray]:
     """Times and values of a curve."""
     view = recording.view(index=timeline, contents=f"/{entity}")
     table = view.select(timeline, f"/{entity}:Scalar").read_all().to_pydict()
@@ -74,7 +80,7 @@ def test_view_leaves_a_recording_with_everything_of_the_clip(tmp_path: Path, cap
     recording = rdf.load_recording(path)
     truth = code_recording(CLIP, end_s=SECONDS).columns()
     there = entities(recording)
-    assert {"camera/image", "camera/image/faces", "camera/image/landmarks"} <= there
+    assert {"camera/image", "camera/image/faces", "camera/image/landmarks", "colours", "events"} <= there
     people = sorted(set(truth["face_id"].tolist()))
     assert len(people) == 2
     for person in people:
@@ -96,7 +102,7 @@ def test_events_are_marks_and_lines(sights: list[Sight], tmp_path: Path) -> None
     recording = recorded(sights, tmp_path / "events.rrd")
     person = sights[-1].faces[0].code.face.face_id
     assert values(recording, f"people/{person}/events/smile")[0] == [sights[-1].index]
-    table = recording.view(index="frame", contents="/events").select("/events:Text").read_all().to_pydict()
+    table = recording.view(index=FRAME, contents="/events").select("/events:Text").read_all().to_pydict()
     assert f"**{person}** smile begins" in next(iter(table.values()))[-1][0]
 
 
@@ -118,10 +124,85 @@ def test_a_finished_run_is_shown_with_the_images_of_its_recording(tmp_path: Path
     assert main(["replay", str(CLIP), "--range", "0:1", "--out", str(tmp_path / "run"), "--formats", "csv"]) == 0
     assert main(["view", str(tmp_path / "run"), "--save", str(tmp_path / "run.rrd")]) == 0
     recording = rdf.load_recording(tmp_path / "run.rrd")
-    frames = recording.view(index="frame", contents="/camera/image").select("frame", "/camera/image:Blob").read_all()
+    frames = recording.view(index=FRAME, contents="/camera/image").select(FRAME, "/camera/image:Blob").read_all()
     assert frames.num_rows >= 25
     assert {"camera/image/faces"} <= entities(recording)
     assert not any(name.startswith("mesh/") for name in entities(recording))
+
+
+def test_a_camera_is_shown_until_it_is_unplugged(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = list(itertools.islice(open_source(CLIP).frames(), 40))
+
+    class Capture:
+        """As OpenCV's, of a camera that is unplugged after forty images."""
+
+        def __init__(self, _number: int) -> None:
+            self._images = iter(first)
+
+        def isOpened(self) -> bool:  # noqa: N802
+            return True
+
+        def read(self) -> tuple[bool, np.ndarray | None]:
+            frame = next(self._images, None)
+            return frame is not None, None if frame is None else frame.image[..., ::-1].copy()
+
+        def release(self) -> None:
+            """Nothing to do."""
+
+    monkeypatch.setattr(videos, "_check_device", lambda _number: None)
+    monkeypatch.setattr(videos.cv2, "VideoCapture", Capture)
+    path = tmp_path / "camera.rrd"
+    assert main(["view", "--camera", "0", "--seconds", "0.2", "--save", str(path)]) == 0
+    assert {"camera/image", "camera/image/faces"} <= entities(rdf.load_recording(path))
+    path.unlink()
+    assert main(["view", "--camera", "0", "--save", str(path)]) == 1
+    assert "facial_coding view: camera 0 gives no more images, after 40" in capfd.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_meshes_stand_in_a_row_as_people_sit_and_return_to_their_places(sights: list[Sight], tmp_path: Path) -> None:
+    last = sights[-1]
+    left, right = sorted(last.faces, key=lambda face: face.code.face.region.xmin)
+    names = [face.code.face.face_id for face in (left, right)]
+    order = [(left, right), (), (right,), (left, right)]
+    shown = [
+        Sight(number, last.stamp_ns + number * 40_000_000, last.image, faces) for number, faces in enumerate(order)
+    ]
+    recording = recorded(shown, tmp_path / "row.rrd")
+    at = {}
+    for name in names:
+        view = recording.view(index=FRAME, contents=f"/mesh/{name}")
+        table = view.select(FRAME, f"/mesh/{name}:Translation3D").read_all().to_pydict()
+        at[name] = {n: v[0] for n, v in zip(*table.values(), strict=True) if v}
+    assert sorted(at[names[0]]) == [0, 3] and sorted(at[names[1]]) == [0, 2, 3]
+    assert np.linalg.norm(at[names[0]][3]) == 0
+    for number in (2, 3):
+        np.testing.assert_allclose(at[names[1]][number], at[names[1]][0])
+    assert at[names[1]][0][0] > 1, "to the right, by more than a face's width"
+
+
+def test_who_went_long_ago_is_forgotten(sights: list[Sight], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scene, "_REMEMBERED_PEOPLE", 3)
+    last = sights[-1]
+    face = last.faces[0]
+    recording = new_recording()
+    with saved(recording, tmp_path / "many.rrd"):
+        shown = Scene(recording)
+        for number in range(8):
+            code = dataclasses.replace(face.code, face=dataclasses.replace(face.code.face, face_id=f"f{number}"))
+            seen = (dataclasses.replace(face, code=code),)
+            shown.show(Sight(number, last.stamp_ns + number * 40_000_000, last.image, seen))
+    assert sorted(shown._last_seen) == ["f5", "f6", "f7"]
+    assert {path.split("/")[1] for path in shown._styled} == {"f5", "f6", "f7"}
+
+
+def test_the_picture_of_the_colours_grows_with_the_kinds_of_events() -> None:
+    plain, full = picture_of_colours(), picture_of_colours([f"kind_{number}" for number in range(20)])
+    assert plain.dtype == np.uint8 and plain.shape[0] == full.shape[0] and plain.shape[1] < full.shape[1] < 1600
+    shades = set(map(tuple, np.unique(full.reshape(-1, 3), axis=0).tolist()))
+    assert set(PALETTE) <= shades, "every colour is in it, unblended"
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="needs chromium")
@@ -132,9 +213,9 @@ def test_the_page_shows_the_recording_and_tells_nobody(sights: list[Sight], tmp_
         page.go(viewer.address)
         page.wait_for("document.querySelector('canvas') !== null && document.querySelector('canvas').width > 0")
         before = page.screenshot()
-        scene = Scene(recording)
-        scene.show(sights[-1])
-        scene.finish()
+        shown = Scene(recording)
+        shown.show(sights[-1])
+        shown.finish()
         recording.flush(blocking=True)
         end = time.monotonic() + 60
         while len(page.screenshot()) < len(before) + 50_000:  # a picture of two people packs badly
