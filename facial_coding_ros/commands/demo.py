@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         (folder / "annotated.webm", "the images with the codes drawn onto them"),
         (folder / "face_codes.csv", "one row per face and frame"),
         (folder / "events.csv", "what the faces did: smiles, nods, blinks, who talks ..."),
-        *([(folder / _RERUN, f"to look at with: rerun {folder / _RERUN}")] if arguments.rerun else []),
+        *([(folder / _RERUN, f"to look at with: facial_coding view {folder / _RERUN}")] if arguments.rerun else []),
     ):
         print(f"  {path}  {about}")
     return 0

@@ -15,6 +15,8 @@ import webbrowser
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+from rerun import RecordingStream
+
 from ..errors import UserError
 from ..image.sources import WHOLE, SourceError, Span, camera_source, open_source
 from ..models import share_folder
@@ -25,18 +27,19 @@ from ..viewing.sights import Sight, is_run, sights_of_run, sights_of_source
 
 LIVE_WINDOW_S = 20.0
 _ROOM_S = 30.0
+_RECORDING, _RECORDING_BEGINS = ".rrd", b"RRF"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     what = parser.add_mutually_exclusive_group()
-    run = "video, folder of images, ROS 2 bag with images, or folder that `facial_coding replay` has left"
+    run = "video, folder of images, ROS 2 bag with images, folder that `facial_coding replay` left, what --save left"
     what.add_argument("input", metavar="INPUT", nargs="?", help=run)
     what.add_argument("--camera", type=int, metavar="NUMBER", help="camera of this machine: /dev/videoNUMBER")
     what.add_argument("--ros", action="store_true", help="the running node's topics")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--web", action="store_true", help="in the browser, for a machine without a display")
-    where.add_argument("--save", metavar="FILE", help="into a file, such as run.rrd; the command `rerun FILE` shows it")
+    where.add_argument("--save", metavar="FILE", help="into a file, such as run.rrd, which is an INPUT too")
     add("--topic", default="", help="image topic of a bag that has several")
     add("--image", default="/image", help="image topic of --ros; default %(default)s")
     add("--compressed", action="store_true", help="--ros: IMAGE/compressed instead")
@@ -57,37 +60,57 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--seconds {arguments.seconds:g}: above 0 is expected")
     if threading.current_thread() is threading.main_thread():  # the viewer is to end with this process
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    kept = Path(arguments.input) if arguments.input and Path(arguments.input).suffix == _RECORDING else None
+    if kept is not None:
+        _check_recording(kept, arguments)
     live = arguments.ros or arguments.camera is not None
+    viewer: Viewer | None
     with contextlib.ExitStack() as open_things:
-        sights = open_things.enter_context(contextlib.closing(_sights(arguments)))
-        recording = new_recording()
-        viewer: Viewer | None = None
-        if arguments.save:
-            open_things.enter_context(saved(recording, Path(arguments.save)))
-        elif arguments.web:
-            kept = browser(recording, arguments.web_port, arguments.memory, arguments.bind)
-            viewer = open_things.enter_context(kept)
-            print(f"in the browser: {viewer.address}", flush=True)
-            if not arguments.no_browser:
-                webbrowser.open(viewer.address)
+        if kept is not None:
+            viewer = open_things.enter_context(_viewer(arguments, kept))
+            said = str(kept)
         else:
-            viewer = open_things.enter_context(window(recording, arguments.port, arguments.memory))
-        with_mesh = not (arguments.ros or (arguments.input and is_run(Path(arguments.input))))
-        shown = _show(
-            sights,
-            Scene(recording, LIVE_WINDOW_S if live else None, with_mesh, at_end=bool(arguments.save)),
-            viewer,
-            live,
-        )
-        if not shown:
-            raise UserError("there was no image to show")
-        if arguments.save:
-            print(f"{shown} images in {arguments.save}; to look: rerun {arguments.save}")
-        elif viewer is not None and not live:
-            print(f"{shown} images shown; Ctrl-C ends", flush=True)
-            while viewer.open:
-                time.sleep(0.2)
+            sights = open_things.enter_context(contextlib.closing(_sights(arguments)))
+            recording = new_recording()
+            viewer = None if arguments.save else open_things.enter_context(_viewer(arguments, recording))
+            if viewer is None:
+                open_things.enter_context(saved(recording, Path(arguments.save)))
+            with_mesh = not (arguments.ros or (arguments.input and is_run(Path(arguments.input))))
+            scene = Scene(recording, LIVE_WINDOW_S if live else None, with_mesh, at_end=viewer is None)
+            said = f"{_show(sights, scene, viewer, live)} images"
+        if viewer is None:
+            print(f"{said} in {arguments.save}; to look: facial_coding view {arguments.save}")
+        elif not live:
+            print(f"{said} shown; Ctrl-C ends", flush=True)
+            with contextlib.suppress(KeyboardInterrupt):
+                while viewer.open:
+                    time.sleep(0.2)
     return 0
+
+
+@contextlib.contextmanager
+def _viewer(arguments: argparse.Namespace, recording: RecordingStream | Path) -> Iterator[Viewer]:
+    """The window, or the page and its address."""
+    if not arguments.web:
+        with window(recording, arguments.port, arguments.memory) as viewer:
+            yield viewer
+        return
+    with browser(recording, arguments.web_port, arguments.memory, arguments.bind) as viewer:
+        print(f"in the browser: {viewer.address}", flush=True)
+        if not arguments.no_browser:
+            webbrowser.open(viewer.address)
+        yield viewer
+
+
+def _check_recording(path: Path, arguments: argparse.Namespace) -> None:
+    """Rerun would say what is wrong with a file into its window alone. Raises UserError, OSError."""
+    if arguments.save or arguments.seconds is not None:
+        raise UserError(
+            f"{path} is a recording for the viewer already; it is shown as it is, without --save and --seconds"
+        )
+    with path.open("rb") as file:
+        if not file.read(4).startswith(_RECORDING_BEGINS):
+            raise UserError(f"{path} is no recording of Rerun's, or a damaged one")
 
 
 def _show(sights: Iterator[Sight], scene: Scene, viewer: Viewer | None, live: bool) -> int:
@@ -108,6 +131,8 @@ def _show(sights: Iterator[Sight], scene: Scene, viewer: Viewer | None, live: bo
     except SourceError as error:
         raise UserError(str(error)) from None
     scene.finish()
+    if not shown:
+        raise UserError("there was no image to show")
     if left_out:
         print(f"{left_out} images were left out: the viewer was too slow for them", flush=True)
     return shown

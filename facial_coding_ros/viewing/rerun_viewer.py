@@ -99,10 +99,17 @@ def check_display() -> None:
 
 
 @contextlib.contextmanager
-def window(recording: rr.RecordingStream, port: int, memory: str) -> Iterator[Viewer]:
-    """Rerun's own window, which drops the oldest above `memory`. Raises UserError."""
+def window(recording: rr.RecordingStream | Path, port: int, memory: str) -> Iterator[Viewer]:
+    """Rerun's own window, on a recording that is being made or on a file. Raises UserError.
+
+    The former drops the oldest above `memory`.
+    """
     check_display()
     bytes_of(memory)
+    if isinstance(recording, Path):
+        with _running([str(recording), "--hide-welcome-screen"]) as process:
+            yield Viewer(process)
+        return
     _check_port(port, _HERE, "--port")
     options = ["--bind", _HERE, "--port", str(port), "--memory-limit", memory, "--hide-welcome-screen"]
     options += ["--drop-at-latency", _LATE]
@@ -114,8 +121,8 @@ def window(recording: rr.RecordingStream, port: int, memory: str) -> Iterator[Vi
 
 
 @contextlib.contextmanager
-def browser(recording: rr.RecordingStream, port: int, memory: str, bind: str = _HERE) -> Iterator[Viewer]:
-    """Rerun's viewer as a page on `port`; the data come over port + 1. Raises UserError.
+def browser(recording: rr.RecordingStream | Path, port: int, memory: str, bind: str = _HERE) -> Iterator[Viewer]:
+    """Rerun's viewer as a page on `port`; the data, of a recording or of a file, come over port + 1. Raises UserError.
 
     The page may talk to this server alone: without that, Rerun's page reports its use, and fetches examples and fonts.
     """
@@ -125,8 +132,11 @@ def browser(recording: rr.RecordingStream, port: int, memory: str, bind: str = _
     inner, sdk = _free_port(), _free_port()
     options = ["--serve-web", "--bind", bind, "--port", str(sdk), "--web-viewer-port", str(inner)]
     options += ["--ws-server-port", str(port + 1), "--server-memory-limit", memory]
+    if isinstance(recording, Path):
+        options = [str(recording), *options]
     with _running(options) as process:
-        _connect(recording, sdk, process)
+        if isinstance(recording, rr.RecordingStream):
+            _connect(recording, sdk, process)
         _wait_for(inner, process)
         server = http.server.ThreadingHTTPServer((bind, port), _page_of(inner, port + 1))
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -134,8 +144,9 @@ def browser(recording: rr.RecordingStream, port: int, memory: str, bind: str = _
             shown = socket.gethostname() if bind == "0.0.0.0" else bind
             most_bytes = 2 * bytes_of(memory) + _PROGRAM_BYTES
             yield Viewer(process, f"http://{shown}:{port}/?url=ws://{shown}:{port + 1}", most_bytes)
-            recording.flush(blocking=True)
-            recording.disconnect()
+            if isinstance(recording, rr.RecordingStream):
+                recording.flush(blocking=True)
+                recording.disconnect()
         finally:
             server.shutdown()
             server.server_close()
@@ -180,8 +191,9 @@ def _running(options: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """Rerun's program, with its reports of use turned off, ended with the block."""
     program = Path(rerun_cli.__file__).parent / "rerun"
     with tempfile.TemporaryDirectory(prefix="facial_coding_rerun_") as folder:
-        # Its settings are read from here, so that nothing of the user's is changed.
-        environment = os.environ | {"XDG_CONFIG_HOME": folder}
+        # Its settings and the last layout, with the names of people, are kept here: nothing of the user's is changed,
+        # and nothing of this recording stays or is shown with the next one.
+        environment = os.environ | dict.fromkeys(("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"), folder)
         subprocess.run([str(program), "analytics", "disable"], env=environment, capture_output=True, check=True)
         process = subprocess.Popen(
             [str(program), *options], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

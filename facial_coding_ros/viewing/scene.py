@@ -114,7 +114,7 @@ class Scene:
     """Writes sights into a recording.
 
     window_s: seconds that the curves show; None for all of it. with_mesh: the sights have surfaces. at_end: for a file,
-    which is laid out once, at its end, for those who were seen most.
+    which is laid out for people once, at its end, for those who were seen most.
 
     As people come, the layout is made anew, for those who were in view last, at most SHOWN_PEOPLE of them.
     """
@@ -137,8 +137,7 @@ class Scene:
         recording.log("mesh", rr.ViewCoordinates.RDF, static=True)
         recording.log("events", rr.TextDocument("none yet"), static=False)
         self._log_colours()
-        if not at_end:
-            self._lay_out(())
+        self._lay_out(())
 
     def show(self, sight: Sight) -> None:
         """Adds one sight."""

@@ -107,7 +107,7 @@ def test_names_that_no_parameter_can_have(tmp_path: Path, capfd: pytest.CaptureF
 def test_demo_without_an_input_says_so(arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", *arguments, "--out", str(tmp_path / "out")]) == 1
     error = capfd.readouterr().err
-    assert "does not exist" in error or "camera 97 cannot be opened" in error
+    assert "does not exist" in error or "camera 97: there is no /dev/video97" in error
     assert not (tmp_path / "out").exists()
 
 

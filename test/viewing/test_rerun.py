@@ -208,7 +208,7 @@ def test_the_picture_of_the_colours_grows_with_the_kinds_of_events() -> None:
 @pytest.mark.skipif(not CHROMIUM, reason="needs chromium")
 def test_the_page_shows_the_recording_and_tells_nobody(sights: list[Sight], tmp_path: Path) -> None:
     recording = new_recording()
-    port = next(number for number in range(20000, 30000, 7) if not _taken(number) and not _taken(number + 1))
+    port = _free_pair()
     with browser(recording, port, "200MB") as viewer, Browser(tmp_path / "profile", 900, 600) as page:
         page.go(viewer.address)
         page.wait_for("document.querySelector('canvas') !== null && document.querySelector('canvas').width > 0")
@@ -227,6 +227,24 @@ def test_the_page_shows_the_recording_and_tells_nobody(sights: list[Sight], tmp_
     assert not elsewhere, "Rerun's page reports its use, which is not to leave this machine"
 
 
+@pytest.mark.skipif(not CHROMIUM, reason="needs chromium")
+def test_a_kept_recording_is_shown_and_leaves_nothing_behind(
+    sights: list[Sight], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    kept = tmp_path / "kept.rrd"
+    recorded(sights[-1:], kept)
+    port = _free_pair()
+    with browser(kept, port, "200MB") as viewer, Browser(tmp_path / "profile", 900, 600) as page:
+        page.go(viewer.address)
+        end = time.monotonic() + 60
+        while len(page.screenshot()) < 100_000:  # a picture of two people
+            assert time.monotonic() < end, page.console
+            page.listen(0.5)
+    assert not list((tmp_path / "home").rglob("*rerun*")), "the layout names people"
+
+
 def test_a_viewer_with_more_than_it_may_take_is_full() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         try:
@@ -238,16 +256,26 @@ def test_a_viewer_with_more_than_it_may_take_is_full() -> None:
     assert [bytes_of(text) for text in ("500MB", "2GiB")] == [5e8, 2**31]
 
 
+def _free_pair() -> int:
+    """A port that is free, as is the one above it."""
+    return next(number for number in range(20000, 30000, 7) if not _taken(number) and not _taken(number + 1))
+
+
 def _taken(port: int) -> bool:
     with socket.socket() as trial:
         return trial.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_what_cannot_be_shown_is_one_line(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    damaged = tmp_path_factory.mktemp("other") / "damaged.rrd"
+    damaged.write_text("no recording")
     with socket.socket() as other, contextlib.suppress(SystemExit):
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -259,6 +287,10 @@ def test_what_cannot_be_shown_is_one_line(
             (["--save", str(tmp_path)], "a file is expected"),
             (["--save", str(tmp_path / "none" / "a.rrd")], "No such file"),
             (["--seconds", "0", "--web"], "above 0 is expected"),
+            (["--web", str(damaged)], f"{damaged} is no recording of Rerun's, or a damaged one"),
+            (["--save", "b.rrd", str(damaged)], "is a recording for the viewer already"),
+            (["--web", str(damaged.with_name("none.rrd"))], "No such file"),
+            (["--web", "--camera", "63"], "camera 63: there is no /dev/video63"),
             (["--web", "--memory", "much"], "--memory much: an amount such as 500MB, 2GB or 10% is expected"),
         ):
             assert main(["view", *arguments]) == 1
