@@ -39,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
                 )
             watch.spin_once(0.1)
         if arguments.once:
-            Console().print(screen(watch.watched, time.monotonic()))
+            console = Console()
+            console.print(screen(watch.watched, time.monotonic(), console.width))
             return 0
         _live(watch)
     return 0
@@ -61,4 +62,4 @@ def _live(watch: NodeWatch) -> None:
             now = time.monotonic()
             if now - drawn > 1 / _UPDATES_A_SECOND:
                 drawn = now
-                live.update(screen(watch.watched, now), refresh=True)
+                live.update(screen(watch.watched, now, live.console.width), refresh=True)

@@ -32,7 +32,7 @@ _ROWS = 11
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _Swatch:
     colour: Colour | None
     words: str
     is_event: bool = False
@@ -50,18 +50,21 @@ def colour_of_kind(kinds: Sequence[str], kind: str) -> Colour:
 def picture_of_colours(kinds: Sequence[str] = ()) -> ImageArray:
     """(height, width, 3) RGB. kinds: of the events that came so far, marks between the lines of the neutral."""
     columns = [
-        [_Entry(colour_of_au(au), f"AU{au} {AU_NAMES.get(au, '')}") for au in SHOWN_AUS],
-        [_Entry(colour, label) for label, colour in EXPRESSION_COLOURS.items()],
+        [_Swatch(colour_of_au(au), f"AU{au} {AU_NAMES.get(au, '')}") for au in SHOWN_AUS],
+        [_Swatch(colour, label) for label, colour in EXPRESSION_COLOURS.items()],
     ]
-    others = [_Entry(colour, name) for name, colour in AFFECT_COLOURS.items()]
-    others += [_Entry(NEUTRAL_COLOUR, "neutral: 0 none"), *(_Entry(None, words) for words in ("1 learning", "2 ready"))]
-    others += [_Entry(None, "3 stale")]
-    others += [_Entry(colour_of_kind(kinds, kind), kind.replace("_", " "), is_event=True) for kind in kinds]
+    others = [_Swatch(colour, name) for name, colour in AFFECT_COLOURS.items()]
+    others += [
+        _Swatch(NEUTRAL_COLOUR, "neutral: 0 none"),
+        *(_Swatch(None, words) for words in ("1 learning", "2 ready")),
+    ]
+    others += [_Swatch(None, "3 stale")]
+    others += [_Swatch(colour_of_kind(kinds, kind), kind.replace("_", " "), is_event=True) for kind in kinds]
     columns += [others[first : first + _ROWS] for first in range(0, len(others), _ROWS)]
     return _drawn(columns)
 
 
-def _drawn(columns: Sequence[Sequence[_Entry]]) -> ImageArray:
+def _drawn(columns: Sequence[Sequence[_Swatch]]) -> ImageArray:
     font = ImageFont.load_default(_TEXT_PX)
     widths = [_SWATCH_PX + 2 * _EDGE_PX + max(round(font.getlength(entry.words)) for entry in of) for of in columns]
     picture = Image.new("RGB", (sum(widths) + _EDGE_PX, _ROWS * _LINE_PX + 2 * _EDGE_PX), _GROUND)

@@ -60,7 +60,8 @@ class NodeWatch:
             what, future = self._asked
             self._asked = None
             answer: Any = future.result()
-            self.watched.said = f"{what}: {'' if answer.success else 'refused, '}{answer.message}"
+            said = answer.message.removeprefix(f"{what}: ")
+            self.watched.said = f"{what}: {'' if answer.success else 'refused, '}{said}"
 
     @property
     def node_there(self) -> bool:

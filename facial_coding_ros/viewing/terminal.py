@@ -15,7 +15,7 @@ from rich.text import Text
 from ..drawing.overlay import AU_NAMES
 from ..types import UNSURE, FaceCode, NeutralState
 
-SHOWN_AUS = 4
+MOST_AUS = 4
 _LEAST_SHOWN = 0.1
 _BAR = " ▏▎▍▌▋▊▉█"
 _BAR_CELLS = 6
@@ -25,9 +25,15 @@ _STATES = {
     NeutralState.READY: "green",
     NeutralState.STALE: "red",
 }
-_COLUMNS = (("", 1), ("person", 8), ("neutral", 8), ("action units", 46), ("expression", 14), ("attention", 9))
+_COLUMNS = (("", 1), ("person", 8), ("neutral", 8), ("action units", 0), ("expression", 14), ("attention", 9))
+"""With their widths; the action units take what is left."""
+_GAP = 2
+_UNIT_CELLS, _NAME_CELLS = 10, 20
+_MOST_CELLS = MOST_AUS * _UNIT_CELLS + _NAME_CELLS
+_LONG_NAME = 16  # cells more for a person's, where there is room
 _RATE_OVER_S = 3.0
 _OLD_S = 1.0
+_REFUSED = "refused images"
 KEYS = "↑ ↓ choose   c calibrate   r reset   f forget   q quit"
 
 
@@ -82,21 +88,26 @@ class Watched:
             self.chosen = keys[(place + step) % len(keys)]
 
 
-def screen(watched: Watched, now_s: float) -> RenderableType:
-    """All lines, as they are now."""
+def screen(watched: Watched, now_s: float, width: int) -> RenderableType:
+    """All lines, as they are now, for a terminal of so many columns."""
     old = watched.last_s is not None and now_s - watched.last_s > _OLD_S  # what is shown is no longer so
     table = Table(box=None, pad_edge=False, expand=False, header_style="bright_black", style="dim" if old else "")
-    for title, width in _COLUMNS:  # as wide when nothing is in them: nothing jumps
-        table.add_column(title, no_wrap=True, min_width=width)
+    left = max(width - sum(cells for _, cells in _COLUMNS) - _GAP * (len(_COLUMNS) - 1), _UNIT_CELLS)
+    units, to_spare = min(left, _MOST_CELLS), max(left - _MOST_CELLS, 0)
+    for title, cells in _COLUMNS:  # as wide whatever is in them: nothing jumps
+        cells += min(to_spare, _LONG_NAME) if title == "person" else 0
+        table.add_column(title, no_wrap=True, overflow="ellipsis", width=cells or units)
     for key, code in watched.faces.items():
-        table.add_row(*_row(key, code, key == watched.chosen))
-    parts: list[RenderableType] = [_health(watched, now_s)]
+        table.add_row(*_row(key, code, key == watched.chosen, units))
+    parts: list[RenderableType] = [_health(watched, now_s, width)]
     parts.append(table if watched.faces else Text("nobody in view", style="bright_black"))
-    parts.append(Text(watched.said or KEYS, style="cyan" if watched.said else "bright_black", overflow="ellipsis"))
+    parts.append(Text(KEYS, style="bright_black", overflow="ellipsis", no_wrap=True))
+    if watched.said:
+        parts.append(Text(watched.said, style="cyan"))
     return Group(*parts)
 
 
-def _row(key: str, code: FaceCode, chosen: bool) -> tuple[RenderableType, ...]:
+def _row(key: str, code: FaceCode, chosen: bool, cells: int) -> tuple[RenderableType, ...]:
     estimate = code.expression
     expression = Text(UNSURE, style="bright_black")
     if estimate.label != UNSURE:
@@ -106,22 +117,24 @@ def _row(key: str, code: FaceCode, chosen: bool) -> tuple[RenderableType, ...]:
         Text("▶" if chosen else " ", style="cyan"),
         Text(key, style="bold" if chosen else ""),
         state,
-        _units(code),
+        _units(code, cells),
         expression,
         Text("–" if math.isnan(code.attention) else f"{code.attention:.0%}"),
     )
 
 
-def _units(code: FaceCode) -> Text:
-    """The strongest action units, as bars."""
-    known = zip(code.aus.intensity.tolist(), code.aus.codes, code.aus.confidence.tolist(), strict=True)
-    strong = sorted(((i, au) for i, au, sure in known if i >= _LEAST_SHOWN and sure > 0), reverse=True)[:SHOWN_AUS]
+def _units(code: FaceCode, cells: int) -> Text:
+    """The strongest action units, as bars, and the name of the strongest where there is room for it."""
+    known = zip(code.aus.codes, code.aus.intensity.tolist(), code.aus.confidence.tolist(), strict=True)
+    strong = sorted(((i, au) for au, i, sure in known if i >= _LEAST_SHOWN and sure > 0), reverse=True)
+    named = cells >= 3 * _UNIT_CELLS + _NAME_CELLS
+    strong = strong[: min((cells - _NAME_CELLS * named) // _UNIT_CELLS, MOST_AUS)]
     text = Text()
     for intensity, au in strong:
         text.append(f"{au:>2} ", style="bright_black")
         text.append(bar(intensity), style="blue")
         text.append(" ")
-    if strong:
+    if strong and named:
         text.append(AU_NAMES.get(strong[0][1], ""), style="bright_black")
     return text
 
@@ -133,18 +146,26 @@ def bar(share: float) -> str:
     return ("█" * full + (_BAR[part] if part else "")).ljust(_BAR_CELLS, "·")
 
 
-def _health(watched: Watched, now_s: float) -> Text:
+def _health(watched: Watched, now_s: float, width: int) -> Text:
+    """About the node; a narrow terminal breaks the line between two figures, not within one."""
     text = Text(watched.node, style="bold")
     if watched.last_s is None:
         return text.append("  waiting for face codes", style="yellow")
     age_s = now_s - watched.last_s
-    text.append(f"  {watched.rate.hz(now_s):4.1f} coded/s")
-    text.append(f"  last image {age_s:4.1f} s ago", style="red" if age_s > _OLD_S else "")
-    if not math.isnan(watched.latency_s):
-        text.append(f"  {1000 * watched.latency_s:.0f} ms each")
-    for name, shown in (("input rate (Hz)", "in/s"), ("skipped frames", "skipped"), ("refused images", "refused")):
+    figures = [(f"{watched.rate.hz(now_s):.1f} coded/s", "")]
+    for name, shown in (("input rate (Hz)", "in/s"), ("skipped frames", "skipped")):
         if name in watched.health:
-            text.append(f"  {watched.health[name]} {shown}")
+            figures.append((f"{watched.health[name]} {shown}", ""))
+    figures.append((f"image {age_s:.1f} s old", "red" if age_s > _OLD_S else ""))
+    if not math.isnan(watched.latency_s):
+        figures.append((f"{1000 * watched.latency_s:.0f} ms each", ""))
+    if watched.health.get(_REFUSED, "0") != "0":
+        figures.append((f"{watched.health[_REFUSED]} refused", "red"))
     if watched.health_text:
-        text.append(f"  {watched.health_text}", style="yellow")
+        figures.append((watched.health_text, "yellow"))
+    at = len(watched.node)
+    for figure, style in figures:
+        breaks = at + _GAP + len(figure) > width
+        text.append("\n" if breaks else " " * _GAP).append(figure, style=style)
+        at = len(figure) if breaks else at + _GAP + len(figure)
     return text

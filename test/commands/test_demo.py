@@ -25,6 +25,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from facial_coding_ros.cli import main
 from facial_coding_ros.commands import demo
+from facial_coding_ros.image import videos
 from facial_coding_ros.image.conversion import to_rgb
 from facial_coding_ros.image.sources import open_source
 from facial_coding_ros.learning.studies.recorded_bags import write_bag
@@ -161,6 +162,7 @@ class FakeCamera:
 
 
 def test_a_camera_is_shown_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(videos, "_check_device", lambda _number: None)
     monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
     with Client() as client:
         player = ClipPlayer(context=client.context, parameter_overrides=[Parameter("camera", value=0)])

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import os
 import pty
 import re
@@ -14,13 +16,18 @@ import threading
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
 pytest.importorskip("rich", reason="needs rich: the extra watch")
 
+from rich.console import Console
+
+from facial_coding_ros import code_recording
 from facial_coding_ros.cli import main
-from facial_coding_ros.viewing.terminal import Rate, Watched, bar
+from facial_coding_ros.drawing.overlay import AU_NAMES
+from facial_coding_ros.viewing.terminal import Rate, Watched, bar, screen
 
 from ..conftest import CLIP
 from ..ros import PATIENCE_S, Client, forwards_and_back, images_of, node
@@ -98,7 +105,7 @@ def test_people_are_lines_and_keys_ask_the_node(terminal: Terminal) -> None:
         terminal.press("\x1b[B")
         second = until(rf"▶\s+(f(?!{first[1:]})\w+)\s+(?:learning|ready)")
         terminal.press("r")
-        until(f"reset: reset: {second}")
+        until(f"reset: {second}")
         terminal.press("c")
         until(f"calibrate {second}, face at rest")
         until(rf"calibrate: (?:refused, )?{second}: ")
@@ -140,3 +147,34 @@ def test_who_is_chosen_stays_chosen_while_in_view() -> None:
         rate.tick(tick / 10)
     assert rate.hz(8.9) == pytest.approx(10, abs=0.5)
     assert rate.hz(60.0) == 0
+
+
+def lines_at(width: int, watched: Watched) -> list[str]:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(screen(watched, 1.0, width))
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+
+
+def test_every_column_is_there_at_every_width_and_none_moves() -> None:
+    coded = list(code_recording(CLIP, end_s=1.0))
+    watched = Watched("/facial_coding")
+    watched.health = {"input rate (Hz)": "30.0", "skipped frames": "123456", "refused images": "7"}
+    for width, units, named in ((80, 3, False), (100, 3, True), (110, 4, True), (160, 4, True)):
+        places = set()
+        for codes in (coded[-1].faces, coded[5].faces):
+            strong = dataclasses.replace(codes[0].aus, intensity=np.ones_like(codes[0].aus.intensity))
+            watched.take([dataclasses.replace(codes[0], aus=strong), *codes[1:]], 0.01, 0.9)
+            lines = lines_at(width, watched)
+            assert all(len(line) <= width for line in lines)
+            (titles,) = [line for line in lines if "attention" in line]
+            assert all(name in titles for name in ("person", "neutral", "action units", "expression", "attention"))
+            places.add(tuple(titles.index(name) for name in ("neutral", "expression", "attention")))
+            (first,) = [line for line in lines if "▶" in line]
+            assert first.count("██████") == units
+            assert any(name in first for name in AU_NAMES.values()) == named
+            assert all(
+                any(whole in line for line in lines) for whole in ("123456 skipped", "image 0.1 s old", "7 refused")
+            )
+        assert len(places) == 1
+    watched.take([], 0.01, 1.0)
+    assert "nobody in view" in lines_at(80, watched)
