@@ -25,12 +25,12 @@ _LOCALHOST = ("LOCALHOST", "OFF")
 def prepare_dds() -> None:
     """Call before the first node. What the user has set stays.
 
-    Sets the variables that name a profile to `own_profile`, and keeps Fast DDS from reading
+    Sets the variable that names a profile to `own_profile`, and keeps Fast DDS from reading
     DEFAULT_FASTDDS_PROFILES.xml of the current folder.
     """
     if (profile := own_profile(os.environ)) is not None:
-        for name in PROFILES:
-            os.environ[name] = str(profile)
+        before_kilted = os.environ.get("ROS_DISTRO") in ("humble", "jazzy")
+        os.environ[PROFILES[before_kilted]] = str(profile)
     os.environ.setdefault("SKIP_DEFAULT_XML_FILE", "1")
 
 

@@ -15,7 +15,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from .image_losses import ImageLosses
 from .image_topics import image_topic
 from .latched import SubscriptionEventCallbacks
+from .lost_ports import lost_ports
 from .messages import stamp_ns_of
+from .process import StartError
 from .settings import RosSettings
 
 FEWEST_INFOS = 3
@@ -87,12 +89,21 @@ class ImageInput:
         return ""
 
     def resubscribe(self) -> str:
-        """Call when images are missing: where the camera lives, images are subscribed to anew; what was done."""
+        """Call when images are missing: where the camera lives, images are subscribed to anew; what was done.
+
+        Raises StartError when there is a camera and nothing that is sent can reach this process any more.
+        """
         publishers = self._node.get_publishers_info_by_topic(self.topic)
         fitting = any(
             one.topic_type == self.kind and qos_check_compatible(one.qos_profile, self.qos)[0] != QoSCompatibility.ERROR
             for one in publishers
         )
+        if fitting and (lost := lost_ports()):
+            raise StartError(
+                f"no image on {self.topic} can arrive: this process's shared memory ({', '.join(lost)}) was taken for "
+                "that of a killed one and replaced, as Fast DDS does on a busy machine. Start it again; with sockets "
+                "that hold whole images (sudo sysctl -w net.core.rmem_max=4194304) no shared memory is used"
+            )
         if not fitting or self.losses.infos_s(time.monotonic()) < FEWEST_INFOS:
             return ""
         self._subscribe_images(self._reliable, self._name)

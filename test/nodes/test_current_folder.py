@@ -162,3 +162,25 @@ def test_demo_starts_nothing_of_the_current_folder(trap: Path) -> None:
         assert run.returncode == 1, run.stderr
         assert "parameter mode is 'nowhere'" in run.stderr or "parameter clip is '' and camera is -1" in run.stderr
     assert not (trap / "sprung").exists()
+
+
+WATCH = """
+from facial_coding_ros.viewing.node_watch import NodeWatch
+with NodeWatch("/facial_coding"):
+    print("watching")
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace: apt install strace")
+def test_viewers_read_no_profile_of_the_current_folder(trap: Path, tmp_path: Path) -> None:
+    script, trace = tmp_path / "watch.py", tmp_path / "trace.txt"
+    script.write_text(WATCH)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("FASTDDS_", "FASTRTPS_"))}
+    strace = ["strace", "-f", "-qq", "-e", "trace=openat", "-o", str(trace)]
+    run = subprocess.run(
+        [*strace, sys.executable, str(script)], cwd=trap, env=environment, capture_output=True, text=True
+    )
+    assert "watching" in run.stdout, run.stdout + run.stderr
+    assert "fastdds_" in trace.read_text(), "the watch works"
+    assert "DEFAULT_FASTDDS_PROFILES.xml" not in trace.read_text()
+    assert not (trap / "sprung").exists(), (trap / "sprung").read_text()

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,3 +115,27 @@ def test_a_node_that_hears_camera_info_only_subscribes_anew(client: Client, imag
         client.wait(told, "a new subscription", process)
         assert "fastdds shm clean" in process.log
         camera.send_until(lambda: len(last_ids(tracked)) == 2, images, process, "faces after the new subscription")
+
+
+def listened_to(pid: int) -> list[Path]:
+    """Ports of Fast DDS's shared memory that a process listens on."""
+    opened = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    return [Path(name.removesuffix("_el")) for name in opened if "/dev/shm/fast" in name and name.endswith("_el")]
+
+
+def test_a_node_that_nothing_can_reach_ends_and_says_so(client: Client) -> None:
+    """Fast DDS replaces the port of a process that it takes for a killed one."""
+    with node(no_image_warning_s=0.5) as process:
+        client.wait(lambda: "no publisher" in process.log, "a first warning", process)
+        camera = client.camera()
+        client.wait(camera.publisher.get_subscription_count, "the image subscription", process)
+        client.wait(lambda: "sends nothing, or nothing arrives" in process.log, "a silent camera", process)
+        ports = [port for port in listened_to(process.popen.pid) if "_port" in port.name]
+        assert ports, "the tests' transports have shared memory"
+        for port in ports:
+            port.unlink(missing_ok=True)
+        client.wait(lambda: process.popen.poll() is not None, "its end")
+        assert process.popen.returncode == 1, process.log
+        assert "Traceback" not in process.log
+        assert f"this process's shared memory ({', '.join(sorted(p.name for p in ports))})" in process.log
+        assert "Start it again" in process.log.splitlines()[-1]

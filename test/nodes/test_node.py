@@ -179,7 +179,7 @@ def test_lifecycle(client: Client, images: Iterator[ImageArray]) -> None:
         camera.send_until(lambda: len(last_ids(tracked)) == 2, images, process, "faces after cleaning up")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_last_word_is_that_nobody_is_tracked(client: Client, images: Iterator[ImageArray], number: int) -> None:
     with node() as process:
         _, tracked = see_people(client, process, images)
