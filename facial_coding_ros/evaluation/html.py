@@ -30,6 +30,7 @@ section:focus-visible,a:focus-visible,.tip:focus-visible{outline:2px solid #1a5f
 .tip:hover::after,.tip:focus::after{content:attr(data-tip);position:absolute;left:0;top:1.6em;z-index:9;width:min(22rem,80vw);
  background:#20242a;color:#fff;padding:.5rem .7rem;border-radius:6px;font:400 .85rem/1.4 system-ui,sans-serif;
  white-space:normal;text-align:left}
+th:last-child .tip::after{left:auto;right:0}
 @media(max-width:700px){td,th{padding:.2rem .4rem}.card{min-width:7rem}
  table.people,table.people tbody,table.people tr,table.people td{display:block;border:0;padding:.1rem 0}
  table.people tr{border-bottom:1px solid #e2e5e9;padding:.5rem 0}table.people tr:first-child{display:none}
@@ -76,10 +77,12 @@ document.querySelectorAll('[data-group]').forEach(function(s){s.addEventListener
  zoom(s.dataset.group,r)})});
 function all(){return Promise.all(Array.from(document.querySelectorAll('.chart')).map(draw))}
 window.drawAll=all;
+// What is printed is what stands when the handler returns: a resize of plotly's own comes later.
 window.addEventListener('beforeprint',function(){document.body.style.maxWidth='700px';
- document.querySelectorAll('.chart').forEach(function(b){draw(b);Plotly.Plots.resize(b)})});
+ document.querySelectorAll('.chart').forEach(function(b){draw(b);
+  if(b._fullLayout)Plotly.relayout(b,{width:b.clientWidth})})});
 window.addEventListener('afterprint',function(){document.body.style.maxWidth='';
- document.querySelectorAll('.chart').forEach(function(b){Plotly.Plots.resize(b)})});
+ document.querySelectorAll('.chart').forEach(function(b){Plotly.relayout(b,{width:null,autosize:true})})});
 })});
 """
 

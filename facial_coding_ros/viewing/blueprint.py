@@ -23,7 +23,7 @@ def blueprint(people: Mapping[str, str], window_s: float | None, with_mesh: bool
     dark = rrb.Background(color=(28, 30, 36))
     mesh = rrb.Spatial3DView(
         origin="/mesh",
-        name="motion against the neutral: grey none, red strong",
+        name="motion: grey none, red strong",
         background=dark,
         line_grid=rrb.archetypes.LineGrid3D(visible=False),
     )

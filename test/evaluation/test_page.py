@@ -105,12 +105,24 @@ def test_keys_zoom_the_charts_of_a_person_and_words_explain_themselves(browser: 
     assert browser.evaluate(tip) == "none"
     browser.evaluate("document.querySelector('th .tip').focus()")
     assert "The file or topic that was read." in browser.evaluate(tip)
+    browser.call("Emulation.setFocusEmulationEnabled", enabled=True)
+    for number in range(browser.evaluate("document.querySelectorAll('.tip').length")):
+        browser.evaluate(f"document.querySelectorAll('.tip')[{number}].focus()")
+        browser.wait_for("new Promise(done => requestAnimationFrame(() => done(true)))")
+        assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), number
 
 
 def test_the_page_prints_with_all_charts(browser: Browser, page: Path, tmp_path: Path) -> None:
     browser.size(1200, 900)
     browser.go(page.as_uri())
     browser.wait_for("window.drawAll !== undefined")
+    browser.wait_for("document.querySelector('.chart .main-svg') !== null")
+    widths = "[...document.querySelectorAll('.chart .main-svg')].map(svg => svg.getBoundingClientRect().width)"
+    screen = max(browser.evaluate(widths))
+    on_paper = browser.evaluate(f"(() => {{ window.dispatchEvent(new Event('beforeprint')); return {widths} }})()")
+    assert max(on_paper) <= 700 < screen, "as wide as a page at once: what comes later is not printed"
+    browser.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    browser.wait_for(f"Math.max(...{widths}) >= {screen} - 1")
     printed = base64.b64decode(browser.call("Page.printToPDF", preferCSSPageSize=True)["data"])
     (tmp_path / "page.pdf").write_bytes(printed)
     assert printed.startswith(b"%PDF") and 1 <= printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ") < 8
