@@ -24,7 +24,6 @@ from rclpy.parameter import parameter_dict_from_yaml_file  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
-from facial_coding_ros.nodes.persons import Persons  # noqa: E402
 from facial_coding_ros.types import ImageArray  # noqa: E402
 
 from ..conftest import REPOSITORY  # noqa: E402
@@ -126,32 +125,6 @@ def test_face_codes_carry_the_person(client: Client, images: Iterator[ImageArray
         assert "ada" in listed.id, "the neutral went over to the person"
         words = "left out: '', '7', 'anna-maria', of which no topic /humans/persons/ID/face_id can be made"
         assert words in process.log
-
-
-def test_of_several_candidates_the_most_confident_is_the_person(client: Client) -> None:
-    said: list[tuple[str, str]] = []
-    persons = Persons(client.node, lambda: 0.5, lambda face_id, person_id, _: said.append((face_id, person_id)))
-
-    def match(person_id: str, confidence: float) -> None:
-        persons._on_match(
-            IdsMatch(
-                id1=person_id,
-                id1_type=IdsMatch.PERSON,
-                id2="fa",
-                id2_type=IdsMatch.FACE,
-                confidence=confidence,
-            )
-        )
-
-    match("ada", 0.6)
-    match("grace", 0.9)
-    match("ada", 0.7)
-    match("ada", 0.2)
-    assert said == [("fa", "ada"), ("fa", "grace")], "ada's lower confidence takes nothing from grace"
-    match("grace", 0.1)
-    match("ada", 0.7)
-    assert said[2:] == [("fa", ""), ("fa", "ada")]
-    persons.destroy()
 
 
 def test_deactivation_answers_who_waits_for_a_calibration(client: Client, images: Iterator[ImageArray]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -203,10 +203,12 @@ def test_a_second_run_of_unknown_people_leaves_no_rows(
     assert rows(store) == []
 
 
-@pytest.mark.parametrize("confidence", [math.inf, -math.inf, math.nan, 1.5, -0.1])
-def test_candidates_with_a_confidence_that_is_none_change_nothing(
-    client: Client, confidence: float, capfd: pytest.CaptureFixture[str]
-) -> None:
+Candidates = tuple[list[tuple[str, str]], Callable[[str, float], None]]
+
+
+@pytest.fixture
+def candidates(client: Client) -> Iterator[Candidates]:
+    """What is said of the face `fa`, and a person manager that names a person for it with a confidence."""
     said: list[tuple[str, str]] = []
     persons = Persons(client.node, lambda: 0.5, lambda face_id, person_id, _: said.append((face_id, person_id)))
 
@@ -221,12 +223,32 @@ def test_candidates_with_a_confidence_that_is_none_change_nothing(
             )
         )
 
+    yield said, match
+    persons.destroy()
+
+
+def test_of_several_candidates_the_most_confident_is_the_person(candidates: Candidates) -> None:
+    said, match = candidates
+    match("ada", 0.6)
+    match("grace", 0.9)
+    match("ada", 0.7)
+    match("ada", 0.2)
+    assert said == [("fa", "ada"), ("fa", "grace")], "ada's lower confidence takes nothing from grace"
+    match("grace", 0.1)
+    match("ada", 0.7)
+    assert said[2:] == [("fa", ""), ("fa", "ada")]
+
+
+@pytest.mark.parametrize("confidence", [math.inf, -math.inf, math.nan, 1.5, -0.1])
+def test_candidates_with_a_confidence_that_is_none_change_nothing(
+    candidates: Candidates, confidence: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said, match = candidates
     match("mallory", confidence)
     match("ada", 0.6)
     match("mallory", confidence)
     assert said == [("fa", "ada")]
     assert "0 to 1 is allowed" in capfd.readouterr().err
-    persons.destroy()
 
 
 def test_ids_that_are_no_names_become_nobody(client: Client, images: Iterator[ImageArray], tmp_path: Path) -> None:
