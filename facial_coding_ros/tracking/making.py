@@ -12,6 +12,7 @@ from .registries import LANDMARK_SOURCES
 from .settings import TrackingSettings
 from .shape import ShapeReader
 from .tracker import FaceTracker
+from .visibility_head import VisibilityHead
 
 
 def make_tracker(settings: TrackingSettings, inference: InferenceSettings | None = None) -> Tracker:
@@ -25,4 +26,5 @@ def make_tracker(settings: TrackingSettings, inference: InferenceSettings | None
     source: LandmarkSource = LANDMARK_SOURCES.create(
         settings.landmark_backend, settings, inference or InferenceSettings(), pose
     )
-    return FaceTracker(settings, source, pose, ShapeReader(pose, source.shape_spread))
+    head = VisibilityHead.load_for(source.landmark_network)
+    return FaceTracker(settings, source, pose, ShapeReader(pose, source.shape_spread), head)

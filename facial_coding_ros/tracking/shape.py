@@ -43,7 +43,11 @@ class ShapeReader:
 
     def __call__(self, mesh: FloatArray) -> Shape:
         frontal, yaw, pitch = self._pose.frontal(mesh[:SURFACE_POINTS])
-        return Shape(frontal.astype(np.float32).reshape(-1) @ self._directions - self._middle, yaw, pitch)
+        return Shape(self.of_frontal(frontal.astype(np.float32).reshape(-1)), yaw, pitch)
+
+    def of_frontal(self, points: FloatArray) -> FloatArray:
+        """(..., DIRECTIONS) of frontal meshes (..., 1404), as PoseEstimator.frontal gives them."""
+        return np.asarray(points @ self._directions - self._middle)
 
 
 class ShapeMemory:

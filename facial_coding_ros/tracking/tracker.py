@@ -21,6 +21,7 @@ from .shape import ShapeReader
 from .smoothing import OneEuroFilter, smoothed
 from .tracks import BLIND_FRAMES, FaceIds, Observation, Track, assign, returned, same_head
 from .visibility import visibility
+from .visibility_head import VisibilityHead
 
 CLOSER = 1.5
 """Beyond max_faces a new face takes the place of a followed one only when it is that much larger."""
@@ -45,8 +46,16 @@ MOST_PERSONS = 256
 class FaceTracker:
     """The tracker; see docs/tracking.md. One thread at a time."""
 
-    def __init__(self, settings: TrackingSettings, source: LandmarkSource, pose: PoseEstimator, shape: ShapeReader):
+    def __init__(
+        self,
+        settings: TrackingSettings,
+        source: LandmarkSource,
+        pose: PoseEstimator,
+        shape: ShapeReader,
+        visibility_head: VisibilityHead | None = None,
+    ):
         self.settings = settings
+        self._visibility_head = visibility_head
         self._source = source
         self._pose = pose
         self._shape = shape
@@ -374,7 +383,7 @@ class FaceTracker:
                 columns.transpose(0, 2, 1),
                 mesh_regions(columns, width, height),
                 poses,
-                visibility(frame.image, landmarks, raw, poses),
+                visibility(frame.image, landmarks, raw, poses, self._visibility_head),
                 strict=True,
             )
         )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far the landmarks of a face can be trusted.
 
-The landmark network draws a whole face also where a hand or a block hides half of it, and its own score hardly drops.
-So each part is looked at: brows, eyes and lips are darker and lighter than skin, and a part without that contrast is
-not there. A patterned thing in front of a face is not noticed this way.
+The landmark network draws a whole face also where a hand or a mask hides half of it, and its own score hardly drops.
+What is hidden is told from its features (visibility_head). Where a backend has none each part is looked at: brows, eyes
+and lips are darker and lighter than skin, and a part without that contrast is not there; a patterned thing in front of
+a face is not noticed this way.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..types import FloatArray, HeadPose, ImageArray, Visibility
 from .regions import Landmarks
+from .visibility_head import VisibilityHead
 
 BROWS_NOT_VISIBLE, EYES_NOT_VISIBLE, LOWER_FACE_NOT_VISIBLE, FACE_NOT_VISIBLE = 70, 71, 72, 73
 NOT_VISIBLE_BELOW = 0.3
@@ -54,9 +56,14 @@ _POINTS, _MEANS = _means((*_BROWS, *_EYES, *_LIPS, _SKIN))
 
 
 def visibility(
-    image: ImageArray, found: Sequence[Landmarks], columns: FloatArray, poses: Sequence[HeadPose]
+    image: ImageArray,
+    found: Sequence[Landmarks],
+    columns: FloatArray,
+    poses: Sequence[HeadPose],
+    head: VisibilityHead | None = None,
 ) -> list[Visibility]:
-    """Visibility of the faces of an image, (height, width, 3) RGB. columns: their meshes (n, 3, 478).
+    """Visibility of the faces of an image, (height, width, 3) RGB. columns: their meshes (n, 3, 478). head: tells what
+    is hidden where all faces have features; without it contrast does.
 
     A face's value falls with the landmark network's score, below 48 px, beyond 40 degrees of yaw and 30 of pitch,
     outside the image, and with each part that is hidden; a part's value with all of these but the other parts.
@@ -64,7 +71,15 @@ def visibility(
     visibilities = []
     height, width = image.shape[:2]
     inside = all(min(one.box) >= 0 and one.box[2] <= width - 1 and one.box[3] <= height - 1 for one in found)
-    for one, pose, parts in zip(found, poses, _parts_seen(image, columns, inside), strict=True):
+    features = [one.features for one in found if one.features is not None]
+    if head is not None and len(features) == len(found):
+        seen = head.parts(features)
+        if not inside:
+            shares = _shares_inside(columns, width, height)
+            seen = [[a * b for a, b in zip(*pair, strict=True)] for pair in zip(seen, shares, strict=True)]
+    else:
+        seen = _contrasts(image, columns, inside)
+    for one, pose, parts in zip(found, poses, seen, strict=True):
         size = _unit((one.size - 16) / 32)
         turn = _unit((75 - abs(pose.yaw_deg)) / 35) * _unit((65 - abs(pose.pitch_deg)) / 35)
         common = one.presence * size * turn
@@ -73,7 +88,14 @@ def visibility(
     return visibilities
 
 
-def _parts_seen(image: ImageArray, columns: FloatArray, inside: bool) -> list[list[float]]:
+def _shares_inside(columns: FloatArray, width: int, height: int) -> list[list[float]]:
+    """Share of the points of brows, eyes and lips that lie in the image."""
+    places = columns[:, :2].take(_POINTS, 2)
+    within = ((places >= 0) & (places <= ((width - 1,), (height - 1,)))).all(1) @ _MEANS[:-1].T
+    return [[(right + left) / 2 for right, left in zip(row[::2], row[1::2], strict=True)] for row in within.tolist()]
+
+
+def _contrasts(image: ImageArray, columns: FloatArray, inside: bool) -> list[list[float]]:
     """Share of brows, eyes and lips of each face that is seen, each the mean of its two sides.
 
     inside: whether all points are known to lie in the image.

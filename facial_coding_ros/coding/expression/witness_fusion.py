@@ -139,7 +139,7 @@ def told_of(
 
     affect: (n, 2). before: each face's label in the frame before, where there was one.
     """
-    seen = np.array([[min(max(one.face, 0.0) / SEEN, 1.0)] for one in visible], np.float32)
+    seen = np.array([[min(max(one.face, 0.0) / SEEN, 1.0) * _told_by_the_rest(one)] for one in visible], np.float32)
     shares = probability * seen
     told = expressions_of(shares, 1 - shares.sum(1), 0.0, affect)
     for i, one in enumerate(told):
@@ -152,6 +152,17 @@ def told_of(
 
 SEEN = 0.3
 """Visibility of a face from which its probabilities are taken as they are."""
+BROWS_TELL, EYES_TELL, LOWER_FACE_TELLS = 0.15, 0.3, 0.6
+"""Share of the probabilities that goes to `unsure` where a part is hidden and the others are seen. Behind a mask the
+appearance head takes resting faces for happy ones."""
+
+
+def _told_by_the_rest(seen: Visibility) -> float:
+    best = max(seen.brows, seen.eyes, seen.lower_face, 1e-6)
+    share = 1.0
+    for part, tells in ((seen.brows, BROWS_TELL), (seen.eyes, EYES_TELL), (seen.lower_face, LOWER_FACE_TELLS)):
+        share *= 1 - tells * (1 - max(part, 0.0) / best)
+    return share
 
 
 def softmax(logits: FloatArray) -> FloatArray:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...action_units import ACTION_UNITS, CODES
+from ...tracking.visibility import NOT_VISIBLE_BELOW
 from ...types import Face, FloatArray, Neutral, NeutralState, Visibility
 from .settings import FacsSettings
 
@@ -62,12 +63,17 @@ class Views:
             pose = min(max((settings.no_pose_deg - turn) / turn_span, 0.0), 1.0)
             size = min(max((distance - settings.no_eye_distance_px) / size_span, 0.0), 1.0)
             face = pose * size * seen.face
-            factors.append((face * seen.brows, face * seen.eyes, face * seen.lower_face))
+            factors.append((face * _told(seen.brows), face * _told(seen.eyes), face * _told(seen.lower_face)))
         return factors
 
     def factors(self, settings: FacsSettings) -> FloatArray:
         """`of_regions` for each face and action unit, (n, units)."""
         return np.array(self.of_regions(settings), np.float32).reshape(-1, len(_REGIONS)) @ _OF_REGION
+
+
+def _told(seen: float) -> float:
+    """Of a region that is not visible nothing is told."""
+    return seen if seen >= NOT_VISIBLE_BELOW else 0.0
 
 
 def _eye_distance(mesh: FloatArray) -> float:

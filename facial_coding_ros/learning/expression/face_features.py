@@ -20,6 +20,7 @@ from ...tracking.onnx_networks import open_detector, open_landmarks
 from ...tracking.pose import PoseEstimator
 from ...tracking.regions import Landmarks, Square, presence
 from ...tracking.visibility import visibility
+from ...tracking.visibility_head import VisibilityHead
 from ...types import FloatArray, ImageArray
 
 BATCH = 8
@@ -71,15 +72,17 @@ class FeatureRows:
 class FaceReader:
     """Finds the face of a picture and reads features off it, on one thread.
 
+    learnt_visibility: whether models/visibility tells what is hidden, as in the tracker, or contrast.
     Raises ModelError or ImportError when the landmark network cannot be had.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, learnt_visibility: bool = True) -> None:
         models, inference = tracker_models(""), InferenceSettings(backend="onnxruntime")
         self._network = open_landmarks(models.landmarks, inference)[0]
         self._detector = open_detector(models.detector, inference)
         self._registration = Registration()
         self._poses = PoseEstimator(IctFaces.load())
+        self._visibility_head = VisibilityHead.load_for(self.landmark_network) if learnt_visibility else None
 
     @property
     def landmark_network(self) -> str:
@@ -104,6 +107,15 @@ class FaceReader:
             return np.array((square.x - edge, square.y - edge, square.side, square.angle), np.float32)
         return None
 
+    def mesh(self, image: ImageArray, square: FloatArray) -> FloatArray:
+        """(478, 3): the landmarks in a square (4,), in pixels."""
+        return self.mesh_and_presence(image, square)[0]
+
+    def mesh_and_presence(self, image: ImageArray, square: FloatArray) -> tuple[FloatArray, float]:
+        """The landmarks in a square (4,), and how surely they lie on a face, 0..1."""
+        meshes, logits, _ = self._network.locate(image, np.asarray(square, np.float32)[None])
+        return meshes[0], presence(float(logits[0]))
+
     def read(self, views: Iterable[View]) -> FeatureRows:
         """Of all views, in their order."""
         return FeatureRows.joined([self._read(batch) for batch in _batches(views)])
@@ -112,9 +124,9 @@ class FaceReader:
         meshes, logits, features, visible = [], [], [], []
         for _, image, square in batch:
             mesh, logit, feature = self._network.locate(image, np.asarray(square, np.float32)[None])
-            landmarks = [Landmarks(mesh[0], presence(float(logit[0])))]
+            landmarks = [Landmarks(mesh[0], presence(float(logit[0])), features=feature[0])]
             columns = np.ascontiguousarray(mesh.transpose(0, 2, 1))
-            seen = visibility(image, landmarks, columns, self._poses.poses(columns, None))[0]
+            seen = visibility(image, landmarks, columns, self._poses.poses(columns, None), self._visibility_head)[0]
             visible.append((seen.brows, seen.eyes, seen.lower_face))
             meshes.append(mesh[0])
             logits.append(presence(float(logit[0])))
