@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -19,6 +20,8 @@ pytest.importorskip(
     "composition_interfaces of rcl_interfaces)",
     exc_type=ImportError,
 )
+
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
 SCRIPT = '''
 import sys
@@ -89,6 +92,7 @@ def launched(name: str, *arguments: str, **environment: str) -> subprocess.Compl
         ("clip.launch.py", "loop:=often", "loop:=often is neither true nor false"),
         ("clip.launch.py", "clip:=/nowhere.mp4", "/nowhere.mp4: there is no such file or folder"),
         ("clip.launch.py", "autostart:=soon", "autostart:=soon is neither true nor false"),
+        ("clip.launch.py", "view:=rqt", "view:=rqt: rviz or foxglove is expected"),
         ("facial_coding.launch.py", "params_file:=/nowhere.yaml", "/nowhere.yaml: there is no such file"),
         ("facial_coding.launch.py", "mode:=both", "mode:=both is neither standalone nor addon"),
         ("facial_coding.launch.py", "engagement:=maybe", "engagement:=maybe is neither true nor false"),
@@ -100,6 +104,18 @@ def test_wrong_arguments_end_the_launch_before_anything_starts(name: str, argume
     output = run.stdout + run.stderr
     assert run.returncode != 0 and words in output, output
     assert "process started" not in output, output
+
+
+@pytest.mark.parametrize(("view", "package"), [("rviz", "rviz2"), ("foxglove", "foxglove_bridge")])
+def test_a_viewer_that_is_not_installed_is_named_before_anything_starts(view: str, package: str) -> None:
+    with contextlib.suppress(PackageNotFoundError):
+        get_package_share_directory(package)
+        pytest.skip(f"{package} is installed here")
+    run = launched("clip.launch.py", f"view:={view}")
+    output = run.stdout + run.stderr
+    apt = package.replace("_", "-")
+    words = f"view:={view}: {package} is not installed: sudo apt install ros-$ROS_DISTRO-{apt}"
+    assert run.returncode != 0 and words in output and "process started" not in output, output
 
 
 OTHERS = {

@@ -14,7 +14,8 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
 
 import yaml
-from facial_coding_msgs.msg import FaceCodeArray
+from facial_coding_msgs.msg import FaceCode, FaceCodeArray
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -22,7 +23,7 @@ from facial_coding_ros.nodes.markers import lines_of
 from facial_coding_ros.nodes.messages import face_code_of, stamp_ns_of
 
 from ..conftest import CLIP, REPOSITORY
-from ..ros import Client, forwards_and_back, images_of, node
+from ..ros import Client, forwards_and_back, images_of, node, running
 
 FOCAL = 900.0
 LAYOUT = json.loads((REPOSITORY / "config" / "foxglove_layout.json").read_text())
@@ -128,12 +129,36 @@ def test_annotations_lie_on_the_faces_of_the_image(client: Client) -> None:
     ]
 
 
-def test_the_configurations_name_topics_that_there_are() -> None:
+TYPES_SHOWN = {
+    "rviz_default_plugins/Image": "sensor_msgs/msg/Image",
+    "rviz_default_plugins/MarkerArray": "visualization_msgs/msg/MarkerArray",
+}
+"""RViz's displays and what they subscribe to."""
+
+
+def test_the_configurations_name_topics_that_there_are_with_their_types(client: Client) -> None:
     rviz = yaml.safe_load((REPOSITORY / "config" / "faces.rviz").read_text())
     panels, used = set(LAYOUT["configById"]), json.dumps(LAYOUT["layout"])
     assert all(f'"{panel}"' in used for panel in panels)
-    displays = rviz["Visualization Manager"]["Displays"]
-    topics = {display["Topic"]["Value"] for display in displays if "Topic" in display}
-    assert topics == {"/annotated", "/facial_coding/markers"}
+    displays = [display for display in rviz["Visualization Manager"]["Displays"] if "Topic" in display]
+    shown = {display["Topic"]["Value"]: TYPES_SHOWN[display["Class"]] for display in displays}
+    assert set(shown) == {"/annotated", "/facial_coding/markers"}
     image = LAYOUT["configById"]["Image!camera"]["imageMode"]
     assert image["imageTopic"] == "/image" and list(image["annotations"]) == ["/facial_coding/annotations"]
+    shown |= {topic: shown[topic] for topic in LAYOUT["configById"]["3D!faces"]["topics"]}
+    shown[LAYOUT["configById"]["RawMessages!events"]["topicPath"]] = "facial_coding_msgs/msg/FaceEvent"
+    shown[LAYOUT["configById"]["DiagnosticSummary!health"]["topicToRender"]] = "diagnostic_msgs/msg/DiagnosticArray"
+    for panel in ("Plot!aus", "Plot!affect"):
+        for path in LAYOUT["configById"][panel]["paths"]:
+            topic, _, field = path["value"].partition(".faces[0].")
+            shown[topic] = "facial_coding_msgs/msg/FaceCodeArray"
+            assert field.partition("[")[0] in FaceCode.get_fields_and_field_types(), path
+    annotator = running("facial_coding_ros.nodes.annotator", "-r", "face_codes:=facial_coding/face_codes")
+    with node() as process, annotator:
+        published = client.node.get_publishers_info_by_topic
+        client.wait(lambda: all(published(topic) for topic in shown), f"all of {sorted(shown)}", process)
+        assert {topic: published(topic)[0].topic_type for topic in shown} == shown
+        for display in displays:  # who asks for more than is offered hears nothing
+            wanted, offered = display["Topic"], published(display["Topic"]["Value"])[0].qos_profile
+            assert wanted["Reliability Policy"] == "Best Effort" or offered.reliability == ReliabilityPolicy.RELIABLE
+            assert wanted["Durability Policy"] == "Volatile"
