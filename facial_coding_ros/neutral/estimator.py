@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from ..types import FloatArray
 from .bins import FRONTAL, Bin, HeadTurn
+from .contradiction import HeldLook, unlikeliness
+from .nonnegative import nonnegative
 from .prior import FacePrior
 from .vectors import DENSE_SIZE
 
 
 class Estimator(Protocol):
-    """What the keeper asks of an estimator; vectors as in `vectors`."""
+    """What estimators are compared by; vectors as in `vectors`."""
 
     @property
     def support_s(self) -> float:
@@ -39,6 +41,8 @@ MAX_CLUSTERS = 32
 _FIRST_BINS_S = (0.0, 0.05, 0.1)  # so that a face has a neutral from its first frame
 # Then frames of a bin become one before they are compared: of 1/40 of the time seen, within these bounds.
 _SHORTEST_BIN_S, _LONGEST_BIN_S, _BIN_SHARE = 0.2, 0.5, 1 / 40
+_LOOKS, _LOOK_S = 2, 0.4  # by so many looks, seen for so long, a neutral is judged
+_GUESS_S = 0.3  # what a face to begin from counts for
 _LEAST_S = 0.02  # what the first frame counts for
 _INDEPENDENT_S = 0.5  # neighbouring frames share their noise for about this long
 _SAME_CLUSTER = 5.0  # squared distance per coordinate below which a bin belongs to a cluster
@@ -74,13 +78,19 @@ class PriorEstimator:
 
     Shapes never fit a person quite, and what they leave of an expression does not average out. So clusters that
     resemble the estimate and show no expression are neutral themselves: their mean takes its place, the more they are.
-    Who never rests keeps the estimate of all clusters.
+    Who never rests keeps the estimate of all clusters, until a look is held of which the estimate is an expression
+    rather than the other way round (`contradiction`): then all is learnt anew from that look. A neutral that was set
+    is never given up.
     """
 
     def __init__(self, prior: FacePrior | None = None, memory_s: float = 300.0) -> None:
-        """memory_s: a cluster that is not seen again loses weight by this time constant."""
+        """memory_s: a cluster that is not seen again loses weight by this time constant.
+
+        given_up: how often a neutral was, since the beginning.
+        """
         self._prior = prior or FacePrior.load()
         self._memory_s = memory_s
+        self.given_up = 0
         self._clear()
 
     def _clear(self) -> None:
@@ -98,7 +108,9 @@ class PriorEstimator:
         self._total_s = 0.0
         self._bins = 0
         self._bin = Bin()
+        self._held = HeldLook(self._prior)
         self._neutral: FloatArray | None = None
+        self._coordinates = np.zeros(k, np.float32)
         self._uncertainty = math.nan
 
     @property
@@ -120,6 +132,24 @@ class PriorEstimator:
             self._add_bin(mean, mean_turn, max(frames.seconds, _LEAST_S))
             self._bin = Bin()
             self._bins += 1
+        if self._held.observe(vector, weight, seconds) and self._neutral is not None and not self._known:
+            held = self._held
+            if held.calmer_than(self._neutral, self._looks(), self._total_s):
+                self.begin_from(held.vector())
+                self.given_up += 1
+
+    def _looks(self) -> FloatArray:
+        """Centres of the clusters that stand for the neutral: those nearest to it and those that were seen longest."""
+        centres, seconds = self._centres[: self._used], self._seconds[: self._used]
+        away = centres - self._coordinates
+        nearest = np.argsort(np.einsum("ij,ij->i", away, away) + 1e6 * (seconds < _LOOK_S))[:_LOOKS]
+        return centres[np.union1d(nearest, np.argsort(-seconds)[:_LOOKS])]
+
+    def begin_from(self, vector: FloatArray) -> None:
+        """Learns anew; a face that may be the neutral counts as a moment."""
+        self._clear()
+        self._add_bin(vector, np.zeros(2, np.float32), _GUESS_S)
+        self._bins = len(_FIRST_BINS_S)
 
     def set(self, vector: FloatArray, seconds: float) -> None:
         self._clear()
@@ -257,9 +287,11 @@ class PriorEstimator:
         kept = 1 - near.sum()
         coordinates = kept * of_all + near @ centres
         residual = (kept / np.float32(total + 1) * weight + near) @ self._residuals[:used]
+        self._coordinates = coordinates
         self._neutral = prior.mean + coordinates @ prior.faces + residual
         variance = float(shrink @ prior.face_sizes) + prior.rest * DENSE_SIZE / (1 + total)
-        self._uncertainty = _UNDERSTATED * math.sqrt(variance / (DENSE_SIZE / 3))
+        understated = _UNDERSTATED * max(unlikeliness(coordinates, prior), 1.0)  # nobody rests like that
+        self._uncertainty = understated * math.sqrt(variance / (DENSE_SIZE / 3))
 
 
 def pose_regression(weights: FloatArray, head_turns: FloatArray) -> FloatArray:
@@ -275,32 +307,3 @@ def pose_regression(weights: FloatArray, head_turns: FloatArray) -> FloatArray:
     a, d = a + 1 / _SLOPE, d + 1 / _SLOPE
     slope = np.array([d * p - b * q, a * q - b * p], np.float32) / np.float32(a * d - b * b)
     return weights - weighted @ slope
-
-
-def nonnegative(gram: FloatArray, goal: FloatArray, support: NDArray[np.bool_], rounds: int = 12) -> FloatArray:
-    """x >= 0 that minimises x'Gx / 2 - g'x, by block principal pivoting (Kim and Park 2011) from a support.
-
-    gram: (m, m) positive definite. goal: (m,). The answer after `rounds` is feasible, if not always the best.
-    """
-    chosen = support
-    fewest, spare = len(goal) + 1, 3
-    x = np.zeros_like(goal)
-    for _ in range(rounds):
-        x = np.zeros_like(goal)
-        index = chosen.nonzero()[0]
-        if len(index):
-            x[index] = np.linalg.solve(gram[index[:, None], index], goal[index])
-        wrong = np.where(chosen, x < 0, gram @ x - goal < -1e-4)
-        count = int(np.count_nonzero(wrong))
-        if not count:
-            return x
-        if count < fewest:
-            fewest, spare = count, 3
-        elif spare:
-            spare -= 1
-        else:  # one at a time, which cannot cycle
-            last = int(wrong.nonzero()[0][-1])
-            wrong = np.zeros_like(wrong)
-            wrong[last] = True
-        chosen = chosen ^ wrong
-    return np.maximum(x, 0)

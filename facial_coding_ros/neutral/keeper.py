@@ -12,7 +12,8 @@ from pathlib import Path
 from ..types import Face, FloatArray, Neutral, NeutralState, Registered
 from .bins import FRONTAL, HeadTurn
 from .calibration import Calibration, CalibrationRun
-from .estimator import Estimator, PriorEstimator
+from .estimator import PriorEstimator
+from .hidden_regions import SeenRegions, hidden
 from .settings import NeutralSettings
 from .store import BUSY_S, NeutralStore, StoredNeutral, StoreError, StoreUnavailableError
 from .vectors import from_vector, to_vector
@@ -85,7 +86,7 @@ class UsualPose:
 class _Entry:
     """What is held about one subject. saved_ns: time of the last write; None before the first."""
 
-    estimator: Estimator
+    estimator: PriorEstimator
     last_ns: int
     usable_ns: int
     person: bool = False
@@ -93,7 +94,9 @@ class _Entry:
     known: bool = False
     by_hand: bool = False
     saved_ns: int | None = None
+    given_up: int = 0
     usual_pose: UsualPose = field(default_factory=UsualPose)
+    regions: SeenRegions = field(default_factory=SeenRegions)
     registered: Registered | None = None
     of: FloatArray | None = None
 
@@ -130,8 +133,7 @@ class NeutralKeeper:
         entry.last_ns = stamp_ns
         weight = entry.usual_pose.weight(face.pose.yaw_deg, face.pose.pitch_deg, seconds) * face.visibility.face
         if weight > 0:
-            entry.estimator.observe(vector, weight, seconds, entry.usual_pose.head_turn)
-            entry.usable_ns = stamp_ns
+            self._learn(entry, vector, weight, seconds, face, stamp_ns)
         run = self._runs.get(subject_key)
         if run is not None:
             calibrated = run.add(vector, face, stamp_ns)
@@ -141,6 +143,23 @@ class NeutralKeeper:
         if self._store is not None and entry.person:
             self._save_when_due(subject_key, entry, known, stamp_ns)
         return known
+
+    def _learn(
+        self, entry: _Entry, vector: FloatArray, weight: float, seconds: float, face: Face, stamp_ns: int
+    ) -> None:
+        """One frame into the estimate; a neutral that it contradicts, or that lacked what is seen now, begins anew."""
+        covered = hidden(face.visibility)
+        estimator = entry.estimator
+        known = estimator.estimate() if estimator.support_s > 0 else None
+        if entry.regions.come_to_sight(covered, seconds) and known is not None and not entry.known:
+            estimator.begin_from(known)
+            entry.was_ready = False
+        if not entry.regions.usable(covered):
+            return
+        estimator.observe(entry.regions.filled(vector, known), weight, seconds, entry.usual_pose.head_turn)
+        entry.usable_ns = stamp_ns
+        if estimator.given_up != entry.given_up:
+            entry.given_up, entry.was_ready = estimator.given_up, False
 
     def neutral(self, subject_key: str, stamp_ns: int) -> Neutral:
         """The neutral of a subject; state NONE when nothing is known."""

@@ -209,7 +209,7 @@ def _make_chunk(
             for key, value in row.items():
                 rows.setdefault(key, []).append(value)
             if (number == 0 or number >= NEUTRALS) and len(line) < 8:
-                line.append(_tile(picture.image, None if seen is None else seen.followed))
+                line.append(tile(picture.image, None if seen is None else seen.followed))
         tiles.append(line)
     arrays = {key: np.stack([np.asarray(value) for value in values]) for key, values in rows.items()}
     widest = max(len(line) for line in tiles)
@@ -217,8 +217,8 @@ def _make_chunk(
     return arrays, np.vstack([np.hstack(line + [blank] * (widest - len(line))) for line in tiles])
 
 
-def _tile(image: ImageArray, mesh: FloatArray | None) -> ImageArray:
-    """140 x 160, with every sixth point of the mesh."""
+def tile(image: ImageArray, mesh: FloatArray | None) -> ImageArray:
+    """A picture at 140 x 160, with every sixth point of the mesh."""
     scale = np.array([140 / image.shape[1], 160 / image.shape[0]], np.float32)
     tile = np.asarray(cv2.resize(image, (140, 160), interpolation=cv2.INTER_AREA), np.uint8)
     for x, y in [] if mesh is None else (mesh[:468:6, :2] * scale).astype(int).tolist():

@@ -123,7 +123,11 @@ class AnimatedPortrait:
         plain = [{27: 0.0} | {c: v for c, v in side.items() if c not in (25, 26, 45)} for side in (right, left)]
         for side, intensities in zip(plain, (right, left), strict=True):
             side[27] += 0.45 * intensities.get(26, 0.0)
-        offsets = self._ict.au_offsets(plain[0], plain[1]) @ self._to_portrait.T
+        return self._of_this_face(self._ict.au_offsets(plain[0], plain[1]))
+
+    def _of_this_face(self, ideal: FloatArray) -> FloatArray:
+        """Offsets (468, 3) of the ICT model as those of this portrait."""
+        offsets = ideal @ self._to_portrait.T
         for contour in map(list, (topology.UPPER_LIP, topology.LOWER_LIP)):
             # The shapes come from the nearest of other points, which shows as notches in a thin edge.
             for _ in range(4):
@@ -140,20 +144,29 @@ class AnimatedPortrait:
 
     def _expressed(self, right: Mapping[int, float], left: Mapping[int, float]) -> FloatArray:
         """The surface (468, 3) of the face with these action units, not turned."""
-        mesh = self._rest + self._offsets(right, left)
         parted = (right.get(25, 0.0) + left.get(25, 0.0)) / 2
+        return self._settled(self._offsets(right, left), parted, (right.get(45, 0.0), left.get(45, 0.0)))
+
+    def _settled(self, offsets: FloatArray, parted: float, shut: tuple[float, float]) -> FloatArray:
+        """The surface (468, 3) with offsets (468, 3), the lips parted by a share of AU25, and the right and left lids
+        shut so far; lips and lids do not cross."""
+        mesh = self._rest + offsets
         if parted:
             rounded = np.sin(np.linspace(0, np.pi, len(self._lips.upper) + 2)[1:-1]) ** 0.7
             own = np.maximum(self._own_gap @ self._down, 0)
             gap = parted * np.maximum(own, _PARTED * rounded)[:, None] * self._down
             mesh = mesh + self._lips.moved(-0.3 * gap, 0.7 * gap)
-        for seam, side in zip(self._eyes, (right, left), strict=True):
-            shut = side.get(45, 0.0)
-            if shut:
+        for seam, closed in zip(self._eyes, shut, strict=True):
+            if closed:
                 gap = seam.gap(mesh)
-                mesh = mesh + seam.moved(0.92 * shut * gap, -0.08 * shut * gap)
+                mesh = mesh + seam.moved(0.92 * closed * gap, -0.08 * closed * gap)
             mesh = mesh + seam.kept_apart(mesh, self._down, 0.0)
         return np.asarray(mesh + self._lips.kept_apart(mesh, self._down, _LEAST_LIP_GAP), np.float32)
+
+    @property
+    def eye_distance_px(self) -> float:
+        """Distance between the eyes in the portrait."""
+        return self._unit
 
     def _pixels(self, points: FloatArray) -> FloatArray:
         return np.asarray(points * self._unit + self._origin, np.float32)
@@ -256,9 +269,18 @@ class AnimatedPortrait:
 
         Codes: those of datasets.ict.AU_SHAPES, 25 (lips part) and 26 (jaw drop). Raises KeyError for others.
         """
-        left = right if left is None else left
-        turn = turn or Turn()
-        surface = self._expressed(right, left)
+        return self.show(self._expressed(right, right if left is None else left), turn or Turn())
+
+    def surface(self, ideal: FloatArray, parted: float = 0.0, shut: tuple[float, float] = (0.0, 0.0)) -> FloatArray:
+        """The face (468, 3) before its turn, in eye distances (x right, y down, z away), for `show`.
+
+        ideal: offsets (468, 3) of the ICT model against its neutral, in eye distances. parted: the lips besides, as a
+        share of AU25. shut: the right and the left lids.
+        """
+        return self._settled(self._of_this_face(ideal), parted, shut)
+
+    def show(self, surface: FloatArray, turn: Turn) -> PortraitFrame:
+        """The picture of a `surface`, with the head turned."""
         moved = self._moved(surface, turn)
         head = self._head_in_pixels(turn)
         jaw = (surface - self._rest)[[topology.CHIN, 175, 199], :2].mean(axis=0)

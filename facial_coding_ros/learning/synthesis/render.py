@@ -152,7 +152,7 @@ def render(
     _lids(canvas, person, pixels)
     if look.glasses:
         _glasses(canvas, person, picture)
-    return _camera_faults(canvas.image, picture, canvas.scale, rng)
+    return camera_faults(canvas.image, picture, canvas.scale, rng)
 
 
 def _behind(
@@ -350,7 +350,8 @@ def _glasses(canvas: _Canvas, person: RenderedPerson, picture: PictureLook) -> N
         )
 
 
-def _camera_faults(image: ImageArray, picture: PictureLook, scale: float, rng: np.random.Generator) -> ImageArray:
+def camera_faults(image: ImageArray, picture: PictureLook, scale: float, rng: np.random.Generator) -> ImageArray:
+    """A picture (height, width, 3) in which the eyes are `scale` px apart, as the look's camera would give it."""
     blurred = cv2.GaussianBlur(image, (0, 0), 0.6)
     shrink = picture.eye_distance_px / scale
     if shrink < 1:

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A look that is held contradicts a neutral that was learnt from expressions: what gives it up when somebody rests.
+
+Whose neutral was learnt while they cried looks, at rest, like the opposite of crying. No expression is the opposite of
+another, so a neutral that explains a look only badly, while that look explains what the neutral was learnt from, is
+none.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..types import FloatArray
+from .nonnegative import nonnegative
+from .prior import FacePrior
+
+_GROUP_S = 0.25  # frames of this time become one, so that noise does not look like motion
+_CALM_S, _AGAIN_S = 1.25, 1.0  # how long a look is held before it is compared with the neutral, and until the next time
+_LEAST_WEIGHT = 0.1  # of a frame: a head that is turned away holds no look
+_STILL = 6.0  # squared distance per coordinate of a group from the look that is held; of noise alone it is 1 or less
+_APART = 4.0  # squared distance per coordinate from the neutral below which there is nothing to decide
+_FEW_BEYOND = 2.1
+"""Squared distance from the mean face, per coordinate, of 95 % of 91 real resting faces; laughing ones have 3 to 9."""
+_CALMER = 0.8  # share of the unlikeliness of the looks the neutral was learnt from that the held one may have
+# Log likelihood ratio from which a neutral is given up: after some seconds, and what a minute of its look adds.
+_GIVEN_UP, _OF_LONG, _LONG_S = 60.0, 60.0, 60.0
+_FRAMES = 2.0  # independent frames that either look counts as, however long it was held
+_COST = 10.0  # of a full-strength expression, as in the estimator
+_MISFIT = 0.17  # share of an expression that its shapes do not describe, as in the estimator
+
+
+class HeldLook:
+    """The look that a face holds just now, as a mean of frames that differ by noise only."""
+
+    def __init__(self, prior: FacePrior) -> None:
+        self._prior = prior
+        self._held: list[FloatArray] = []  # means of groups of frames
+        self._coordinates: FloatArray | None = None
+        self._due_s = _CALM_S
+        self._sum: FloatArray | None = None
+        self._frames, self._group_s = 0, 0.0
+
+    def observe(self, vector: FloatArray, weight: float, seconds: float) -> bool:
+        """One frame, as the estimator gets it; whether a look has been held for so long that it is to be judged."""
+        if weight < _LEAST_WEIGHT:
+            return False
+        self._sum = vector.copy() if self._sum is None else self._sum + vector
+        self._frames += 1
+        self._group_s += seconds
+        if self._group_s < _GROUP_S:
+            return False
+        group = self._sum / np.float32(self._frames)
+        self._sum, self._frames, self._group_s = None, 0, 0.0
+        coordinates = (group - self._prior.mean) @ self._prior.coordinates
+        if self._coordinates is not None and _apart(coordinates, self._coordinates) < _STILL:
+            self._held.append(group)
+            self._coordinates = self._coordinates + (coordinates - self._coordinates) / np.float32(len(self._held))
+        else:
+            self._held, self._coordinates, self._due_s = [group], coordinates, _CALM_S
+        if len(self._held) * _GROUP_S < self._due_s:
+            return False
+        self._due_s += _AGAIN_S
+        del self._held[:-8]
+        return True
+
+    def calmer_than(self, neutral: FloatArray, looks: FloatArray, neutral_s: float) -> bool:
+        """Whether this look explains what was seen better than the neutral does.
+
+        neutral: (1540,). looks: (m, k) coordinates of what the neutral was mostly learnt from. neutral_s: seconds of
+        frames behind it, in favour of it.
+        """
+        of_neutral = (neutral - self._prior.mean) @ self._prior.coordinates
+        held = self._coordinates
+        if held is None or _apart(held, of_neutral) < _APART:
+            return False
+        learnt_from = [unlikeliness(look, self._prior) for look in looks if _apart(look, held) > _APART]
+        if unlikeliness(held, self._prior) > min([1.0, *(_CALMER * one for one in learnt_from)]):
+            return False
+        needed = _GIVEN_UP + _OF_LONG * min(neutral_s / _LONG_S, 1.0)
+        as_it_is = improbability(of_neutral, np.vstack([held, looks]), self._prior)
+        return as_it_is - improbability(held, looks, self._prior) > needed
+
+    def vector(self) -> FloatArray:
+        """The look (1540,); only after `observe` said True."""
+        return np.mean(self._held, 0, dtype=np.float32)
+
+
+def unlikeliness(neutral: FloatArray, prior: FacePrior) -> float:
+    """Squared distance of a face (k,) from the mean face, over that beyond which few resting faces lie."""
+    return float(neutral @ (neutral / prior.spread)) / (_FEW_BEYOND * len(neutral))
+
+
+def _apart(a: FloatArray, b: FloatArray) -> float:
+    away = a - b
+    return float(away @ away) / len(away)
+
+
+def improbability(neutral: FloatArray, looks: FloatArray, prior: FacePrior) -> float:
+    """Negative log likelihood, up to a constant, of a neutral (k,) whose expressions are the looks (m, k).
+
+    The neutral is as improbable as it is far from the mean face. A look costs what it needs of the non-negative
+    expression shapes (`_COST`), and what these leave of it, which counts less in a strong expression (`_MISFIT`).
+    """
+    shapes = prior.expressions
+    gram = shapes @ shapes.T
+    ridge = np.float32(1e-3) * np.eye(len(shapes), dtype=np.float32)
+    total = 0.5 * float(neutral @ (neutral / prior.spread))
+    for look in looks:
+        away, frames = look - neutral, _FRAMES
+        along = shapes @ away
+        weights = np.zeros(len(shapes), np.float32)
+        for _ in range(2):
+            weights = nonnegative(np.float32(frames) * gram + ridge, np.float32(frames) * along - _COST, weights > 0)
+            explained = weights @ shapes
+            beyond_noise = float(explained @ explained) - len(weights) / _FRAMES
+            frames = _FRAMES / (1 + _MISFIT**2 * max(beyond_noise, 0.0))
+        left = away - explained
+        total += 0.5 * frames * float(left @ left) + _COST * float(weights.sum())
+    return total
