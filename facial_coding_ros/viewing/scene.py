@@ -116,7 +116,8 @@ class Scene:
     window_s: seconds that the curves show; None for all of it. with_mesh: the sights have surfaces. at_end: for a file,
     which is laid out for people once, at its end, for those who were seen most.
 
-    As people come, the layout is made anew, for those who were in view last, at most SHOWN_PEOPLE of them.
+    As people come, the layout is made anew, for those who were in view last, at most SHOWN_PEOPLE of them; where the
+    curves show a window, those who left it lose their place.
     """
 
     def __init__(
@@ -135,7 +136,6 @@ class Scene:
         self._first_ns: int | None = None
         self._since_layout_ns: int | None = None
         recording.log("mesh", rr.ViewCoordinates.RDF, static=True)
-        recording.log("events", rr.TextDocument("none yet"), static=False)
         self._log_colours()
         self._lay_out(())
 
@@ -144,6 +144,8 @@ class Scene:
         self._first_ns = sight.stamp_ns if self._first_ns is None else self._first_ns
         self._recording.set_time_nanos(TIME, sight.stamp_ns)
         self._recording.set_time_sequence(FRAME, sight.index)
+        if sight.stamp_ns == self._first_ns and not sight.events:
+            self._recording.log("events", rr.TextDocument("none yet"))
         self._image(sight)
         names = {name_of(face.code) for face in sight.faces}
         for face in sorted(sight.faces, key=lambda face: face.code.face.region.xmin):  # as they sit, from the left
@@ -298,14 +300,18 @@ class Scene:
             self._styled = {path for path in self._styled if not path.startswith(paths) and path != _mesh_path(name)}
 
     def _follow_people(self, stamp_ns: int) -> None:
-        """Lays out anew when others are in view than are shown, at most once a second."""
-        if self._at_end or self._in_view <= set(self._shown):
+        """Lays out anew, at most once a second: for others in view than are shown, without those out of the window."""
+        if self._at_end:
+            return
+        stay_ns = math.inf if self._window_s is None else self._window_s * 1e9
+        kept = {name: seen for name, seen in self._last_seen.items() if stamp_ns - seen <= stay_ns}
+        if self._in_view <= set(self._shown) <= set(kept):
             return
         recently = self._since_layout_ns is not None and 0 <= stamp_ns - self._since_layout_ns < _NEW_LAYOUT_NS
         if not recently:
-            latest = sorted(self._last_seen, key=lambda name: -self._last_seen[name])[:SHOWN_PEOPLE]
+            latest = sorted(kept, key=lambda name: -kept[name])[:SHOWN_PEOPLE]
             self._since_layout_ns = stamp_ns
-            self._lay_out(tuple(name for name in self._last_seen if name in latest))
+            self._lay_out(tuple(name for name in kept if name in latest))
 
     def _lay_out(self, people: tuple[str, ...]) -> None:
         self._shown = people

@@ -198,6 +198,24 @@ def test_who_went_long_ago_is_forgotten(sights: list[Sight], tmp_path: Path, mon
     assert {path.split("/")[1] for path in shown._styled} == {"f5", "f6", "f7"}
 
 
+def test_who_left_the_window_of_a_live_view_makes_room(sights: list[Sight], tmp_path: Path) -> None:
+    last = sights[-1]
+    names = [face.code.face.face_id for face in last.faces]
+    recording = new_recording()
+    with saved(recording, tmp_path / "live.rrd"):
+        shown = Scene(recording, window_s=2.0)
+        for tenths, faces, expected in (
+            (0, last.faces, names),
+            (10, last.faces[1:], names),
+            (25, last.faces[1:], names[1:]),
+            (26, last.faces, names[1:]),  # not before a second has gone by
+            (36, last.faces, [names[1], names[0]]),
+            (80, (), []),
+        ):
+            shown.show(Sight(tenths, last.stamp_ns + tenths * 100_000_000, last.image, faces))
+            assert sorted(shown._shown) == sorted(expected), tenths
+
+
 def test_the_picture_of_the_colours_grows_with_the_kinds_of_events() -> None:
     plain, full = picture_of_colours(), picture_of_colours([f"kind_{number}" for number in range(20)])
     assert plain.dtype == np.uint8 and plain.shape[0] == full.shape[0] and plain.shape[1] < full.shape[1] < 1600
