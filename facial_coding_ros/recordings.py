@@ -160,8 +160,8 @@ class CodedRecording:
             with contextlib.closing(Pipeline(self.settings)) as pipeline:
                 return _columns(pipeline.form, self._coded(pipeline))
         with contextlib.closing(StillCoder(self.settings, self.neutral_from)) as coder:
-            told = _columns(coder.pipeline.form, self._coded_stills(coder))
-        return {"picture": np.array([self._pictures[index] for index in told["frame"].tolist()], np.str_), **told}
+            table = _columns(coder.pipeline.form, self._coded_stills(coder))
+        return {"picture": np.array([self._pictures[index] for index in table["frame"].tolist()], np.str_), **table}
 
     def table(self) -> Any:
         """Code the whole recording into a table.
@@ -333,8 +333,8 @@ def _columns(form: CodeForm, coded: Iterator[CodedFrame]) -> dict[str, NDArray[A
     names = columns(form)
     floats = [name for name in names if name not in WORDS]
     matrix = np.array(values, np.float32).reshape(len(values), len(floats))
-    told: dict[str, NDArray[Any]] = dict(zip(floats, matrix.T.copy(), strict=True))
+    table: dict[str, NDArray[Any]] = dict(zip(floats, matrix.T.copy(), strict=True))
     for position, name in enumerate(WORDS):
         column = [row[position] for row in texts]
-        told[name] = np.array(column, np.int64 if name in ("frame", "stamp_ns") else np.str_)
-    return {name: told[name] for name in names}
+        table[name] = np.array(column, np.int64 if name in ("frame", "stamp_ns") else np.str_)
+    return {name: table[name] for name in names}

@@ -49,7 +49,9 @@ class TemporalStage:
     def update(self, codes: Sequence[FaceCode], stamp_ns: int) -> tuple[FaceCode, ...]:
         """The face codes of a frame, completed."""
         keys = [code.face.subject_key for code in codes]
-        closed = [self._closure.update(key, code.aus, stamp_ns) for key, code in zip(keys, codes, strict=True)]
+        closed = [
+            self._closure.update(key, code.face, code.aus, stamp_ns) for key, code in zip(keys, codes, strict=True)
+        ]
         looks = gazes([code.face for code in codes], [shut for _, shut in closed])
         completed = []
         for key, code, (aus, _), gaze in zip(keys, codes, closed, looks, strict=True):

@@ -2,14 +2,14 @@
 """Whether somebody talks, by the mouth's movement alone.
 
 In speech the lips part and close in the rhythm of syllables, three to seven a second. A smile or a yawn moves them
-once and slowly; chewing moves the jaw once or twice a second with the lips nearly closed. So the turning points of the
-gap between the lips are counted over a short while, and how far it moves between them. No sound is heard: somebody who
-talks behind a hand, or hardly opens the mouth, does not talk; somebody who mimes does.
+once and slowly; chewing moves the jaw once or twice a second. So the syllables of the last moments are counted: how
+often the lips part, or close, within half a second of the last time. The first syllable is known when the second one
+begins: earlier it cannot be told from a mouth that opens and closes once. No sound is heard: somebody who talks behind
+a hand, or hardly opens the mouth, does not talk; somebody who mimes does.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
@@ -22,14 +22,18 @@ MOST_FACES = 64
 _LONGEST_STEP_S = 0.5
 _UPPER_LIP, _LOWER_LIP = 13, 14
 _EYE_CORNERS = (33, 133, 362, 263)
-WINDOW_S = 0.7
-"""Over which turning points are counted."""
-TURNS_AT_HALF, TURNS_SLOPE = 2.5, 2.0
-"""Turning points in the window at which the probability is one half, and by how much each further one raises it."""
-SIZE_AT_HALF, SIZE_SLOPE = 0.022, 4.0
-"""The same of the mean movement between them, in eye distances; its logarithm counts."""
-LEAST_TURN, LEAST_TURN_PX = 0.012, 0.5
-"""A movement back by less is no turning point: in eye distances, and in pixels."""
+WINDOW_S = 0.6
+"""Over which syllables are counted."""
+LONGEST_SYLLABLE_S = 0.45
+"""From one parting of the lips to the next, or from one closing to the next; chewing takes longer."""
+SYLLABLES_AT_HALF, SYLLABLES_SLOPE = 0.5, 4.0
+"""Syllables in the window at which the probability is one half, and how much each further one raises it. Each counts
+twice, as it parts the lips and closes them."""
+SIZE_AT_HALF, SIZE_SLOPE = 0.018, 4.0
+"""The same of the mean movement, in eye distances; its logarithm counts."""
+LEAST_TURN, LEAST_TURN_PX, LEAST_TURN_SHARE = 0.012, 0.5, 0.2
+"""A movement back by less is no turning point: in eye distances, in pixels, and as a share of the largest gap of the
+window, for the lips of an open mouth tremble."""
 
 
 def lip_gap(face: Face) -> tuple[float, float]:
@@ -43,13 +47,17 @@ def lip_gap(face: Face) -> tuple[float, float]:
 
 @dataclass
 class _HeldMouth:
-    """turns: time and gap of the turning points; farthest: the gap that may become the next one."""
+    """farthest: time and gap that may become the next turning point. moves: of each finished turn, when it was noticed,
+    +1 where the lips part and -1 where they close, and how far they had moved before it."""
 
     stamp_ns: int
     since_ns: int
-    farthest: tuple[int, float]
+    farthest: float
+    farthest_ns: int
+    turned_at: float = 0.0
     rising: int = 0
-    turns: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=24))
+    moves: deque[tuple[int, int, float]] = field(default_factory=lambda: deque(maxlen=24))
+    gaps: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=240))
 
 
 class VisualSpeech:
@@ -65,43 +73,46 @@ class VisualSpeech:
             return math.nan
         held = self._held.get(key)
         if held is None or not 0 < (stamp_ns - held.stamp_ns) / 1e9 <= _LONGEST_STEP_S:
-            held = self._held[key] = _HeldMouth(stamp_ns, stamp_ns, (stamp_ns, gap))
+            held = self._held[key] = _HeldMouth(stamp_ns, stamp_ns, gap, stamp_ns)
         held.stamp_ns = stamp_ns
         self._held.move_to_end(key)
         while len(self._held) > MOST_FACES:
             self._held.popitem(last=False)
-        least = max(LEAST_TURN, LEAST_TURN_PX / eyes_px)
-        _zigzag(held, gap, stamp_ns, least)
+        held.gaps.append((stamp_ns, gap))
+        while stamp_ns - held.gaps[0][0] > WINDOW_S * 1e9:
+            held.gaps.popleft()
+        largest = max(gap for _, gap in held.gaps)
+        _follow(held, gap, stamp_ns, max(LEAST_TURN, LEAST_TURN_PX / eyes_px, LEAST_TURN_SHARE * largest))
         if stamp_ns - held.since_ns < WINDOW_S * 1e9:
             return math.nan
-        return _probability(held, stamp_ns, least)
+        return _probability(held, stamp_ns)
 
 
-def _zigzag(held: _HeldMouth, gap: float, stamp_ns: int, least: float) -> None:
-    moved = gap - held.farthest[1]
-    if held.rising == 0:
-        if abs(moved) >= least:
-            held.turns.append(held.farthest)
-            held.rising, held.farthest = (1 if moved > 0 else -1), (stamp_ns, gap)
-        elif stamp_ns - held.farthest[0] > 0.2e9:
-            held.farthest = stamp_ns, gap
-    elif moved * held.rising >= 0:
-        held.farthest = stamp_ns, gap
+def _follow(held: _HeldMouth, gap: float, stamp_ns: int, least: float) -> None:
+    """Takes in one frame. least: how far the lips must move back for it to be a turn."""
+    moved = gap - held.farthest
+    if held.rising * moved > 0:
+        held.farthest, held.farthest_ns = gap, stamp_ns
     elif abs(moved) >= least:
-        held.turns.append(held.farthest)
-        held.rising, held.farthest = -held.rising, (stamp_ns, gap)
-    elif stamp_ns - held.farthest[0] > WINDOW_S * 1e9:
-        held.rising, held.farthest = 0, (stamp_ns, gap)
+        direction = 1 if moved > 0 else -1
+        held.moves.append((stamp_ns, direction, abs(held.farthest - held.turned_at) if held.rising else abs(moved)))
+        held.turned_at, held.rising = held.farthest, direction
+        held.farthest, held.farthest_ns = gap, stamp_ns
+    elif stamp_ns - held.farthest_ns > WINDOW_S * 1e9:  # at rest: drifts are no movements
+        held.rising, held.farthest, held.farthest_ns = 0, gap, stamp_ns
 
 
-def _probability(held: _HeldMouth, stamp_ns: int, least: float) -> float:
-    begin_ns = stamp_ns - WINDOW_S * 1e9
-    turns = [(at, gap) for at, gap in held.turns if at >= begin_ns]
-    if not turns:
+def _probability(held: _HeldMouth, stamp_ns: int) -> float:
+    begin_ns, longest_ns = stamp_ns - WINDOW_S * 1e9, LONGEST_SYLLABLE_S * 1e9
+    last: dict[int, int] = {}
+    syllables, sizes = 0, []
+    for at_ns, direction, size in held.moves:
+        if at_ns >= begin_ns:
+            sizes.append(size)
+            syllables += at_ns - last.get(direction, -(10**18)) <= longest_ns
+        last[direction] = at_ns
+    if not syllables:
         return 0.0
-    points = [*turns, held.farthest] if held.rising else turns
-    moved = [abs(b - a) for (_, a), (_, b) in itertools.pairwise(points)]
-    size = max(sum(moved) / len(moved), least) if moved else least
-    turned = TURNS_SLOPE * (len(turns) - TURNS_AT_HALF)
-    far = SIZE_SLOPE * math.log(size / SIZE_AT_HALF)
-    return 1 / (1 + math.exp(-turned)) / (1 + math.exp(-far))
+    counted = SYLLABLES_SLOPE * (syllables - SYLLABLES_AT_HALF)
+    far = SIZE_SLOPE * math.log(max(sum(sizes) / len(sizes), 1e-6) / SIZE_AT_HALF)
+    return 1 / (1 + math.exp(-counted)) / (1 + math.exp(-far))

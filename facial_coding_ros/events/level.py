@@ -14,6 +14,8 @@ from .signals import measure, side_of
 
 _LOOK_BACK_NS = 1_000_000_000
 _ONE_SIDED = 2.0
+_TURN_NS = 400_000_000
+"""Time within which a turn of the head counts for `still_deg`."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,10 @@ class LevelRule:
     it ends. hold_s: how long it must be above before it is said. gap_s: how long below before it is over. least_s: what
     was shorter is withdrawn, as is what lasts longer than `longest_s` (0: no limit). least_confidence: of the measures.
     relative_s: time constant of the person's usual value, from which the measure is taken; 0: from zero. magnitude:
-    either direction counts; its sign is the side. falling: begins under `above` and ends over `below`. unless:
-    measures that must stay under a value. ends_as: kind of a moment said when it is over. lag_s: how late the measure
-    is by itself, by which the stamps of start, apex and end are set back.
+    either direction counts; its sign is the side. falling: begins under `above` and ends over `below`. unless: measures
+    that must be under a value for it to begin. still_deg: it does not begin while the head turns by more than this
+    within 0.4 s; 0: it may. ends_as: kind of a moment said when it is over. lag_s, end_lag_s: how late the measure is
+    by itself at the begin and at the end, by which the stamps of start, apex and end are set back.
     """
 
     kind: str
@@ -43,8 +46,10 @@ class LevelRule:
     magnitude: bool = False
     falling: bool = False
     unless: tuple[tuple[str, float], ...] = ()
+    still_deg: float = 0.0
     ends_as: str = ""
     lag_s: float = 0.0
+    end_lag_s: float = 0.0
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -87,6 +92,7 @@ class LevelFollower:
         self._read = [measure(name) for name in rule.measures]
         self._unless = [(measure(name), limit) for name, limit in rule.unless]
         self._past: deque[tuple[int, float]] = deque(maxlen=64)
+        self._turns: deque[tuple[int, float, float]] = deque(maxlen=64)
         self._running: _RunningLevel | None = None
         self._face: tuple[str, str] = ("", "")
         self._seen_ns: int | None = None
@@ -98,19 +104,26 @@ class LevelFollower:
         value, confidence, sign = self._value(code, stamp_ns)
         self._seen_ns = stamp_ns
         known = not math.isnan(value) and confidence >= self.rule.least_confidence
-        if known and any(read(code)[0] >= limit for read, limit in self._unless):
-            value = self._off_value()
+        prevented = self._head_turns(code, stamp_ns) or any(read(code)[0] >= limit for read, limit in self._unless)
+        if prevented and self._running is not None and not self._running.said:
+            self._running = None
         if self._running is None:
-            events = self._begin(code, value, confidence, sign, stamp_ns) if known else []
+            events = self._begin(code, value, confidence, sign, stamp_ns) if known and not prevented else []
         else:
             events = self._go_on(code, value if known else math.nan, confidence, sign, stamp_ns)
         if known:
             self._past.append((stamp_ns, value))
         return events
 
-    def _off_value(self) -> float:
-        """A value at which nothing begins, and what is going on ends."""
-        return self.rule.below + 1.0 if self.rule.falling else min(self.rule.below - 1.0, 0.0)
+    def _head_turns(self, code: FaceCode, stamp_ns: int) -> bool:
+        if not self.rule.still_deg:
+            return False
+        pose = code.face.pose
+        self._turns.append((stamp_ns, pose.yaw_deg, pose.pitch_deg))
+        while stamp_ns - self._turns[0][0] > _TURN_NS:
+            self._turns.popleft()
+        _, yaws, pitches = zip(*self._turns, strict=True)
+        return max(max(yaws) - min(yaws), max(pitches) - min(pitches)) > self.rule.still_deg
 
     def _value(self, code: FaceCode, stamp_ns: int) -> tuple[float, float, str]:
         """Value against the usual one, confidence, and the side of a magnitude."""
@@ -216,7 +229,8 @@ class LevelFollower:
         lag_ns = round(self.rule.lag_s * 1e9)
         start_ns, apex_ns = running.start_ns - lag_ns, running.apex_ns - lag_ns
         if end_ns is not None:
-            end_ns = max(end_ns - lag_ns, start_ns)
+            end_ns = max(end_ns - round(self.rule.end_lag_s * 1e9), start_ns)
+            apex_ns = min(apex_ns, end_ns)
         return Event(
             self.rule.kind, *self._face, stamp_ns, running.event_id, phase, start_ns, apex_ns, end_ns,
             running.peak, mean, running.side, min(max(running.confidence, 0.0), 1.0),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 from dataclasses import dataclass
@@ -41,10 +42,14 @@ class SwingRule:
         return SwingFollower(self)
 
 
-_RETURNED = 0.25
+_RETURNED = 0.12
 """Share of the first swing that must be undone before a nod is said."""
-_THROUGH = 1.35
+_THROUGH = 1.2
 """How much larger the second swing of a shake is than the first, which starts from the middle."""
+_MOST_UNLIKE = 3.0
+"""A second swing that is larger than this many times the first is a turn of the head, not an answer to the first."""
+_LONGEST_REST_NS, _AT_REST = 300_000_000, 0.15
+"""Who stays within this share of the first swing from the turning point for longer looked there; it was no swing."""
 _MOVING_S, _MOVING = 0.2, 0.4
 """The head still moves while its angle changes by this share of the least swing within this time."""
 
@@ -114,6 +119,10 @@ class SwingFollower:
         first = max(away for _, away in before)
         if first < rule.least_deg or second < (_THROUGH if rule.through else _RETURNED) * first:
             return None
+        if second > _MOST_UNLIKE * first:
+            return None
+        if self._rested_ns(sign, turn_ns, turn, _AT_REST * first) > _LONGEST_REST_NS:
+            return None
         start_ns = next(at for at, away in reversed(before) if away >= 0.9 * first)
         if start_ns == self._past[0][0]:  # it had begun before that, so it is no swing but a slow turn
             return None
@@ -121,6 +130,18 @@ class SwingFollower:
         if max(moved_across) - min(moved_across) > rule.across_share * max(first, second):
             return None
         return _TwoSwings(start_ns, turn_ns, first, second)
+
+    def _rested_ns(self, sign: int, turn_ns: int, turn: float, near: float) -> int:
+        """How long the angle was near its turning point, without leaving it in between."""
+        before = itertools.takewhile(
+            lambda one: turn - sign * one[1] <= near, (one for one in reversed(self._past) if one[0] <= turn_ns)
+        )
+        after = itertools.takewhile(
+            lambda one: turn - sign * one[1] <= near, (one for one in self._past if one[0] >= turn_ns)
+        )
+        *_, (begin_ns, _, _) = before
+        *_, (end_ns, _, _) = after
+        return end_ns - begin_ns
 
     def _go_on(self, stamp_ns: int) -> list[Event]:
         running = self._running

@@ -231,9 +231,9 @@ def _value(file: BinaryIO, start: int, end: int) -> int:
 def _video_track(file: BinaryIO, start: int, end: int) -> int | None:
     for kind, track_start, track_end in _elements(file, start, end, set()):
         if kind == _TRACK:
-            told = {k: _value(file, s, e) for k, s, e in _elements(file, track_start, track_end, set())}
-            if told.get(_TRACK_TYPE) == _VIDEO:
-                return told.get(_TRACK_NUMBER)
+            values = {k: _value(file, s, e) for k, s, e in _elements(file, track_start, track_end, set())}
+            if values.get(_TRACK_TYPE) == _VIDEO:
+                return values.get(_TRACK_NUMBER)
     return None
 
 

@@ -65,7 +65,7 @@ ENCODINGS = {
 ENCODINGS |= {f"bayer_{order}8": _Encoding(code) for order, code in _BAYER.items()}
 ENCODINGS |= {f"bayer_{order}16": _Encoding(code, deep=True) for order, code in _BAYER.items()}
 _HALF_COLOURS = ("yuv422", "uyvy", "yuv422_yuy2", "yuyv", "nv12", "nv21")
-_TOLD = 60
+_LONGEST_QUOTE = 60
 """Letters of a text of somebody else's that are repeated to the user."""
 
 
@@ -88,28 +88,28 @@ def to_rgb(
     return _convert(message, pixel_range or PixelRange(), stamp_ns)
 
 
-def told(text: str) -> str:
+def quoted(text: str) -> str:
     """A text that came with an image, quoted, and cut where it is long."""
-    return repr(text) if len(text) <= _TOLD else f"{text[:_TOLD]!r}... ({len(text)} letters)"
+    return repr(text) if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]!r}... ({len(text)} letters)"
 
 
 def _decompress(message: Any, max_megapixels: float, pixel_range: PixelRange | None, stamp_ns: int) -> ImageArray:
     # Image transports of depth images prepend a header; only plain JPEG and PNG are faces.
     if "compressedDepth" in message.format:
-        raise ImageError(f"compressed image of format {told(message.format)}; jpeg or png is expected")
+        raise ImageError(f"compressed image of format {quoted(message.format)}; jpeg or png is expected")
     try:
         return decoded(
             memoryview(message.data), max_megapixels=max_megapixels, pixel_range=pixel_range, stamp_ns=stamp_ns
         )
     except ImageError as error:
-        raise ImageError(f"compressed image ({told(message.format)}): {error}") from None
+        raise ImageError(f"compressed image ({quoted(message.format)}): {error}") from None
 
 
 def _convert(message: Any, pixel_range: PixelRange, stamp_ns: int) -> ImageArray:
     height, width, step, name = message.height, message.width, message.step, message.encoding
     encoding = ENCODINGS.get(name)
     if encoding is None:
-        raise ImageError(f"image encoding {told(name)}; known: {', '.join(ENCODINGS)}")
+        raise ImageError(f"image encoding {quoted(name)}; known: {', '.join(ENCODINGS)}")
     row = width * encoding.bytes_per_pixel
     step = step or row  # some drivers leave it out
     if step < row:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ROS tools are told of a parameter: type, meaning, range."""
+"""What ROS tools are described of a parameter: type, meaning, range."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TYPES = {
 
 def descriptor(name: str, default: Any, option: Option) -> ParameterDescriptor:
     """A parameter with a lowest and a highest value has a range, of which rqt makes a slider."""
-    told = ParameterDescriptor(
+    described = ParameterDescriptor(
         name=name,
         type=_TYPES[type(default)],
         description=option.description,
@@ -28,7 +28,7 @@ def descriptor(name: str, default: Any, option: Option) -> ParameterDescriptor:
     )
     if option.low is not None and option.high is not None:
         if isinstance(default, float):
-            told.floating_point_range = [FloatingPointRange(from_value=option.low, to_value=option.high)]
+            described.floating_point_range = [FloatingPointRange(from_value=option.low, to_value=option.high)]
         else:
-            told.integer_range = [IntegerRange(from_value=int(option.low), to_value=int(option.high))]
-    return told
+            described.integer_range = [IntegerRange(from_value=int(option.low), to_value=int(option.high))]
+    return described

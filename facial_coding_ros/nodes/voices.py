@@ -25,17 +25,17 @@ MOST_OWNERS = 256
 class Voices:
     """Who is heard to talk: REP-155's `voices`, and `candidate_matches` that say whose they are.
 
-    told: called with person or face id -> 0 or 1 whenever that changes.
+    changed: called with person or face id -> 0 or 1 whenever that changes.
     """
 
     def __init__(
         self,
         node: Node,
-        told: Callable[[dict[str, float]], None],
+        changed: Callable[[dict[str, float]], None],
         match_confidence: float,
         namespace: str = DEFAULT_NAMESPACE,
     ) -> None:
-        self._node, self._told, self._match_confidence = node, told, match_confidence
+        self._node, self._changed, self._match_confidence = node, changed, match_confidence
         self._topic = f"{namespace}/voices/{{}}/is_speaking"
         self._owner: OrderedDict[str, str] = OrderedDict()
         self._speaking: dict[str, bool] = {}
@@ -48,12 +48,12 @@ class Voices:
     def _on_tracked(self, message: hri.IdsList) -> None:
         ids = with_topics(self._node, message.ids, self._topic, MOST_VOICES)
         for voice in ids - set(self._voices):
-            said = lambda message, voice=voice: self._on_speaking(voice, message.data)  # noqa: E731
-            self._voices[voice] = self._node.create_subscription(Bool, self._topic.format(voice), said, RELIABLE)
+            on_message = lambda message, voice=voice: self._on_speaking(voice, message.data)  # noqa: E731
+            self._voices[voice] = self._node.create_subscription(Bool, self._topic.format(voice), on_message, RELIABLE)
         for voice in set(self._voices) - ids:
             self._node.destroy_subscription(self._voices.pop(voice))
             self._speaking.pop(voice, None)
-        self._tell()
+        self._report()
 
     def _on_match(self, message: hri.IdsMatch) -> None:
         ids = {message.id1_type: message.id1, message.id2_type: message.id2}
@@ -67,18 +67,18 @@ class Voices:
             del self._owner[voice]
         while len(self._owner) > MOST_OWNERS:
             self._owner.popitem(last=False)
-        self._tell()
+        self._report()
 
     def _on_speaking(self, voice: str, speaking: bool) -> None:
         self._speaking[voice] = speaking
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
-        told: dict[str, float] = {}
+    def _report(self) -> None:
+        talking: dict[str, float] = {}
         for voice, whose in self._owner.items():
             if voice in self._speaking and voice in self._voices:
-                told[whose] = max(told.get(whose, 0.0), float(self._speaking[voice]))
-        self._told(told)
+                talking[whose] = max(talking.get(whose, 0.0), float(self._speaking[voice]))
+        self._changed(talking)
 
     def destroy(self) -> None:
         self._tracked.destroy()

@@ -38,11 +38,11 @@ def seen(mesh: FloatArray, size_px: float = EYES_PX) -> Face:
 
 
 def watched(stage: TemporalStage, head: FloatArray, gap: object, seconds: float, fps: float = 30.0) -> list[FaceCode]:
-    codes = []
+    codes, resting = [], seen(head)
     for index in range(round(seconds * fps)):
-        mesh = head.copy()
-        mesh[14, 1] += gap(index / fps)  # type: ignore[operator]
-        code = dataclasses.replace(face_code({16: 0.5}), face=seen(mesh))
+        mesh = resting.mesh.copy()
+        mesh[14, 1] += EYES_PX * gap(index / fps)  # type: ignore[operator]
+        code = dataclasses.replace(face_code({16: 0.5}), face=dataclasses.replace(resting, mesh=mesh))
         codes.append(stage.update([code], START_NS + round(index * 1e9 / fps))[0])
     return codes
 
@@ -66,6 +66,8 @@ def test_syllables_are_speech_and_a_yawn_a_smile_or_chewing_are_not(head: FloatA
         lambda t: 0.5 * math.sin(math.pi * t / 3) ** 2,
         lambda t: 0.08 * (t > 1),
         lambda t: 0.015 * math.sin(math.pi * 1.4 * t) ** 2,
+        lambda t: 0.09 * max(0.0, math.sin(math.pi * 1.4 * t)) ** 4,  # chewing with parted lips
+        lambda t: (0.5 + 0.03 * math.sin(2 * math.pi * 4 * t)) * min(t, 1.0),  # a yawn that trembles
     ):
         assert (
             max(
@@ -92,6 +94,30 @@ def test_closed_lids_are_a_blink_at_first_then_a_closure() -> None:
     assert told[5][:2] == (0, 0) and told[12][0] == pytest.approx(0.9) and told[12][1] == 0
     assert told[12][2] == pytest.approx(0.45), "it may be a closure: its 0 is half as sure"
     assert told[-1][:2] == (0, pytest.approx(0.9)) and told[-1][2] == pytest.approx(0.9)
+
+
+def lowered(head: FloatArray, share: float) -> FloatArray:
+    """A head whose upper lids have gone down by a share of the eyes' height."""
+    mesh = head.copy()
+    for upper, lower in ((160, 144), (159, 145), (158, 153), (387, 373), (386, 374), (385, 380)):
+        mesh[upper] += share * (mesh[lower] - mesh[upper])
+    return mesh
+
+
+def test_lids_that_close_fast_are_a_blink_that_one_frame_hides(head: FloatArray) -> None:
+    """No coder sees it, as in a smile that narrows the eyes; the same by and by is no blink."""
+
+    def aus45(closed: object) -> list[float]:
+        stage, told, resting = TemporalStage(), [], seen(head)
+        for frame in range(60):
+            mesh = lowered(resting.mesh, 0.2 + closed(frame / 30))  # type: ignore[operator]
+            code = dataclasses.replace(face_code({12: 0.8}), face=dataclasses.replace(resting, mesh=mesh))
+            told.append(stage.update([code], START_NS + frame * 33_333_333)[0].aus[45])
+        return told
+
+    blink = aus45(lambda t: 0.5 * max(0.0, 1 - abs(t - 1.0) / 0.12))
+    assert max(blink[:25]) == 0 and max(blink[28:33]) > 0.8 and max(blink[36:]) == 0
+    assert max(aus45(lambda t: 0.3 * min(t, 1.0))) < 0.3
 
 
 @pytest.mark.parametrize("eyes_deg", [-20.0, 0.0, 15.0])

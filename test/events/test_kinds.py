@@ -88,8 +88,21 @@ def test_nods_shakes_and_glances() -> None:
     assert not played(detector("nod"), shake, 4.0)
     glance = lambda t: face_code(yaw_deg=20 * ramp(t, 1.0, 1.9, 0.4))  # noqa: E731
     assert not played(detector("shake"), glance, 4.0), "aside and back is no shake"
+    twice = lambda t: face_code(yaw_deg=24 - 22 * ramp(t, 1.0, 2.4, 0.5))  # noqa: E731
+    assert not played(detector("shake"), twice, 4.0), "a look at the camera between two glances aside is no shake"
     down = lambda t: face_code(pitch_deg=-15 * ramp(t, 1.0, 3.0, 0.4))  # noqa: E731
     assert not played(detector("nod"), down, 4.0), "looking down for two seconds is no nod"
+
+
+def test_brows_that_only_seem_to_frown() -> None:
+    frowning = lambda t: {4: 0.6 * ramp(t, 1.0, 2.5, 0.2)}  # noqa: E731
+    frowns = lambda made: [e.phase for e in played(detector("frown"), made, 4.0)]  # noqa: E731
+    assert frowns(lambda t: face_code(frowning(t))) == [Phase.BEGIN, Phase.END]
+    assert not frowns(lambda t: face_code(frowning(t) | {9: 0.5 * ramp(t, 1.0, 2.5, 0.2)})), "a wrinkled nose"
+    nods = lambda t: -9 * math.sin(math.pi * 1.5 * (t - 1)) ** 2 * (1 < t < 2.33)  # noqa: E731
+    assert not frowns(lambda t: face_code({4: -nods(t) / 15}, pitch_deg=nods(t))), "a nod"
+    blinks = lambda t: face_code(frowning(t) | {45: 0.9 * ramp(t, 1.6, 1.9, 0.08)})  # noqa: E731
+    assert frowns(blinks) == [Phase.BEGIN, Phase.END], "a blink does not end it"
 
 
 def test_looking_away_and_back() -> None:
@@ -185,6 +198,7 @@ SMILE = {"rule": "level", "measures": ["au12"], "above": 0.4, "below": 0.2}
         (SMILE | {"hold_s": -1}, "hold_s is -1; allowed: 0 to 600"),
         (SMILE | {"above": "high"}, "above is 'high'; a number is expected"),
         (SMILE | {"wait": 1}, "there is no setting 'wait'"),
+        (SMILE | {"still_deg": 100}, "still_deg is 100; allowed: 0 to 90"),
         ({"rule": "swings", "measure": "pitch_deg", "across": "yaw_deg", "least_deg": 0}, "allowed: above 0, to 90"),
     ],
 )

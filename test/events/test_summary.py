@@ -29,12 +29,13 @@ def ns(seconds: float) -> int:
 
 
 def scene(t: float) -> list[FaceCode]:
-    """ada smiles from 2 to 4 s, looks at the robot until 6 s and talks from 7 to 9 s; somebody else comes at 5 s."""
+    """ada smiles from 2 to 4 s, looks at the robot until 6 s and talks from 6.5 to 8.5 s, which shows
+    0.25 s late and lasts 0.6 s too long; somebody else comes at 5 s."""
     looking = t < 6
     ada = face_code(
         {12: 0.8 * (2 <= t < 4)}, face_id="a" if t < 5 else "a2", person_id="ada", attention=0.9 * looking,
-        gaze=Gaze(0.0 if looking else 25.0, 0.0, 0.8), talking=0.95 * (7 <= t < 9), valence=0.5 if 2 <= t < 4 else 0.0,
-        label="happy" if 2 <= t < 4 else "neutral",
+        gaze=Gaze(0.0 if looking else 25.0, 0.0, 0.8), talking=0.95 * (6.75 <= t < 9.1),
+        valence=0.5 if 2 <= t < 4 else 0.0, label="happy" if 2 <= t < 4 else "neutral",
     )  # fmt: skip
     return [ada, face_code(face_id="b")] if t >= 5 else [ada]
 

@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...events import Event, Phase
-from .scripts import Act
+from .scripts import VISIBLE, Act
 
 SLACK_S = 0.25
 """An event found this near to a scripted one is that one."""
+UNITS = {
+    "smile": (12,), "brow_raise": (1, 2), "frown": (4,), "nose_wrinkle": (9,), "lip_press": (24,),
+    "mouth_open_wide": (27,), "blink": (45,), "eyes_closed": (45,),
+}  # fmt: skip
+"""Action units that are an event by themselves, whatever act shows them: who chews presses the lips, too."""
 
 
 @dataclass
@@ -69,7 +74,10 @@ def found_events(events: Sequence[Event], kind: str, zero_ns: int) -> tuple[list
 
 
 def score_kind(acts: Sequence[Act], events: Sequence[Event], kind: str, zero_ns: int) -> KindScore:
-    """One script's. Each found event counts for one scripted one at most: that which it overlaps longest."""
+    """One script's. Each found event counts for one scripted one at most: that which it overlaps longest.
+
+    What an act of another kind shows as well is neither right nor wrong.
+    """
     scripted = [act for act in acts if act.kind == kind]
     found, withdrawn = found_events(events, kind, zero_ns)
     score = KindScore(len(scripted), len(found), 0, withdrawn)
@@ -92,7 +100,22 @@ def score_kind(acts: Sequence[Act], events: Sequence[Event], kind: str, zero_ns:
         score.delays_s.append(found[j].said_s - scripted[i].onset_s)
         score.starts_s.append(found[j].start_s - scripted[i].onset_s)
         score.ends_s.append(found[j].end_s - scripted[i].end_s)
+    others = [act for act in acts if act.kind != kind]
+    score.found -= sum(
+        j not in taken_found and shown_by(one, others, UNITS.get(kind, ())) for j, one in enumerate(found)
+    )
     return score
+
+
+def shown_by(found: FoundEvent, acts: Sequence[Act], units: Sequence[int]) -> bool:
+    """Whether one of the acts visibly shows one of the action units while an event lasts."""
+    for act in acts:
+        begin, end = max(found.start_s, act.start_s), min(found.end_s, act.start_s + act.length_s)
+        for at_s in np.arange(begin, end, 0.03):
+            shown = act.units(float(at_s) - act.start_s)
+            if any(shown.get(unit, 0.0) >= VISIBLE for unit in units):
+                return True
+    return False
 
 
 def percentile(values: Sequence[float], q: float) -> float:

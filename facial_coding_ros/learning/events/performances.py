@@ -19,18 +19,21 @@ NOISE = 1.5
 FPS = 30.0
 
 
-def portrait(path: Path) -> AnimatedPortrait:
-    """A photograph of one person that can be animated. Raises ValueError when no face or no picture is found."""
+def portrait(path: Path, side: int = SIDE) -> AnimatedPortrait:
+    """A photograph of one person that can be animated, in pictures of `side` pixels.
+
+    Raises ValueError when no face or no picture is found.
+    """
     image = cv2.imread(str(path))
     if image is None:
         raise ValueError(f"{path} is no picture")
-    scale = SIDE / image.shape[1]
-    small = cv2.resize(image, (SIDE, round(image.shape[0] * scale)), interpolation=cv2.INTER_AREA)
-    return AnimatedPortrait(np.ascontiguousarray(small[:SIDE, :, ::-1]))
+    scale = side / image.shape[1]
+    small = cv2.resize(image, (side, round(image.shape[0] * scale)), interpolation=cv2.INTER_AREA)
+    return AnimatedPortrait(np.ascontiguousarray(small[:side, :, ::-1]))
 
 
 def performed(person: AnimatedPortrait, script: Script, fps: float = FPS) -> Iterator[tuple[ImageArray, FloatArray]]:
-    """Picture (SIDE, SIDE, 3) and true mesh (478, 3) of each frame, with a camera's noise."""
+    """Picture (side, side, 3) and true mesh (478, 3) of each frame, with a camera's noise."""
     rng = np.random.default_rng(script.seed)
     for index in range(round(script.seconds * fps)):
         seconds = index / fps

@@ -47,8 +47,8 @@ def head_graph(head: LinearHead) -> bytes:
     flat = graph.reshape(POINTS, -1, 3 * SURFACE_POINTS)
     logits = graph.add("MatMul", [flat, graph.constant(head.point_weight)])
     if count:
-        told = graph.add("MatMul", [FEATURES, graph.constant(head.feature_weight)])
-        logits = graph.add("Add", [logits, told])
+        from_features = graph.add("MatMul", [FEATURES, graph.constant(head.feature_weight)])
+        logits = graph.add("Add", [logits, from_features])
     graph.add("Add", [logits, graph.constant(head.bias)], LOGITS)
     shares = graph.add("Softmax", [LOGITS], axis=1)
     graph.add("MatMul", [shares, graph.constant(CIRCUMPLEX)], AFFECT)

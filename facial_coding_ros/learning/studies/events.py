@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """How well events are found: scripted people with known times, through the node's pipeline.
 
-    standalone/env python -m facial_coding_ros.learning.studies.events PORTRAITS --ict FOLDER --out docs/results/events
+    standalone/env python -m facial_coding_ros.learning.studies.events PORTRAITS --ict FOLDER --out OUT
 
 PORTRAITS: folder of photographs, NAME_neutral.jpg; --ict: ICT-FaceKit, for the rendered people whose gaze is known.
 Thresholds were chosen on the people of TUNED; the table is of the people of JUDGED. What was coded is kept in --work,
-so that a change of the rules is judged within a minute.
+so that a change of the rules is judged within minutes. A short run of all of it, to see that it works:
+`--seconds 12 --pairs 1 --long-people 1 --long-seconds 12`.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import pickle
+import random
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import cv2
@@ -24,140 +23,80 @@ import matplotlib
 import numpy as np
 from tqdm import tqdm
 
-from ...coding.temporal import TemporalStage
-from ...events import Event, standard_detectors
-from ...pipeline import Pipeline, PipelineSettings
-from ...tracking import TrackingSettings
-from ...types import FaceCode, Frame, ImageArray
+from ...events import Event
+from ...types import ImageArray
+from ..events import false_events
 from ..events.event_scores import KindScore, found_events, percentile, score_kind
-from ..events.performances import FPS, performed, portrait
+from ..events.recordings import ALONE, TOGETHER, ZERO_NS, by_side, events_of, pair_paths, read, record, record_pair
 from ..events.rendered_gaze import FPS as GAZE_FPS
 from ..events.rendered_gaze import gaze_script, geometry_of, rendered_gaze
-from ..events.scripts import Act, lively
+from ..events.scripts import SECONDS, Act, lively
 from ..synthesis.render_head import HeadModel
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-TUNED = ("london_003", "canada_008f", "london_013")
-JUDGED = ("london_005", "canada_098m", "london_030", "canada_116m", "canada_020f", "london_018")
+TUNED = (("london_003", "canada_008f"), ("london_013", "canada_110m"))
+JUDGED = (("london_005", "canada_098m"), ("london_030", "canada_116m"), ("canada_020f", "london_018"))
 SEEDS = {name: 100 + number for number, name in enumerate(
     ("london_003", "london_005", "canada_008f", "canada_098m", "london_013", "canada_020f", "london_018", "canada_110m",
      "london_030", "canada_116m"))}  # fmt: skip
-PAIRS = (("london_005", "canada_098m"), ("london_030", "canada_116m"))
-CONDITIONS = ("30", "15", "60px", "two")
-WORDS = {"30": "120 px, 30 fps", "15": "120 px, 15 fps", "60px": "60 px, 30 fps", "two": "two people, 30 fps"}
+WORDS = {"30": "120 px, 30 fps", "15": "120 px, 15 fps", "60px": "60 px, 30 fps", TOGETHER: "Two people, 30 fps",
+         "gaze": "Rendered heads, 15 fps"}  # fmt: skip
 KINDS = (
     "smile", "brow_raise", "frown", "nose_wrinkle", "lip_press", "mouth_open_wide", "blink", "eyes_closed", "nod",
     "shake", "tilt", "talks", "lean_in",
 )  # fmt: skip
-GAZE_SEEDS, GAZE_SECONDS = range(4), 14.0
-ZERO_NS = 10**12
-Coded = list[tuple[int, tuple[FaceCode, ...]]]
+"""look_away is judged on rendered people: the eyes of these portraits do not turn rightly."""
+GAZE_SEEDS, GAZE_SECONDS = range(4, 8), 14.0
+"""Others than those on whom the widths of eyes were chosen, 0 to 3."""
+SMALL = 27 / 65
+"""Of a rendered head whose face is then 60 px wide."""
+Scores = dict[str, dict[str, KindScore]]
+"""By condition and kind."""
 
 
-@dataclass
-class Scores:
-    """By condition and kind; and false events by what the person was doing, with the seconds of it."""
-
-    kinds: dict[str, dict[str, KindScore]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(KindScore)))
-    false_events: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
-    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-
-
-def small(image: ImageArray) -> ImageArray:
-    """The picture at half the size in a larger one, so that the face is 60 px wide."""
-    half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    canvas = np.full((240, 320, 3), 110, np.uint8)
-    canvas[30 : 30 + half.shape[0], 70 : 70 + half.shape[1]] = half
-    return canvas
+def others(portraits: Path) -> list[str]:
+    """The people of the long recordings: all that are neither TUNED nor JUDGED, in a fixed order."""
+    names = sorted(path.stem.removesuffix("_neutral") for path in portraits.glob("*_neutral.jpg"))
+    rest = [name for name in names if name not in SEEDS]
+    random.Random(0).shuffle(rest)
+    return rest
 
 
-def coded(images: Iterable[ImageArray], fps: float) -> Coded:
-    """Face codes before the temporal stage, so that its rules can be tried without tracking anew."""
-    found: Coded = []
-    with contextlib.closing(Pipeline(PipelineSettings(tracking=TrackingSettings(id_seed=1)))) as pipeline:
-        pipeline.temporal.update = lambda codes, stamp_ns: tuple(codes)  # type: ignore[method-assign]
-        for index, image in enumerate(images):
-            stamp_ns = ZERO_NS + round(index * 1e9 / fps)
-            found.append((stamp_ns, pipeline.process(Frame(np.ascontiguousarray(image), stamp_ns, index))))
-    return found
-
-
-def kept(path: Path, make: Iterator[Coded]) -> Coded:
-    """From a file of an earlier run of this study (never of another origin: it is a pickle), else made and kept."""
-    if not path.exists():
-        found = next(make)
-        path.with_suffix(".part").write_bytes(pickle.dumps(found))
-        path.with_suffix(".part").replace(path)
-    return [(stamp_ns, _plain(codes)) for stamp_ns, codes in pickle.loads(path.read_bytes())]
-
-
-def _plain(codes: Iterable[FaceCode]) -> tuple[FaceCode, ...]:
-    return tuple(
-        FaceCode(c.face, c.neutral_state, c.neutral_uncertainty, c.aus, c.expression, c.dfecs, c.latent) for c in codes
-    )
-
-
-def events_of(recording: Coded) -> list[Event]:
-    """What the temporal stage and the detectors make of it."""
-    temporal, detectors, events = TemporalStage(), standard_detectors(), []
-    for stamp_ns, codes in recording:
-        events += detectors.update(temporal.update(codes, stamp_ns), stamp_ns)
-    return events
-
-
-def _performed(portraits: Path, name: str, condition: str) -> Iterator[Coded]:
-    person = portrait(portraits / f"{name}_neutral.jpg")
-    images = (image for image, _ in tqdm(performed(person, lively(SEEDS[name])), name, leave=False))
-    if condition == "60px":
-        yield coded(map(small, images), FPS)
-    elif condition == "15":
-        yield coded((image for index, image in enumerate(images) if index % 2 == 0), FPS / 2)
-    else:
-        yield coded(images, FPS)
-
-
-def _both(portraits: Path, pair: tuple[str, str]) -> Iterator[Coded]:
-    streams = [performed(portrait(portraits / f"{name}_neutral.jpg"), lively(SEEDS[name])) for name in pair]
-    yield coded((np.hstack([a, b]) for (a, _), (b, _) in zip(*streams, strict=True)), FPS)
-
-
-def by_side(events: list[Event], recording: Coded) -> list[list[Event]]:
-    """Events of the person on the left of the picture, and of the one on the right."""
-    left = {c.face.face_id for _, codes in recording for c in codes if c.face.region.xmax < 0.55}
-    return [[e for e in events if (e.face_id in left) is side] for side in (True, False)]
-
-
-def judge(acts: tuple[Act, ...], events: list[Event], condition: str, scores: Scores, seconds: float) -> None:
-    """Adds one person's events. look_away is judged on rendered people: these portraits' eyes do not turn rightly."""
+def judge(acts: tuple[Act, ...], events: list[Event], scores: dict[str, KindScore]) -> None:
+    """Adds one person's events."""
     for kind in KINDS:
-        scores.kinds[condition][kind].add(score_kind(acts, events, kind, ZERO_NS))
-    if condition != "30":
-        return
-    spans = {"talking": [], "moving the head": [], "at rest": []}  # type: dict[str, list[tuple[float, float]]]
-    for act in acts:
-        doing = {"talks": "talking", "nod": "moving the head", "shake": "moving the head", "tilt": "moving the head",
-                 "look_away": "moving the head", "lean_in": "moving the head"}.get(act.kind)  # fmt: skip
-        if doing:
-            spans[doing].append((act.start_s, act.start_s + act.length_s))
-    busy = sorted((act.start_s, act.start_s + act.length_s) for act in acts if act.kind != "blink")
-    for (_, end), (begin, _) in zip(busy, [*busy[1:], (seconds, seconds)], strict=True):
-        spans["at rest"].append((end, begin))
-    spans["at rest"].append((0.0, busy[0][0]))
-    for doing, times in spans.items():
-        scores.seconds[doing] += sum(max(end - begin, 0.0) for begin, end in times)
-        for kind in KINDS:
-            own = [act for act in acts if act.kind == kind]
-            for event in found_events(events, kind, ZERO_NS)[0]:
-                inside = any(begin <= event.start_s < end for begin, end in times)
-                true = any(a.onset_s - 0.5 <= event.start_s <= a.end_s + 0.5 for a in own)
-                scores.false_events[doing][kind] += inside and not true
+        scores[kind].add(score_kind(acts, events, kind, ZERO_NS))
+
+
+def judge_pair(
+    portraits: Path, work: Path, pair: tuple[str, str], seconds: float, scores: Scores, *, kept: bool
+) -> list[Event]:
+    """Adds two people, each alone and both together; the first one's events at 30 fps."""
+    scripts = {name: lively(SEEDS[name], seconds) for name in pair}
+    paths = pair_paths(work, pair, seconds)
+    if not kept:
+        record_pair(portraits, paths, scripts)
+    shown: list[Event] = []
+    for (name, condition), path in paths.items():
+        if not path.exists():
+            continue
+        recording = read(path)
+        events = events_of(recording)
+        if condition == TOGETHER:
+            for one, own in zip(pair, by_side(events, recording), strict=True):
+                judge(scripts[one].acts, own, scores[condition])
+        else:
+            judge(scripts[name].acts, events, scores[condition])
+        if (name, condition) == (pair[0], ALONE[0]):
+            shown = events
+    return shown
 
 
 def table(scores: Scores) -> str:
     lines = []
-    for condition, kinds in scores.kinds.items():
+    for condition, kinds in scores.items():
         lines += [f"### {WORDS.get(condition, condition)}", ""]
         lines.append("| kind | scripted | precision | recall | delay, median | delay, 90 % | start | end | withdrawn |")
         lines.append("|---|---|---|---|---|---|---|---|---|")
@@ -172,19 +111,9 @@ def table(scores: Scores) -> str:
     return "\n".join(lines)
 
 
-def false_table(scores: Scores) -> str:
-    lines = ["| while | minutes | false events in that time | an hour, of the worst kind |", "|---|---|---|---|"]
-    for doing, seconds in scores.seconds.items():
-        counts = {kind: n for kind, n in scores.false_events[doing].items() if n}
-        worst = max(counts.values(), default=0) * 3600 / max(seconds, 1e-9)
-        said = ", ".join(f"{kind} {n}" for kind, n in sorted(counts.items(), key=lambda one: -one[1])) or "none"
-        lines.append(f"| {doing} | {seconds / 60:.1f} | {said} | {worst:.0f} |")
-    return "\n".join(lines) + "\n"
-
-
 def plot_delays(scores: Scores, path: Path) -> None:
     """Delays of each kind, a dot for each event, and their median."""
-    kinds = {**scores.kinds["30"], **scores.kinds.get("gaze", {})}
+    kinds = {**scores["30"], **scores.get("gaze", {})}
     shown = [kind for kind, score in kinds.items() if score.delays_s]
     figure, axes = plt.subplots(figsize=(7.5, 0.34 * len(shown) + 1.0), layout="constrained")
     for row, kind in enumerate(shown):
@@ -216,23 +145,25 @@ def plot_timeline(acts: tuple[Act, ...], events: list[Event], path: Path, second
     plt.close(figure)
 
 
-def gaze_scores(ict: Path, work: Path) -> Mapping[str, KindScore]:
-    """look_away of rendered people, at 150 px and at 60 px, and the error of the gaze."""
-    found: dict[str, KindScore] = {"look_away": KindScore(), "look_away at 60 px": KindScore()}
-    geometry = None
+def gaze_scores(ict: Path, work: Path, *, kept: bool) -> Mapping[str, KindScore]:
+    """look_away of rendered people, at 150 px and at 60 px."""
+    found = {"look_away": KindScore(), "look_away at 60 px": KindScore()}
+    geometry = None if kept else geometry_of(HeadModel.load(ict))
     for seed in GAZE_SEEDS:
         moves = gaze_script(seed, GAZE_SECONDS)
-        acts = [move.act() for move in moves if move.away]
-        for kind, factor in (("look_away", 1.0), ("look_away at 60 px", 27 / 65)):
+        for kind, factor in zip(found, (1.0, SMALL), strict=True):
             path = work / f"gaze_{seed}@{factor:.2f}.pkl"
-            if not path.exists():
-                geometry = geometry or geometry_of(HeadModel.load(ict))
-            images: Iterable[ImageArray] = (
-                cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA).astype(np.uint8)
-                for image in (rendered_gaze(geometry, seed, moves, GAZE_SECONDS) if geometry else ())
-            )
-            recording = kept(path, (coded(images, GAZE_FPS) for _ in range(1)))
-            found[kind].add(score_kind(acts, events_of(recording), "look_away", ZERO_NS))
+
+            def images(seed: int = seed, moves=moves, factor: float = factor) -> Iterator[ImageArray]:  # type: ignore[no-untyped-def]
+                assert geometry is not None
+                for image in rendered_gaze(geometry, seed, moves, GAZE_SECONDS):
+                    yield cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+            if not kept:
+                record(path, images(), GAZE_FPS)
+            if path.exists():
+                acts = [move.act() for move in moves if move.away]
+                found[kind].add(score_kind(acts, events_of(read(path)), "look_away", ZERO_NS))
     return found
 
 
@@ -243,32 +174,28 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("events_work"), help="where what was coded is kept")
     parser.add_argument("--out", type=Path, default=Path("docs/results/events"))
     parser.add_argument("--tuned", action="store_true", help="the people on whom thresholds are chosen, instead")
-    parser.add_argument("--kept-only", action="store_true", help="only what --work holds already")
+    parser.add_argument("--kept", action="store_true", help="only what --work holds already; nothing is rendered")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each script")
+    parser.add_argument("--pairs", type=int, default=len(JUDGED), help="of people who perform scripts")
+    parser.add_argument("--long-people", type=int, default=20, help="who rest, talk and turn the head for long")
+    parser.add_argument("--long-seconds", type=float, default=120.0, help="for which each of them does each")
     arguments = parser.parse_args()
     for folder in (arguments.work, arguments.out):
         folder.mkdir(parents=True, exist_ok=True)
-    scores, people = Scores(), TUNED if arguments.tuned else JUDGED
-    split = "tune" if arguments.tuned else "judge"
-    for name in people:
-        script = lively(SEEDS[name])
-        for condition in CONDITIONS[:3]:
-            path = arguments.work / f"{split}_{name}@{condition}.pkl"
-            if arguments.kept_only and not path.exists():
-                continue
-            events = events_of(kept(path, _performed(arguments.portraits, name, condition)))
-            judge(script.acts, events, condition, scores, script.seconds)
-            if condition == "30" and name == people[0]:
-                plot_timeline(script.acts, events, arguments.out / "timeline.png", script.seconds)
-    for pair in () if arguments.tuned else PAIRS:
-        path = arguments.work / f"judge_{pair[0]}+judge_{pair[1]}@two.pkl"
-        if arguments.kept_only and not path.exists():
-            continue
-        recording = kept(path, _both(arguments.portraits, pair))
-        for name, events in zip(pair, by_side(events_of(recording), recording), strict=True):
-            judge(lively(SEEDS[name]).acts, events, "two", scores, 0.0)
+    scores: Scores = defaultdict(lambda: defaultdict(KindScore))
+    pairs = (TUNED if arguments.tuned else JUDGED)[: arguments.pairs]
+    for pair in tqdm(pairs, "scripts"):
+        events = judge_pair(arguments.portraits, arguments.work, pair, arguments.seconds, scores, kept=arguments.kept)
+        if pair == pairs[0]:
+            acts = lively(SEEDS[pair[0]], arguments.seconds).acts
+            plot_timeline(acts, events, arguments.out / "timeline.png", arguments.seconds)
     if arguments.ict is not None:
-        scores.kinds["gaze"] = dict(gaze_scores(arguments.ict, arguments.work))
-    text = table(scores) + "\n### False events\n\n" + false_table(scores)
+        scores["gaze"] = dict(gaze_scores(arguments.ict, arguments.work, kept=arguments.kept))
+    people = others(arguments.portraits)[: arguments.long_people]
+    found = false_events.false_events(
+        arguments.portraits, arguments.work, people, arguments.long_seconds, kept=arguments.kept
+    )
+    text = table(scores) + "\n### False events\n\n" + false_events.table(found)
     (arguments.out / "table.md").write_text(text, encoding="utf-8")
     plot_delays(scores, arguments.out / "delays.png")
     print(text)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events that nobody made: people who rest, talk and turn their heads for a long time, and how much is said of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ...events import Event
+from .event_scores import SLACK_S, UNITS, found_events, shown_by
+from .recordings import ZERO_NS, events_of, pictures, read, record
+from .scripts import Act, Script, looking_about, resting, talking
+
+FPS, SIDE = 15.0, 240
+"""Of these pictures; a face is about 80 px wide in them."""
+DOING: dict[str, Callable[[int, float], Script]] = {
+    "at rest": resting,
+    "talking": talking,
+    "turning the head": looking_about,
+}
+NOT_COUNTED = frozenset({"appears", "leaves", "returns", "neutral_ready", "look_back", "stops_talking", "eye_contact"})
+"""Kinds that are true of these people, or that another kind tells as well."""
+
+
+@dataclass
+class FalseEvents:
+    """While people did one thing: for how long, and how many events of each kind were not so."""
+
+    people: int = 0
+    seconds: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, acts: Sequence[Act], events: Sequence[Event], seconds: float) -> None:
+        """One person's."""
+        self.people, self.seconds = self.people + 1, self.seconds + seconds
+        for kind in {event.kind for event in events} - NOT_COUNTED:
+            own = [act for act in acts if act.kind == kind]
+            others = [act for act in acts if act.kind != kind]
+            for one in found_events(events, kind, ZERO_NS)[0]:
+                true = any(a.onset_s - SLACK_S <= one.end_s and one.start_s <= a.end_s + SLACK_S for a in own)
+                self.counts[kind] += not true and not shown_by(one, others, UNITS.get(kind, ()))
+
+
+def false_events(
+    portraits: Path, work: Path, names: Sequence[str], seconds: float, *, kept: bool
+) -> dict[str, FalseEvents]:
+    """Of each person `seconds` of each; recorded where `work` does not hold it yet. kept: use only what it holds."""
+    found = {doing: FalseEvents() for doing in DOING}
+    for number, name in enumerate(tqdm(names, "long recordings", leave=False)):
+        for doing, made in DOING.items():
+            script = made(1000 + number, seconds)
+            path = work / f"{name}@{doing.replace(' ', '_')}_{seconds:g}s.pkl"
+            if kept and not path.exists():
+                continue
+            record(path, pictures(portraits, name, script, FPS, SIDE), FPS)
+            found[doing].add(script.acts, events_of(read(path)), seconds)
+    return found
+
+
+def table(found: dict[str, FalseEvents]) -> str:
+    """Rows of each thing done; an hour, of each kind."""
+    lines = ["| while | people | minutes | false events | an hour, of the worst kind |", "|---|---|---|---|---|"]
+    for doing, one in found.items():
+        said = ", ".join(f"{kind} {count}" for kind, count in one.counts.most_common() if count) or "none"
+        worst = max(one.counts.values(), default=0) * 3600 / max(one.seconds, 1e-9)
+        lines.append(f"| {doing} | {one.people} | {one.seconds / 60:.0f} | {said} | {worst:.1f} |")
+    return "\n".join(lines) + "\n"
