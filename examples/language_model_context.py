@@ -23,7 +23,8 @@ def context(listener: FaceListener) -> str:
     try:
         seen = listener.summarize(SECONDS, timeout_s=0.5)
     except (ValueError, TimeoutError) as error:
-        seen = f"Nothing is known: {error}."
+        print(error, file=sys.stderr)
+        seen = "Nothing is known of these seconds."
     now = []
     for person in listener.people():
         doing = ["looks at the robot" if person.attention >= 0.5 else "looks elsewhere"]

@@ -28,19 +28,20 @@ class WaitForEyeContact(py_trees.behaviour.Behaviour):
 
     def initialise(self) -> None:
         self.person, self.until = "", time.monotonic() + self.timeout_s
-        # Who looks already does not begin to.
-        self.person = next((one.name for one in self.listener.people() if one.attention >= 0.6), "")
         self.subscribed = self.listener.on("eye_contact", self.on_eye_contact)
 
     def on_eye_contact(self, event: Event) -> None:
         self.person = self.person or event.person_id or event.face_id
 
     def update(self) -> py_trees.common.Status:
+        # Who looked before this began does not begin to: no event will come.
+        self.person = self.person or next((one.name for one in self.listener.people() if one.attention >= 0.6), "")
         if self.person:
             self.blackboard.person = self.person
             self.feedback_message = f"{self.person} looks at me"
             return py_trees.common.Status.SUCCESS
         late = time.monotonic() > self.until
+        self.feedback_message = "nobody looks at me"
         return py_trees.common.Status.FAILURE if late else py_trees.common.Status.RUNNING
 
     def terminate(self, new_status: py_trees.common.Status) -> None:

@@ -115,7 +115,7 @@ def _of_one(history: History, key: str, start_ns: int, end_ns: int) -> Summary:
     }
     total = sum(expressions.values())
     shares = {label: weight / total for label, weight in expressions.most_common()} if total > 0 else {}
-    text = described(person_id, span_s, seen_s, figures, shares, events)
+    text = described(person_id, face_ids[-1] if face_ids else "", span_s, seen_s, figures, shares, events)
     return Summary(
         person_id, face_ids, start_ns, end_ns, **figures, expressions=shares, events=tuple(events), text=text
     )

@@ -38,17 +38,21 @@ _MOST_DEEDS = 5
 
 def described(
     person_id: str,
+    face_id: str,
     span_s: float,
     seen_s: float,
     figures: Mapping[str, float],
     expressions: Mapping[str, float],
     events: Sequence[Event],
 ) -> str:
-    """One to three sentences about one person. figures: the shares and means of a Summary, by name."""
-    who = person_id or "Somebody"
+    """One to three sentences about one person. figures: the shares and means of a Summary, by name.
+
+    Who is not known by a person's id is "Somebody", with the face's, so that two of them can be told apart.
+    """
+    who = person_id or (f"Somebody ({face_id})" if face_id else "Somebody")
     if seen_s <= 0:
         return f"{who} was not in view in these {span_s:.0f} s."
-    parts = []
+    parts = [f"was in view for {seen_s:.0f} of {span_s:.0f} s"] if seen_s < 0.9 * span_s else []
     looking, talking = figures["looking_share"], figures["talking_share"]
     if not math.isnan(looking):
         parts.append(f"looked at the robot {_of_the_time(looking)}")
@@ -56,9 +60,7 @@ def described(
         parts.append(f"talked for {talking * seen_s:.0f} s" if talking * seen_s >= 1 else "talked briefly")
     elif not math.isnan(talking):
         parts.append("did not talk")
-    view = f"{who} was in view for {seen_s:.0f} of {span_s:.0f} s" if seen_s < 0.9 * span_s else who
-    joined = _joined(parts)
-    sentences = [f"{view} and {joined}." if view != who and parts else f"{view} {joined or 'was in view'}."]
+    sentences = [f"{who} {_joined(parts) or 'was in view'}."]
     if deeds := _deeds(events):
         sentences.append(f"They {_joined(deeds)}.")
     if looks := _expression(expressions, figures):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,7 +15,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
 
 from facial_coding_msgs.msg import FaceCodeArray, FaceEvent
 from facial_coding_msgs.srv import Summarize
-from hri_msgs.msg import EngagementLevel, Expression, FacialActionUnits, Gaze, IdsList, IdsMatch
+from hri_msgs.msg import EngagementLevel, Gaze, IdsList, IdsMatch
+from std_msgs.msg import Bool
 
 from facial_coding_ros.client import FaceListener
 from facial_coding_ros.events import Event
@@ -139,6 +141,43 @@ def test_persons_are_looked_at_and_engaged(client: Client, images: list[ImageArr
         ]
 
 
+def test_a_voice_says_who_talks(client: Client, images: list[ImageArray]) -> None:
+    """A publisher of REP-155's voices, as an audio node is; nobody in these images moves the lips."""
+    with node() as process:
+        codes = client.collect(FaceCodeArray, "/facial_coding/face_codes")
+        publish = {
+            kind: client.node.create_publisher(kind, topic, 10)
+            for kind, topic in (
+                (IdsList, "/humans/voices/tracked"),
+                (IdsMatch, "/humans/candidate_matches"),
+                (Bool, "/humans/voices/v1/is_speaking"),
+            )
+        }
+        camera = client.camera()
+        still = itertools.repeat(images[10])
+        camera.send_until(lambda: codes and len(codes[-1].faces) == 2, still, process, "two faces")
+        speaker, other = (face.face_id for face in codes[-1].faces)
+
+        def talking(face_id: str) -> float:
+            return next((face.talking for face in codes[-1].faces if face.face_id == face_id), math.nan)
+
+        client.wait(publish[IdsList].get_subscription_count, "the node's subscription of voices", process)
+        publish[IdsList].publish(IdsList(ids=["v1"]))
+        client.wait(publish[Bool].get_subscription_count, "its subscription of this voice", process)
+        client.wait(publish[IdsMatch].get_subscription_count, "its subscription of matches", process)
+        matched = IdsMatch(id1="v1", id1_type=IdsMatch.VOICE, id2=speaker, id2_type=IdsMatch.FACE, confidence=0.9)
+        publish[IdsMatch].publish(matched)
+        publish[Bool].publish(Bool(data=True))
+        camera.send_until(lambda: talking(speaker) == 1.0 and talking(other) < 0.1, still, process, "who is heard")
+        publish[Bool].publish(Bool(data=False))
+        camera.send_until(lambda: talking(speaker) == 0.0, still, process, "silence")
+        publish[Bool].publish(Bool(data=True))
+        camera.send_until(lambda: talking(speaker) == 1.0, still, process, "the voice again")
+        publish[IdsList].publish(IdsList(ids=[]))
+        client.wait(lambda: not publish[Bool].get_subscription_count(), "the end of the subscription", process)
+        camera.send_until(lambda: talking(speaker) < 0.1, still, process, "the lips as witness when the voice is gone")
+
+
 def test_engagement_takes_time_and_attention() -> None:
     level, since = EngagementLevel.DISENGAGED, 0
     seen = []
@@ -149,35 +188,3 @@ def test_engagement_takes_time_and_attention() -> None:
     assert list(dict.fromkeys(seen)) == [2, 3, 4, 1], "engaging, engaged, disengaging, disengaged"
     assert engagement_level(3, 0, float("nan"), 10**10) == (3, 0), "unknown attention changes nothing"
     assert engagement_score(0.8, 1.0) == 0.8 and engagement_score(0.8, 10.0) == 0 and engagement_score(0.8, None) == 0.8
-
-
-def test_with_rep155_alone(client: Client) -> None:
-    """Another node codes the faces: events come from its action units, summaries from what was heard."""
-    listener = FaceListener(client.node, rep155_only=True)
-    smiles: list[Event] = []
-    listener.on("smile", smiles.append)
-    publish = {
-        kind: client.node.create_publisher(kind, topic, 10)
-        for kind, topic in (
-            (IdsList, "/humans/faces/tracked"),
-            (FacialActionUnits, "/humans/faces/abc/facs"),
-            (Expression, "/humans/faces/abc/expression"),
-        )
-    }
-    client.wait(publish[IdsList].get_subscription_count, "the listener")
-    publish[IdsList].publish(IdsList(ids=["abc"]))
-    client.wait(publish[FacialActionUnits].get_subscription_count, "the face's subscriptions")
-    for frame in range(40):
-        message = FacialActionUnits(header=header_of(10**12 + frame * 40_000_000, "camera"))
-        message.intensity[12], message.confidence[12] = (0.7 if 15 <= frame < 30 else 0.0), 0.8
-        publish[FacialActionUnits].publish(message)
-        stamp_ns = 10**12 + frame * 40_000_000
-        client.wait(lambda stamp_ns=stamp_ns: [p for p in listener.people() if p.stamp_ns == stamp_ns], "the face")
-    assert [event.face_id for event in smiles] == ["abc"]
-    assert smiles[0].start_ns == pytest.approx(10**12 + 14.3 * 40_000_000, abs=20_000_000)
-    assert "smiled once" in listener.summarize(5.0)
-    with pytest.raises(ValueError, match="need facial_coding_msgs"):
-        listener.summaries(5.0)
-    publish[IdsList].publish(IdsList(ids=[]))
-    client.wait(lambda: not listener.people(), "an empty room")
-    listener.destroy()
