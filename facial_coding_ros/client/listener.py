@@ -121,11 +121,27 @@ class FaceListener:
         -------
         Subscribed
             With `cancel()`.
+
+        Raises
+        ------
+        ValueError
+            With REP-155 alone there is no such kind. Of a node a kind that is not in config/events.yaml may be its own:
+            a warning says so.
         """
+        self._check(kind)
         subscribed = Subscribed(self, kind, (Phase.END,) if ends else _BEGINS, callback)
         with self._lock:
             self._subscribed.append(subscribed)
         return subscribed
+
+    def _check(self, kind: str) -> None:
+        known = self._detectors.kinds
+        if kind in (ANY, *known):
+            return
+        what = f"{kind!r} is no kind of event; there are {', '.join(known)}"
+        if self.rep155_only:
+            raise ValueError(what)
+        self.node.get_logger().warning(f"{what}, and those of the node's events.kinds_file")
 
     def _forget(self, subscribed: Subscribed) -> None:
         with self._lock:

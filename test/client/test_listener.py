@@ -87,6 +87,16 @@ def test_each_robot_has_its_own(client: Client, still: Iterator[ImageArray]) -> 
     inside.destroy_node()
 
 
+def test_a_kind_that_may_be_mistyped_is_said(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
+    listener = FaceListener(client.node)
+    listener.on("smile", lambda event: None)
+    assert "no kind of event" not in capfd.readouterr().err
+    listener.on("simle", lambda event: None)
+    logged = capfd.readouterr().err
+    assert "'simle' is no kind of event" in logged and "events.kinds_file" in logged
+    listener.destroy()
+
+
 def test_with_rep155_alone(client: Client) -> None:
     """Another node codes the faces: events come from its action units, summaries from what was heard."""
     listener = FaceListener(client.node, rep155_only=True)
@@ -114,6 +124,8 @@ def test_with_rep155_alone(client: Client) -> None:
     assert "smiled once" in listener.summarize(5.0)
     with pytest.raises(ValueError, match="need facial_coding_msgs"):
         listener.summaries(5.0)
+    with pytest.raises(ValueError, match=r"'simle' is no kind of event; there are .*smile"):
+        listener.wait_for("simle", timeout_s=0.1)
     publish[IdsList].publish(IdsList(ids=[]))
     client.wait(lambda: not listener.people(), "an empty room")
     listener.destroy()
