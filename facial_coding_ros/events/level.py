@@ -28,8 +28,10 @@ class LevelRule:
     relative_s: time constant of the person's usual value, from which the measure is taken; 0: from zero. magnitude:
     either direction counts; its sign is the side. falling: begins under `above` and ends over `below`. unless: measures
     that must be under a value for it to begin. still_deg: it does not begin while the head turns by more than this
-    within 0.4 s; 0: it may. ends_as: kind of a moment said when it is over. lag_s, end_lag_s: how late the measure is
-    by itself at the begin and at the end, by which the stamps of start, apex and end are set back.
+    within 0.4 s; 0: it may. usually_under: it does not begin while the measure's mean over the last 20 s is more: then
+    that is how this face looks, or its neutral is wrong; 0: it may. ends_as: kind of a moment said when it is over.
+    lag_s, end_lag_s: how late the measure is by itself at the begin and at the end, by which the stamps of start, apex
+    and end are set back.
     """
 
     kind: str
@@ -47,6 +49,7 @@ class LevelRule:
     falling: bool = False
     unless: tuple[tuple[str, float], ...] = ()
     still_deg: float = 0.0
+    usually_under: float = 0.0
     ends_as: str = ""
     lag_s: float = 0.0
     end_lag_s: float = 0.0
@@ -84,6 +87,10 @@ class _RunningLevel:
     below_ns: int | None = None
 
 
+_USUALLY_S = 20.0
+"""Time constant of the mean for `usually_under`."""
+
+
 class LevelFollower:
     """Follows one face; a FaceFollower."""
 
@@ -97,14 +104,15 @@ class LevelFollower:
         self._face: tuple[str, str] = ("", "")
         self._seen_ns: int | None = None
         self._usual: float | None = None
+        self._mean = 0.0
         self._too_long = False
 
     def step(self, code: FaceCode, stamp_ns: int) -> list[Event]:
         self._face = code.face.face_id, code.face.person_id
         value, confidence, sign = self._value(code, stamp_ns)
-        self._seen_ns = stamp_ns
         known = not math.isnan(value) and confidence >= self.rule.least_confidence
-        prevented = self._head_turns(code, stamp_ns) or any(read(code)[0] >= limit for read, limit in self._unless)
+        prevented = self._prevented(code, value if known else math.nan, stamp_ns)
+        self._seen_ns = stamp_ns
         if prevented and self._running is not None and not self._running.said:
             self._running = None
         if self._running is None:
@@ -114,6 +122,14 @@ class LevelFollower:
         if known:
             self._past.append((stamp_ns, value))
         return events
+
+    def _prevented(self, code: FaceCode, value: float, stamp_ns: int) -> bool:
+        """Whether nothing may begin now. value: NaN where it is not known."""
+        if not math.isnan(value) and self._seen_ns is not None:
+            self._mean += (value - self._mean) * min((stamp_ns - self._seen_ns) / 1e9 / _USUALLY_S, 1.0)
+        if 0 < self.rule.usually_under <= self._mean:
+            return True
+        return self._head_turns(code, stamp_ns) or any(read(code)[0] >= limit for read, limit in self._unless)
 
     def _head_turns(self, code: FaceCode, stamp_ns: int) -> bool:
         if not self.rule.still_deg:

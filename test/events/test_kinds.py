@@ -103,6 +103,10 @@ def test_brows_that_only_seem_to_frown() -> None:
     assert not frowns(lambda t: face_code({4: -nods(t) / 15}, pitch_deg=nods(t))), "a nod"
     blinks = lambda t: face_code(frowning(t) | {45: 0.9 * ramp(t, 1.6, 1.9, 0.08)})  # noqa: E731
     assert frowns(blinks) == [Phase.BEGIN, Phase.END], "a blink does not end it"
+    always = lambda t: face_code({4: 0.8 * ramp(t, 1.0, 60.0, 0.2) - 0.7 * ramp(t, 30.0, 31.0, 0.2)})  # noqa: E731
+    found = played(detector("frown"), always, 50.0)
+    assert [e.phase for e in found] == [Phase.BEGIN, Phase.WITHDRAWN], "brows that stay low are how this face looks"
+    assert seconds(found[1].stamp_ns) == pytest.approx(11.0, abs=0.2)
 
 
 def test_looking_away_and_back() -> None:

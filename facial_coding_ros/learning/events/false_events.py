@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,23 +26,44 @@ NOT_COUNTED = frozenset({"appears", "leaves", "returns", "neutral_ready", "look_
 """Kinds that are true of these people, or that another kind tells as well."""
 
 
+UNCOUNTED_WHILE_ACTING = frozenset({"expression", "look_away", "duchenne_smile"})
+"""Besides those, where people perform scripts: these are not scripted, but acts may well show them."""
+_HEAD_MOVES = ("nod", "shake", "tilt", "look_away", "lean_in")
+Spans = Sequence[tuple[float, float]]
+
+
+def spans_of(script: Script) -> dict[str, Spans]:
+    """When somebody who performs a script does nothing, talks, and moves the head."""
+    busy = sorted((act.start_s, act.start_s + act.length_s) for act in script.acts if act.kind != "blink")
+    ends = [0.0, *(end for _, end in busy)]
+    begins = [*(begin for begin, _ in busy), script.seconds]
+    return {
+        "at rest": [(end, begin) for end, begin in zip(ends, begins, strict=True) if begin > end],
+        "talking": [(a.start_s, a.start_s + a.length_s) for a in script.acts if a.kind == "talks"],
+        "turning the head": [(a.start_s, a.start_s + a.length_s) for a in script.acts if a.kind in _HEAD_MOVES],
+    }
+
+
 @dataclass
 class FalseEvents:
     """While people did one thing: for how long, and how many events of each kind were not so."""
 
-    people: int = 0
+    recordings: int = 0
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, acts: Sequence[Act], events: Sequence[Event], seconds: float) -> None:
-        """One person's."""
-        self.people, self.seconds = self.people + 1, self.seconds + seconds
-        for kind in {event.kind for event in events} - NOT_COUNTED:
+    def add(
+        self, acts: Sequence[Act], events: Sequence[Event], spans: Spans, uncounted: Collection[str] = frozenset()
+    ) -> None:
+        """One recording's events that begin in a span."""
+        self.recordings, self.seconds = self.recordings + 1, self.seconds + sum(end - begin for begin, end in spans)
+        for kind in {event.kind for event in events} - NOT_COUNTED - set(uncounted):
             own = [act for act in acts if act.kind == kind]
             others = [act for act in acts if act.kind != kind]
             for one in found_events(events, kind, ZERO_NS)[0]:
+                inside = any(begin <= one.start_s < end for begin, end in spans)
                 true = any(a.onset_s - SLACK_S <= one.end_s and one.start_s <= a.end_s + SLACK_S for a in own)
-                self.counts[kind] += not true and not shown_by(one, others, UNITS.get(kind, ()))
+                self.counts[kind] += inside and not true and not shown_by(one, others, UNITS.get(kind, ()))
 
 
 def false_events(
@@ -57,15 +78,15 @@ def false_events(
             if kept and not path.exists():
                 continue
             record(path, pictures(portraits, name, script, FPS, SIDE), FPS)
-            found[doing].add(script.acts, events_of(read(path)), seconds)
+            found[doing].add(script.acts, events_of(read(path)), [(0.0, seconds)])
     return found
 
 
 def table(found: dict[str, FalseEvents]) -> str:
     """Rows of each thing done; an hour, of each kind."""
-    lines = ["| while | people | minutes | false events | an hour, of the worst kind |", "|---|---|---|---|---|"]
+    lines = ["| while | recordings | minutes | false events | an hour, of the worst kind |", "|---|---|---|---|---|"]
     for doing, one in found.items():
         said = ", ".join(f"{kind} {count}" for kind, count in one.counts.most_common() if count) or "none"
         worst = max(one.counts.values(), default=0) * 3600 / max(one.seconds, 1e-9)
-        lines.append(f"| {doing} | {one.people} | {one.seconds / 60:.0f} | {said} | {worst:.1f} |")
+        lines.append(f"| {doing} | {one.recordings} | {one.seconds / 60:.1f} | {said} | {worst:.1f} |")
     return "\n".join(lines) + "\n"

@@ -16,6 +16,7 @@ import random
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -27,10 +28,11 @@ from ...events import Event
 from ...types import ImageArray
 from ..events import false_events
 from ..events.event_scores import KindScore, found_events, percentile, score_kind
+from ..events.false_events import FalseEvents
 from ..events.recordings import ALONE, TOGETHER, ZERO_NS, by_side, events_of, pair_paths, read, record, record_pair
 from ..events.rendered_gaze import FPS as GAZE_FPS
 from ..events.rendered_gaze import gaze_script, geometry_of, rendered_gaze
-from ..events.scripts import SECONDS, Act, lively
+from ..events.scripts import SECONDS, Act, Script, lively
 from ..synthesis.render_head import HeadModel
 
 matplotlib.use("Agg")
@@ -52,8 +54,21 @@ GAZE_SEEDS, GAZE_SECONDS = range(4, 8), 14.0
 """Others than those on whom the widths of eyes were chosen, 0 to 3."""
 SMALL = 27 / 65
 """Of a rendered head whose face is then 60 px wide."""
-Scores = dict[str, dict[str, KindScore]]
-"""By condition and kind."""
+
+
+@dataclass
+class Scores:
+    """By condition and kind; and of all scripts, events that were none, by what the person was doing."""
+
+    kinds: dict[str, dict[str, KindScore]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(KindScore)))
+    acting: dict[str, FalseEvents] = field(default_factory=lambda: defaultdict(FalseEvents))
+
+    def add(self, script: Script, events: list[Event], condition: str) -> None:
+        """One person's events."""
+        for kind in KINDS:
+            self.kinds[condition][kind].add(score_kind(script.acts, events, kind, ZERO_NS))
+        for doing, spans in false_events.spans_of(script).items():
+            self.acting[doing].add(script.acts, events, spans, false_events.UNCOUNTED_WHILE_ACTING)
 
 
 def others(portraits: Path) -> list[str]:
@@ -62,12 +77,6 @@ def others(portraits: Path) -> list[str]:
     rest = [name for name in names if name not in SEEDS]
     random.Random(0).shuffle(rest)
     return rest
-
-
-def judge(acts: tuple[Act, ...], events: list[Event], scores: dict[str, KindScore]) -> None:
-    """Adds one person's events."""
-    for kind in KINDS:
-        scores[kind].add(score_kind(acts, events, kind, ZERO_NS))
 
 
 def judge_pair(
@@ -86,9 +95,9 @@ def judge_pair(
         events = events_of(recording)
         if condition == TOGETHER:
             for one, own in zip(pair, by_side(events, recording), strict=True):
-                judge(scripts[one].acts, own, scores[condition])
+                scores.add(scripts[one], own, condition)
         else:
-            judge(scripts[name].acts, events, scores[condition])
+            scores.add(scripts[name], events, condition)
         if (name, condition) == (pair[0], ALONE[0]):
             shown = events
     return shown
@@ -96,7 +105,7 @@ def judge_pair(
 
 def table(scores: Scores) -> str:
     lines = []
-    for condition, kinds in scores.items():
+    for condition, kinds in scores.kinds.items():
         lines += [f"### {WORDS.get(condition, condition)}", ""]
         lines.append("| kind | scripted | precision | recall | delay, median | delay, 90 % | start | end | withdrawn |")
         lines.append("|---|---|---|---|---|---|---|---|---|")
@@ -113,7 +122,7 @@ def table(scores: Scores) -> str:
 
 def plot_delays(scores: Scores, path: Path) -> None:
     """Delays of each kind, a dot for each event, and their median."""
-    kinds = {**scores["30"], **scores.get("gaze", {})}
+    kinds = {**scores.kinds["30"], **scores.kinds.get("gaze", {})}
     shown = [kind for kind, score in kinds.items() if score.delays_s]
     figure, axes = plt.subplots(figsize=(7.5, 0.34 * len(shown) + 1.0), layout="constrained")
     for row, kind in enumerate(shown):
@@ -182,7 +191,7 @@ def main() -> int:
     arguments = parser.parse_args()
     for folder in (arguments.work, arguments.out):
         folder.mkdir(parents=True, exist_ok=True)
-    scores: Scores = defaultdict(lambda: defaultdict(KindScore))
+    scores = Scores()
     pairs = (TUNED if arguments.tuned else JUDGED)[: arguments.pairs]
     for pair in tqdm(pairs, "scripts"):
         events = judge_pair(arguments.portraits, arguments.work, pair, arguments.seconds, scores, kept=arguments.kept)
@@ -190,12 +199,16 @@ def main() -> int:
             acts = lively(SEEDS[pair[0]], arguments.seconds).acts
             plot_timeline(acts, events, arguments.out / "timeline.png", arguments.seconds)
     if arguments.ict is not None:
-        scores["gaze"] = dict(gaze_scores(arguments.ict, arguments.work, kept=arguments.kept))
+        scores.kinds["gaze"] = dict(gaze_scores(arguments.ict, arguments.work, kept=arguments.kept))
     people = others(arguments.portraits)[: arguments.long_people]
     found = false_events.false_events(
         arguments.portraits, arguments.work, people, arguments.long_seconds, kept=arguments.kept
     )
-    text = table(scores) + "\n### False events\n\n" + false_events.table(found)
+    text = (
+        f"{table(scores)}\n### False events\n\nOf those who rest, talk and turn the head for long:\n\n"
+        f"{false_events.table(found)}\nOf those who perform the scripts above, in what they do besides:\n\n"
+        f"{false_events.table(scores.acting)}"
+    )
     (arguments.out / "table.md").write_text(text, encoding="utf-8")
     plot_delays(scores, arguments.out / "delays.png")
     print(text)

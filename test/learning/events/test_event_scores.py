@@ -8,7 +8,7 @@ import pytest
 
 from facial_coding_ros.events import Event, Phase
 from facial_coding_ros.learning.events.event_scores import score_kind
-from facial_coding_ros.learning.events.false_events import FalseEvents
+from facial_coding_ros.learning.events.false_events import FalseEvents, spans_of
 from facial_coding_ros.learning.events.scripts import chewing, expression, lively, resting
 
 ZERO_NS = 10**12
@@ -47,8 +47,16 @@ def test_false_events_are_those_that_nobody_made() -> None:
         *said("appears", 0.0, 0.0, 0.0),
     ]
     found = FalseEvents()
-    found.add(script.acts, events, 20.0)
-    assert +found.counts == {"nod": 1} and found.seconds == 20.0 and found.people == 1
+    found.add(script.acts, events, [(0.0, 20.0)])
+    assert +found.counts == {"nod": 1} and found.seconds == 20.0 and found.recordings == 1
+
+
+def test_a_script_rests_between_its_acts() -> None:
+    script = lively(1, 30.0)
+    spans = spans_of(script)
+    busy = sum(act.length_s for act in script.acts if act.kind != "blink")
+    assert sum(end - begin for begin, end in spans["at rest"]) == pytest.approx(30.0 - busy)
+    assert spans["turning the head"] and all(0 <= begin < end <= 30.0 for each in spans.values() for begin, end in each)
 
 
 def test_a_script_is_the_same_for_the_same_seed() -> None:
