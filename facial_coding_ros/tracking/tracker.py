@@ -15,6 +15,7 @@ from .interface import LandmarkSource, Sighting
 from .mounting import MountingWatch
 from .pose import PoseEstimator
 from .regions import Detection, Landmarks, Square, mesh_regions, region_square
+from .same_face import DOUBTFUL, explains, followed_square, same_box, turned_against
 from .search import FaceSearch
 from .settings import TrackingSettings, TrackingStatistics
 from .shape import ShapeReader
@@ -29,12 +30,8 @@ CLOSER = 1.5
 
 LONGEST_INTERVAL_S = 1.0
 """A face of the last image is looked for in the next one after up to this time, also where `max_lost_s` is less."""
-DOUBTFUL = 0.9
-"""Landmarks with less presence may stand askew on a turned head: turned views go on, and better ones replace them."""
 BETTER = 0.1
 """By so much more presence have landmarks that replace doubtful ones."""
-ASKEW = math.radians(60)
-"""Two heads as near to each other as half a face are not turned against each other by as much."""
 DOUBT_NS = 3_000_000_000
 """So long after its first sight a doubtful face makes the detector hurry."""
 SURE = 0.5
@@ -180,7 +177,7 @@ class FaceTracker:
             if face_id in known:
                 self._tracks.append(track)
             square = region_square(regions[face_id], width, height)
-            squares.append(_followed_square(track, square, stamp))
+            squares.append(followed_square(track, square, stamp))
         found, _ = self._source.process(frame.image, squares)
         self._count(landmarks_run=len(squares))
         visible: list[tuple[Track, Observation]] = []
@@ -250,7 +247,7 @@ class FaceTracker:
         if landmarks.size < self.settings.min_face_px or landmarks.share_inside(width, height) < 0.4:
             return False
         for index, other in enumerate(seen):
-            against = _turned_against(landmarks, other.landmarks)
+            against = turned_against(landmarks, other.landmarks)
             if against or same_head(landmarks, other.landmarks):
                 other.sources.extend([track.face_id] if track else [])
                 better = landmarks.presence > other.landmarks.presence + BETTER
@@ -268,9 +265,9 @@ class FaceTracker:
         for group in (usual, others):
             fresh: list[Detection] = []
             for detection in sorted(group, key=lambda one: -one.score):  # views overlap, the best view counts
-                if any(_covers(one, detection, group is others) for one in seen):
+                if any(explains(one, detection, group is others) for one in seen):
                     continue
-                if not any(_same_box(detection, one) for one in fresh):
+                if not any(same_box(detection, one) for one in fresh):
                     fresh.append(detection)
             for landmarks in sorted(self._landmarks_of(frame.image, fresh), key=lambda one: -one.size):
                 self._observe(frame.image, landmarks, seen, None)
@@ -391,31 +388,3 @@ class FaceTracker:
     def _count(self, **more: int) -> None:
         for name, number in more.items():
             self._counts[name] += number
-
-
-def _followed_square(track: Track, square: Square, stamp: int) -> Square:
-    """The square of the last landmarks where the box agrees with it, else the box's."""
-    if track.hits and not track.misses:
-        last = track.region(stamp)
-        if np.hypot(last.x - square.x, last.y - square.y) < 0.35 * square.side and 0.5 < last.side / square.side < 2:
-            return last
-    return square
-
-
-def _covers(seen: Observation, detection: Detection, surely: bool) -> bool:
-    """Whether a face that is seen explains a detection. surely: a doubtful face explains none."""
-    if abs(seen.centre - detection.centre) >= 0.6 * max(seen.size, detection.width):
-        return False
-    return not surely or seen.landmarks.presence >= DOUBTFUL
-
-
-def _turned_against(a: Landmarks, b: Landmarks) -> bool:
-    """Whether landmarks lie on one head at different angles, as where some stand askew on a head that is turned."""
-    if abs(a.centre - b.centre) >= 0.5 * max(a.size, b.size):
-        return False
-    return abs(math.remainder(a.square.angle - b.square.angle, math.tau)) > ASKEW
-
-
-def _same_box(a: Detection, b: Detection) -> bool:
-    """Whether two detections are of one face; of views that are turned against each other both are tried."""
-    return a.view_angle == b.view_angle and abs(a.centre - b.centre) < 0.5 * max(a.width, b.width)

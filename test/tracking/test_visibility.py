@@ -138,6 +138,25 @@ def test_two_layers_as_written(bare: dict[str, FaceCode]) -> None:
         np.testing.assert_allclose(parts, expected, atol=1e-3)
 
 
+def test_a_mask_that_comes_and_goes_keeps_the_id_and_silences_its_part(bare: dict[str, FaceCode]) -> None:
+    """Followed as in a video: 30 frames bare, 15 masked, 15 bare; the brows are told throughout."""
+    image = portrait("hopper")
+    masked = cover(image, bare["hopper"].face.mesh, "mask", np.random.default_rng(1)).image
+    regions = np.array([unit.region for unit in ACTION_UNITS])
+    seen: list[FaceCode] = []
+    with closing(Pipeline()) as pipeline:
+        for index in range(60):
+            shown = masked if 30 <= index < 45 else image
+            seen += pipeline.process(Frame(np.ascontiguousarray(shown), index * 33_333_333, index))
+    assert len({one.face.face_id for one in seen}) == 1 and len(seen) >= 57
+    hidden = [72 in visibility_codes(one.face.visibility) for one in seen]
+    first = len(seen) - 30  # the first masked frame
+    assert hidden == [first <= number < first + 15 for number in range(len(seen))]
+    for one, covered_now in zip(seen[first - 5 :], hidden[first - 5 :], strict=True):
+        assert one.aus.confidence[regions == "lower_face"].any() != covered_now
+        assert one.aus.confidence[regions == "brows"].min() > 0
+
+
 def test_without_features_contrast_decides(bare: dict[str, FaceCode]) -> None:
     """As with MediaPipe's own graphs: a plain block hides, and no head is asked."""
     from facial_coding_ros.tracking.regions import Landmarks
