@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trains the FACS estimator on rendered sets (`facial_coding synthesize`) and compares it with simpler ones.
+"""Trains the FACS estimator on rendered sets and sets of portraits, and compares it with simpler ones.
 
-People are split 80 / 8 / 12 % into training, calibration and test. Leaves the model with its card and the table of all
-estimators on the test people. Needs torch, scipy and onnx (standalone/requirements-training.txt).
+Sets are made by `facial_coding synthesize`. People are split 80 / 8 / 12 % into training, calibration and test. Leaves
+the model with its card and the table of all estimators on the test people. Needs torch, scipy and onnx
+(standalone/requirements-training.txt).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _LICENCE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sets", type=Path, nargs="+", help="folders of rendered sets")
+    parser.add_argument("sets", type=Path, nargs="+", help="folders of sets")
     parser.add_argument("--out", type=Path, default=Path("facs_own/facs.onnx"), help="default %(default)s")
     parser.add_argument("--table", type=Path, help="the comparison; default: estimators.md beside the model")
     parser.add_argument("--steps", type=int, default=NetworkOptions.steps, help="default %(default)s")
@@ -153,11 +154,18 @@ def _command(arguments: argparse.Namespace) -> str:
     return f"facial_coding train facs {sets} {options}"
 
 
+def _real(folders: list[Path]) -> str:
+    """Whether real people are among those it was made of."""
+    portraits = sum(len(json.loads((folder / "manifest.json").read_text()).get("portraits", ())) for folder in folders)
+    return f"{portraits} of all these people are photographs, animated" if portraits else "no picture of anybody"
+
+
 def _made(folder: Path) -> str:
     """How a set was made."""
     metadata = json.loads((folder / "manifest.json").read_text())
+    source = f"{folder.name} --portraits FOLDER" if "portraits" in metadata else f"ICT-FaceKit {folder.name}"
     return (
-        f"{folder.name}: facial_coding synthesize ICT-FaceKit {folder.name} --people {metadata['people']} "
+        f"{folder.name}: facial_coding synthesize {source} --people {metadata['people']} "
         f"--pictures {metadata['pictures']} --seed {metadata['seed']}"
         + ("" if metadata["complete"] else ", not finished")
     )
@@ -178,7 +186,7 @@ def write_model(
         "trained_on": f"{people[0]} rendered people of ICT-FaceKit ({len(study.training.motion) // 2} pictures) seen "
         f"through MediaPipe's face mesh as the node runs it, and {arguments.simulated} motions simulated through the "
         f"linear response learnt from them (explains {100 * explained:.0f} % of tracked motion); calibrated on "
-        f"{people[1]} others; no picture of anybody",
+        f"{people[1]} others; {_real(arguments.sets)}",
         "command": _command(arguments),
         "data": [_made(folder) for folder in arguments.sets],
         "not_for": "diagnosis, detection of lies or intentions, judging people; see docs/facs.md",

@@ -19,8 +19,8 @@ _CALM_S, _AGAIN_S = 1.25, 1.0  # how long a look is held before it is compared w
 _LEAST_WEIGHT = 0.1  # of a frame: a head that is turned away holds no look
 _STILL = 6.0  # squared distance per coordinate of a group from the look that is held; of noise alone it is 1 or less
 _APART = 4.0  # squared distance per coordinate from the neutral below which there is nothing to decide
-_FEW_BEYOND = 2.1
-"""Squared distance from the mean face, per coordinate, of 95 % of 91 real resting faces; laughing ones have 3 to 9."""
+_FEW_BEYOND = 1.8
+"""Squared distance from the mean face, per coordinate, of 91 real resting faces at most; laughing ones have 3 to 8."""
 _CALMER = 0.8  # share of the unlikeliness of the looks the neutral was learnt from that the held one may have
 # Log likelihood ratio from which a neutral is given up: after some seconds, and what a minute of its look adds.
 _GIVEN_UP, _OF_LONG, _LONG_S = 60.0, 60.0, 60.0

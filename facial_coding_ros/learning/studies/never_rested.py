@@ -43,9 +43,9 @@ def pairs(folder: Path) -> list[tuple[FloatArray, FloatArray]]:
     return list(zip(faces[::2], faces[1::2], strict=True))
 
 
-def watched(looks: Iterable[Look], rng: np.random.Generator) -> PriorEstimator:
-    """The estimator after it saw them."""
-    estimator = PriorEstimator(FacePrior.load())
+def watched(looks: Iterable[Look], rng: np.random.Generator, prior: FacePrior | None = None) -> PriorEstimator:
+    """The estimator after it saw them. prior: None for the shipped one."""
+    estimator = PriorEstimator(prior or FacePrior.load())
     for face, seconds in looks:
         for _ in range(round(seconds * FPS)):
             seen = face + NOISE * rng.normal(size=face.shape)
