@@ -257,7 +257,7 @@ class Scene:
     def _events(self, sight: Sight) -> None:
         for event in sight.events:
             name = event.person_id or event.face_id
-            phase = {Phase.BEGIN: " begins", Phase.END: " ends", Phase.WITHDRAWN: " was none"}.get(event.phase, "")
+            phase = {Phase.BEGIN: " begins", Phase.END: " ends", Phase.WITHDRAWN: " withdrawn"}.get(event.phase, "")
             what = " ".join(part for part in (event.side, event.kind, event.label) if part)
             self._recording.log("log", rr.TextLog(f"{name}: {what}{phase}", level=rr.TextLogLevel.INFO))
             since_s = (event.stamp_ns - (self._first_ns or 0)) / 1e9
