@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "trained_on": f"{len(training)} motions of {training.people} people: {motions.source}",
                 "command": command,
                 "licence": arguments.licence or (ICT_LICENCE if synthetic else "that of your recordings"),
-                "metrics": {name: round(float(value), 4) for name, value in metrics.items()},
+                "metrics": {n: v if isinstance(v, int) else round(float(v), 4) for n, v in metrics.items()},
             },
             training.kpm[:: max(1, len(training) // 500)],
         )
@@ -182,7 +182,7 @@ def _metrics(model: DFECS, training: Motions, held: Motions) -> dict[str, float]
         "held_out_variance_explained_by_length": variance_explained_by_length(held.kpm, made),
         "held_out_pca_variance_explained": variance_explained(held.kpm, held.kpm @ axes.T @ axes),
         "held_out_active_units": active_units(codes),
-        "interpretable_units": float(sum(read(u).score >= INTERPRETABLE_SCORE for u in model.components_)),
+        "interpretable_units": int(sum(read(u).score >= INTERPRETABLE_SCORE for u in model.components_)),
     }
     try:
         shipped = DFECS.load(model_path(DfecsSettings().model))
