@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,16 @@ rclpy = pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it"
 
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from facial_coding_msgs.msg import FaceCodeArray, FaceEvent  # noqa: E402
-from hri_msgs.msg import IdsList  # noqa: E402
+from hri_msgs.msg import Expression, IdsList  # noqa: E402
 from rosbags.highlevel import AnyReader  # noqa: E402
 from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
 
 from facial_coding_ros.cli import main  # noqa: E402
+from facial_coding_ros.coding.expression import ExpressionDwell  # noqa: E402
 from facial_coding_ros.face_codes.table import row  # noqa: E402
 from facial_coding_ros.image.bags import open_bag  # noqa: E402
 from facial_coding_ros.learning.studies.recorded_bags import LATE_NS, STORE, write_bag  # noqa: E402
-from facial_coding_ros.nodes.messages import face_code_of, stamp_ns_of  # noqa: E402
+from facial_coding_ros.nodes.messages import expression, face_code_of, stamp_ns_of  # noqa: E402
 
 from ..conftest import CLIP  # noqa: E402
 from ..ros import BagPlayer, Client, Process, images_of, node  # noqa: E402
@@ -79,23 +81,54 @@ def said(messages: list[FaceCodeArray]) -> list[list[str]]:
 @pytest.mark.parametrize("name", FORMS)
 def test_every_frame_as_in_replay(name: str, client: Client, bags: Path, tmp_path: Path) -> None:
     """Time goes on when the node has answered: it takes every frame, and says of each what replay says."""
+    expected = replayed(bags / name, tmp_path)
+    with AnyReader([tmp_path / "bag"]) as bag:
+        of_bag = {
+            kind: [bag.deserialize(raw, c.msgtype) for c, _, raw in bag.messages() if c.topic == topic]
+            for kind, topic in (("codes", CODES), ("events", "/facial_coding/events"))
+        }
+    offline = [(stamp_ns_of(e.header), e.face_id, e.kind) for e in of_bag["events"]]
+    heard: dict[str, list[Expression]] = {}
     with node(**SIMULATED, image_transport=transport(name)) as process:
         codes = client.collect(FaceCodeArray, CODES)
-        events = client.collect(FaceEvent, "/facial_coding/events")
+        events = client.collect(FaceEvent, "/facial_coding/events", 100)
         player = player_of(client, bags / name, process)
         while player.step():
             seen = len(codes)
             client.wait(lambda seen=seen: len(codes) > seen, f"codes of frame {seen}", process)
+            for face in codes[-1].faces:
+                if face.face_id not in heard:
+                    topic = f"/humans/faces/{face.face_id}/expression"
+                    heard[face.face_id] = client.collect(Expression, topic, 100)
+                    client.wait(lambda topic=topic: client.node.count_publishers(topic), topic, process)
+        client.wait(lambda: len(events) >= len(offline), "the events of the last frame", process)
+        for face_id, told in labels_of(codes).items():
+            last = max(told)
+            heard_all = lambda m=heard[face_id], last=last: m and stamp_ns_of(m[-1].header) == last  # noqa: E731
+            client.wait(heard_all, f"the last expression of {face_id}", process)
     assert len(codes) == FRAMES
-    expected = replayed(bags / name, tmp_path)
     assert len(expected) > FRAMES and said(codes) == expected
-    with AnyReader([tmp_path / "bag"]) as bag:
-        offline = [
-            bag.deserialize(raw, c.msgtype) for c, _, raw in bag.messages() if c.topic == "/facial_coding/events"
-        ]
-    assert [(stamp_ns_of(e.header), e.face_id, e.kind) for e in events] == [
-        (stamp_ns_of(e.header), e.face_id, e.kind) for e in offline
-    ]
+    assert [(stamp_ns_of(e.header), e.face_id, e.kind) for e in events] == offline
+    replayed_labels = labels_of(of_bag["codes"])
+    assert replayed_labels
+    for face_id, told in replayed_labels.items():
+        live = {stamp_ns_of(m.header): (m.expression, m.valence, m.arousal, m.confidence) for m in heard[face_id]}
+        assert live and live == {stamp: label for stamp, label in told.items() if stamp in live}
+
+
+def labels_of(messages: Iterable[FaceCodeArray]) -> dict[str, dict[int, tuple[str, float, float, float]]]:
+    """What is to be said on the expression topic of each face with these face codes, by stamp."""
+    dwell = ExpressionDwell()
+    labels: dict[str, dict[int, tuple[str, float, float, float]]] = {}
+    for message in messages:
+        stamp_ns = stamp_ns_of(message.header)
+        for face in message.faces:
+            code = face_code_of(face)
+            if label := dwell.update(code.face.subject_key, code.expression, stamp_ns):
+                said = expression(message.header, code, label)
+                told = (said.expression, said.valence, said.arousal, said.confidence)
+                labels.setdefault(code.face.face_id, {})[stamp_ns] = told
+    return labels
 
 
 def test_frames_the_node_took_as_in_replay_of_those(client: Client, bags: Path, tmp_path: Path) -> None:
