@@ -2,7 +2,8 @@
 """Trains what tells expressions from appearance, and joins it with latent and action units.
 
 Reads labelled stills of real faces and portraits to animate through the landmark network, compares heads on people they
-did not see, and leaves appearance.onnx, appearance_geometry.onnx and expression_fusion.npz with their cards, and the
+did not see, lets the pipeline watch scenes of the portraits and of rendered people, and leaves appearance.onnx,
+appearance_geometry.onnx and expression_fusion.npz with their cards, and the
 tables. Needs torch, scikit-learn and onnx (standalone/requirements-training.txt).
 """
 
@@ -11,6 +12,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +26,20 @@ from ..coding.expression.witness_fusion import MODEL as FUSION
 from ..coding.expression.witness_fusion import ExpressionFusion
 from ..errors import UserError, make_folder
 from ..inference.model_files import write_whole
-from ..learning.expression.appearance_training import ALL, GEOMETRY, HEADS, LEAST, AppearanceTraining
-from ..learning.expression.expression_scores import HEAD, figures_of
+from ..learning.expression.appearance_training import ALL, GEOMETRY, HEADS, AppearanceTraining
+from ..learning.expression.expression_tables import heads_table, known_table, scenes_table, strangers_table
 from ..learning.expression.face_features import FaceReader
 from ..learning.expression.fusion_training import PRIOR, prior_weights
 from ..learning.expression.head_export import write_head
+from ..learning.expression.portrait_scenes import SceneFrame, actor_scene, portrait_scene
+from ..learning.expression.rendered_actor import RenderedActor, geometry_of
 from ..learning.expression.stills import counts, read_stills
-from ..learning.expression.views import POSING, RESTING, SMILING, TALKING, portrait_views, still_views
+from ..learning.expression.views import portrait_picture, portrait_views, still_views
+from ..learning.expression.watched_scenes import watched_scenes
 from ..types import FloatArray
 
 _LICENCE = "Apache-2.0, as this package; of the data: see `data`"
 _NOT_FOR = "diagnosis, detection of lies or intentions, judging people; see docs/expression.md"
-_KINDS = {RESTING: "resting, real", SMILING: "smiling, real", POSING: "posing, animated", TALKING: "talking, animated"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "stills", type=Path, help="folder of labelled stills: labels.csv, RAF-DB, AffectNet, or as FER's"
     )
     parser.add_argument("--portraits", type=Path, required=True, help="folder of NAME_neutral.jpg, NAME_smiling.jpg")
+    parser.add_argument("--scenes", type=int, default=1000, help="of so many portraits at most; default: of all")
+    parser.add_argument("--ict", type=Path, help="as for `synthesize`; with it rendered people are watched too")
+    parser.add_argument("--rendered", type=int, default=12, help="so many; default %(default)s")
     parser.add_argument("--data", action="append", default=[], help="a line about source and licence for the cards")
     parser.add_argument("--work", type=Path, required=True, help="folder for what is read off the pictures, kept there")
     parser.add_argument(
@@ -67,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
         portraits = portrait_views(arguments.portraits, reader, arguments.work, _say)
     finally:
         reader.close()
-    training = AppearanceTraining(views.beside(portraits), arguments.seed)
+    scenes = watched_scenes(_scenes(arguments), arguments.work, _say)
+    training = AppearanceTraining(views.beside(portraits), *scenes, arguments.seed)
     used, aside = training.fold >= 0, training.fold < 0
     if not aside.any() or not used.any():
         raise UserError(f"{arguments.stills} holds too few people to keep some aside")
@@ -75,91 +84,47 @@ def run(arguments: argparse.Namespace) -> int:
     names = (ALL, GEOMETRY) if arguments.only_shipped else tuple(HEADS)
     told = training.compare(names, _say, arguments.steps, arguments.folds)
     if not arguments.only_shipped:
-        (arguments.tables / "heads.md").write_text(_heads_table(training, told) + "\n", encoding="utf-8")
-    best, geometry = (_of_all(training, told[name], name, arguments.steps) for name in (ALL, GEOMETRY))
-    fusion = training.fusion(best[1], used & (training.fold < arguments.folds))
+        (arguments.tables / "heads.md").write_text(heads_table(training, told) + "\n", encoding="utf-8")
+    best, apart = training.fit(ALL, arguments.steps, told[ALL])
+    geometry, _ = training.fit(GEOMETRY, arguments.steps, told[GEOMETRY])
+    fusion = training.fusion(apart, used & (training.fold < arguments.folds))
     text = [
-        _strangers(training, fusion, best[1]),
-        _known(training, fusion, best[1]),
-        _portraits(training, fusion, best[1]),
+        strangers_table(training, fusion, apart),
+        known_table(training, fusion, apart),
+        scenes_table(training, fusion, apart),
     ]
     card = _card(arguments, training)
     check = _check(training)
     network = reader.landmark_network
-    figures = training.strangers(fusion, best[1], training.clean & aside)
+    figures = training.strangers(fusion, apart.views, training.clean & aside)
     metrics = {"people kept aside, stills as they are": _rounded(vars(figures))}
-    write_head(arguments.out / MODEL, best[0], {**card, "metrics": metrics}, network, check)
-    write_head(arguments.out / GEOMETRY_MODEL, geometry[0], card, "", {POINTS: check[POINTS]})
+    write_head(arguments.out / MODEL, best, {**card, "metrics": metrics}, network, check)
+    write_head(arguments.out / GEOMETRY_MODEL, geometry, card, "", {POINTS: check[POINTS]})
     _write_fusion(arguments.out / f"{FUSION}.npz", fusion, {**card, "metrics": metrics})
     (arguments.tables / "people_kept_aside.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
     _say(f"wrote {arguments.out / MODEL}, {GEOMETRY_MODEL}, {FUSION}.npz and tables to {arguments.tables}")
     return 0
 
 
-def _of_all(training: AppearanceTraining, told: FloatArray, name: str, steps: int) -> tuple[Any, FloatArray]:
-    """The head for use, and log-probabilities of all views: of people it was fitted on those that others told."""
-    head, own = training.fit(name, steps)
-    return head, np.where(np.isnan(told) & (training.fold < 0)[:, None], own, told)
+def _scenes(arguments: argparse.Namespace) -> list[tuple[str, Callable[[], Iterable[SceneFrame]]]]:
+    """Of portraits, then of rendered people; each the same for the same seed."""
+    scenes: list[tuple[str, Callable[[], Iterable[SceneFrame]]]] = []
+    for number, path in enumerate(sorted(arguments.portraits.glob("*_neutral.jpg"))[: arguments.scenes]):
+        rng = partial(np.random.default_rng, [7 + arguments.seed, number])
+        scenes.append((path.name.removesuffix("_neutral.jpg"), partial(_portrait_scene, path, rng)))
+    for number in range(arguments.rendered if arguments.ict else 0):
+        rng = partial(np.random.default_rng, [arguments.seed, 8, number])
+        scenes.append((f"rendered {number}", partial(_rendered_scene, arguments.ict, number, rng)))
+    return scenes
 
 
-def _heads_table(training: AppearanceTraining, told: dict[str, FloatArray]) -> str:
-    rows = [
-        "## Heads, on people they did not see",
-        "",
-        f"| head, calibrated alike | {HEAD}",
-    ]
-    for name in HEADS:
-        kept = ~np.isnan(told[name][:, 0])
-        fusion = training.fusion_of_appearance(told[name], kept & (training.fold >= 0))
-        for what, inside in (("as they are", training.clean), ("disturbed", ~training.clean & ~training.made)):
-            figures = training.strangers(fusion, told[name], inside & kept & (training.fold >= 0))
-            rows.append(f"| {name}, {what} | {figures.row()}")
-    return "\n".join(rows)
+def _portrait_scene(path: Path, rng: Callable[[], np.random.Generator]) -> Iterable[SceneFrame]:
+    smiling = path.with_name(path.name.replace("_neutral", "_smiling"))
+    return portrait_scene(portrait_picture(path), portrait_picture(smiling) if smiling.is_file() else None, rng())
 
 
-def _strangers(training: AppearanceTraining, fusion: ExpressionFusion, told: FloatArray) -> str:
-    rows = ["## Strangers, people kept aside", "", f"| stills | {HEAD}"]
-    aside = training.fold < 0
-    for what, inside in (("as they are", training.clean), ("disturbed", ~training.clean & ~training.made)):
-        rows.append(f"| {what} | {training.strangers(fusion, told, inside & aside).row()}")
-    return "\n".join(rows)
-
-
-def _known(training: AppearanceTraining, fusion: ExpressionFusion, told: FloatArray) -> str:
-    """Stills of people kept aside whose neutral is known from other pictures: as strangers, and with it."""
-    rows = ["## Neutral known from other pictures, people kept aside", ""]
-    rows.append(f"| told from | {HEAD}")
-    evidence, places = training.evidence(told, (training.fold < 0) & training.clean)
-    label = training.views.label[places]
-    shares = {
-        "appearance": fusion.stranger(evidence.appearance, evidence.visible, evidence.size_px),
-        "latent": evidence.latent,
-        "action units": evidence.aus[:, :8],
-        "fused": fusion.probability(evidence),
-    }
-    for name, probability in shares.items():
-        rows.append(f"| {name} | {figures_of(probability, label, LEAST).row()}")
-    return "\n".join(rows)
-
-
-def _portraits(training: AppearanceTraining, fusion: ExpressionFusion, told: FloatArray) -> str:
-    rows = [
-        "## Portraits of people kept aside",
-        "",
-        "| shown | views | told from | likeliest is right | given and wrong |",
-    ]
-    rows.append("|---|---|---|---|---|")
-    evidence, places = training.evidence(told, (training.fold < 0) & training.made)
-    label, kind = training.views.label[places], training.views.kind[places]
-    stranger = fusion.stranger(evidence.appearance, evidence.visible, evidence.size_px)
-    for number, name in _KINDS.items():
-        inside = kind == number
-        for source, probability in (("appearance", stranger), ("fused", fusion.probability(evidence))):
-            own = probability[inside]
-            right = own.argmax(1) == label[inside]
-            wrong = (own.max(1) >= LEAST) & ~right
-            rows.append(f"| {name} | {inside.sum()} | {source} | {right.mean():.2f} | {wrong.mean():.2f} |")
-    return "\n".join(rows)
+def _rendered_scene(ict: Path, number: int, rng: Callable[[], np.random.Generator]) -> Iterable[SceneFrame]:
+    return actor_scene(RenderedActor(geometry_of(ict), number), rng())
 
 
 def _card(arguments: argparse.Namespace, training: AppearanceTraining) -> dict[str, Any]:
@@ -170,12 +135,13 @@ def _card(arguments: argparse.Namespace, training: AppearanceTraining) -> dict[s
             f"{int((training.clean & used).sum())} stills of {len(set(training.views.person[~made & used]))} "
             f"real people, as they are and disturbed, and {int((made & used).sum())} views of "
             f"{len(set(training.views.person[made & used]))} real portraits, most of them animated; people kept aside: "
-            f"{len(set(training.views.person[~used]))}"
+            f"{len(set(training.views.person[~used]))}; the fusion also from {len(training.scenes)} frames of "
+            f"{len(set(training.scene_person))} scenes of portraits and rendered people, a fifth of them kept aside"
         ),
         "data": arguments.data,
         "command": (
-            f"facial_coding train expression STILLS --portraits PORTRAITS --work WORK --steps {arguments.steps} "
-            f"--seed {arguments.seed}"
+            f"facial_coding train expression STILLS --portraits PORTRAITS{' --ict ICT' if arguments.ict else ''} "
+            f"--work WORK --steps {arguments.steps} --seed {arguments.seed}"
         ),
         "licence": _LICENCE,
         "not_for": _NOT_FOR,

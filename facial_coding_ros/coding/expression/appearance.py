@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ...inference import InferenceSettings, ModelError, ModelFile, Tensor, expect, open_session
-from ...inference.session import fill_and_run
 from ...keypoints import RegistrationSettings
 from ...models import model_path
 from ...types import SURFACE_POINTS, Face, FloatArray, Registered
@@ -22,7 +21,7 @@ LOGITS, AFFECT = "logits", "affect"
 
 
 class AppearanceHead:
-    """A head with its card: features and registered points of faces to logits of EXPRESSION_LABELS.
+    """A head with its card: features and registered points of faces to log-probabilities of EXPRESSION_LABELS.
 
     With features from the converted landmark network models/appearance.onnx; where there are none, as with
     MediaPipe's own graph, the head on the points alone, models/appearance_geometry.onnx.
@@ -82,17 +81,22 @@ class AppearanceHead:
         self._session.warm_up(*batches)
 
     def tell(self, faces: Sequence[Face], registered: Sequence[Registered]) -> tuple[FloatArray, FloatArray]:
-        """Logits (n, 8), and valence and arousal (n, 2), of the faces of a frame; n > 0."""
-        given = self._given([face.features for face in faces], [one.dense for one in registered])
+        """Log-probabilities (n, 8), and valence and arousal (n, 2), of the faces of a frame; n > 0."""
         session = self._session
         if session.max_batch and len(faces) > session.max_batch:
-            told = session.run(given)
-        else:
-            told = fill_and_run(session.bind(len(faces)), given)
-        return told[LOGITS].copy(), told[AFFECT].copy()
+            told = session.run(self._given([face.features for face in faces], [one.dense for one in registered]))
+            return told[LOGITS], told[AFFECT]
+        binding = session.bind(len(faces))
+        for to, one in zip(binding.inputs[POINTS], registered, strict=True):
+            to[...] = one.dense
+        if self.landmark_network:
+            for to, face in zip(binding.inputs[FEATURES], faces, strict=True):
+                to[...] = face.features
+        binding.run()
+        return binding.outputs[LOGITS].copy(), binding.outputs[AFFECT].copy()
 
     def logits(self, features: FloatArray, points: FloatArray) -> FloatArray:
-        """(n, 8) of features (n, d), of which a head on the points alone takes none, and points (n, 468, 3)."""
+        """Log-probabilities (n, 8) of features (n, d), which not all heads take, and points (n, 468, 3)."""
         return self._session.run(self._given(features, points))[LOGITS]
 
     def _given(self, features: Any, points: Any) -> dict[str, FloatArray]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,23 +48,26 @@ class AuExpression:
         self.settings = settings or ExpressionSettings()
         emotions = EXPRESSION_LABELS[1:]
         parts = [(label, units, weight) for label in emotions for units, weight in PARTS[label]]
-        against = [(label, unit, weight) for label in emotions for unit, weight in AGAINST[label].items()]
-        self._codes = tuple(sorted({u for _, units, _ in parts for u in units} | {u for _, u, _ in against}))
-        column = {code: i for i, code in enumerate(self._codes)}
-        self._one_sided = np.array([code > ONE_SIDED for code in self._codes])
-        widest = max(len(units) for _, units, _ in parts)
-        # (parts, widest) columns of the alternatives; the first is repeated where there are fewer.
-        self._alternatives = np.array(
-            [[column[u] for u in (units + units[:1] * widest)[:widest]] for _, units, _ in parts]
+        against = [list(AGAINST[label].items()) for label in emotions]
+        self._codes = tuple(
+            sorted({u for _, units, _ in parts for u in units} | {u for one in against for u, _ in one})
         )
+        column = {code: i for i, code in enumerate(self._codes)}
+        self._one_sided = np.array([i for i, code in enumerate(self._codes) if code > ONE_SIDED])
+        # (parts, widest), columns of the alternatives; the first is repeated where there are fewer.
+        self._alternatives = _filled([[column[u] for u in units] for _, units, _ in parts])
+        self._part = np.arange(len(parts))
         self._part_weight = np.zeros((len(parts), len(emotions)), np.float32)
         for i, (label, _, weight) in enumerate(parts):
             self._part_weight[i, emotions.index(label)] = weight
-        self._against = np.zeros((len(emotions), len(self._codes)), np.float32)
-        for label, unit, weight in against:
-            self._against[emotions.index(label), column[unit]] = weight
+        # (emotions, widest), columns of what speaks against each, and by how much; what is repeated counts nothing.
+        self._against = _filled([[column[u] for u, _ in one] for one in against])
+        self._against_weight = np.zeros(self._against.shape, np.float32)
+        for i, one in enumerate(against):
+            self._against_weight[i, : len(one)] = [weight for _, weight in one]
         # Open lips and jaw are speech more often than an expression.
         self._activity = np.array([0.5 if c in (25, 26, 27) else 1.0 for c in self._codes], np.float32)
+        self._layout: _Layout | None = None
 
     def estimate(self, aus: Sequence[ActionUnits]) -> list[Expression]:
         """Expressions of the faces of a frame, in their order.
@@ -79,45 +83,77 @@ class AuExpression:
     def shares(self, aus: Sequence[ActionUnits]) -> FloatArray:
         """(n, 9), n > 0: the shares of EXPRESSION_LABELS, then of unsure, as `estimate` takes them."""
         strength, trust = self._columns(aus)
-        alternatives = strength[:, self._alternatives]
-        chosen = alternatives.argmax(axis=2, keepdims=True)
-        part = np.take_along_axis(alternatives, chosen, 2)[:, :, 0]
-        part_trust = np.take_along_axis(trust[:, self._alternatives], chosen, 2)[:, :, 0]
+        count = len(self._codes)
+        chosen = self._alternatives[self._part, strength.take(self._alternatives, 1).argmax(2)]
+        chosen += np.arange(0, len(aus) * count, count)[:, None]
         # Power mean of exponent 1/2: between "all parts" (geometric) and "enough of them" (arithmetic).
-        evidence = (np.sqrt(part) @ self._part_weight) ** 2
-        evidence *= (1 - strength[:, None, :] * self._against).prod(axis=2)
-        activity = (strength * self._activity).max(axis=1)
-        trusted = np.concatenate([trust.mean(axis=1, keepdims=True), part_trust @ self._part_weight], axis=1)
-        shares = np.concatenate([1 - activity[:, None], evidence], axis=1)
-        unexplained = activity * (1 - evidence.max(axis=1))
-        total = shares.sum(axis=1) + unexplained
-        shares *= trusted / np.maximum(total, 1e-6)[:, None]
-        unsure = np.maximum(0, 1 - shares.sum(axis=1, keepdims=True))
-        return np.concatenate([shares, unsure], axis=1)
+        evidence = np.square(np.sqrt(strength.take(chosen)) @ self._part_weight)
+        evidence *= np.multiply.reduce(1 - strength.take(self._against, 1) * self._against_weight, 2)
+        activity = np.maximum.reduce(strength * self._activity, 1)
+        # Shares of neutral, of what is shown, and of what is shown and explained by none.
+        total = 1 + np.add.reduce(evidence, 1) - activity * np.maximum.reduce(evidence, 1)
+        np.maximum(total, 1e-6, out=total)
+        shares = np.empty((len(aus), len(EXPRESSION_LABELS) + 1), np.float32)
+        shares[:, 0] = (1 - activity) / total * (np.add.reduce(trust, 1) / count)
+        np.multiply(evidence / total[:, None], trust.take(chosen) @ self._part_weight, out=shares[:, 1:-1])
+        np.maximum(1 - np.add.reduce(shares[:, :-1], 1), 0, out=shares[:, -1])
+        return shares
 
     def _columns(self, aus: Sequence[ActionUnits]) -> tuple[FloatArray, FloatArray]:
         """Strength 0..1 between FLOOR and FULL, and trust, both (n, codes of the rules).
 
         Trust is the root of the confidence: a label rests on several action units, and is surer than one of them.
         """
-        intensity = np.zeros((len(aus), len(self._codes)), np.float32)
-        trust = np.zeros_like(intensity)
-        layouts: dict[tuple[int, ...], NDArray[np.intp]] = {}
-        for row, face in enumerate(aus):
-            if face.codes not in layouts:
-                # For each code of the rules its place among the face's, or one past the end, where NaN is put.
-                place = {code: i for i, code in enumerate(face.codes)}
-                layouts[face.codes] = np.array([place.get(code % ONE_SIDED, len(place)) for code in self._codes])
-            columns = layouts[face.codes]
-            both = np.append(face.intensity, np.nan)[columns]
-            both[self._one_sided] = np.abs(np.append(face.left - face.right, np.nan)[columns[self._one_sided]])
-            intensity[row] = both
-            trust[row] = np.where(np.isnan(both), 0, np.append(face.confidence, 0)[columns])
-        # np.nan_to_num and np.clip take several times as long for these few numbers.
-        for values in (intensity, trust):
-            values[np.isnan(values)] = 0
-        strength = np.minimum(np.maximum((intensity - FLOOR) / (FULL - FLOOR), 0), 1)
-        return strength, np.sqrt(np.minimum(np.maximum(trust, 0), 1))
+        if all(face.codes == aus[0].codes for face in aus):
+            both = self._gathered(aus)
+        else:
+            both = np.concatenate([self._gathered([face]) for face in aus], 1)
+        both[1][np.isnan(both[0])] = 0
+        both *= _SCALE
+        both -= _SHIFT
+        # Numbers for NaN too; np.clip takes several times as long for these few.
+        np.fmin(np.fmax(both, 0, out=both), 1, out=both)
+        return both[0], np.sqrt(both[1])
+
+    def _gathered(self, aus: Sequence[ActionUnits]) -> FloatArray:
+        """(2, n, codes of the rules): intensity and confidence, of faces whose action units have the same codes."""
+        codes = aus[0].codes
+        if self._layout is None or self._layout.codes != codes:
+            place = {code: i for i, code in enumerate(codes)}
+            columns = np.array([place.get(code % ONE_SIDED, 0) for code in self._codes])
+            absent = np.array([i for i, code in enumerate(self._codes) if code % ONE_SIDED not in place], np.intp)
+            self._layout = _Layout(codes, columns, absent, columns[self._one_sided])
+        layout = self._layout
+        both = np.array([[f.intensity for f in aus], [f.confidence for f in aus]], np.float32).take(layout.columns, 2)
+        left, right = np.array([[f.left for f in aus], [f.right for f in aus]], np.float32).take(layout.one_sided, 2)
+        both[0][:, self._one_sided] = np.abs(left - right)
+        if len(layout.absent):
+            both[0][:, layout.absent] = np.nan
+        return both
+
+
+_SCALE = np.array([1 / (FULL - FLOOR), 1], np.float32).reshape(2, 1, 1)
+_SHIFT = np.array([FLOOR / (FULL - FLOOR), 0], np.float32).reshape(2, 1, 1)
+"""From intensity and confidence to strength and trust."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the codes of the rules stand in action units of these codes.
+
+    absent: places of codes of the rules that are not there. one_sided: columns of those of which the sides count.
+    """
+
+    codes: tuple[int, ...]
+    columns: NDArray[np.intp]
+    absent: NDArray[np.intp]
+    one_sided: NDArray[np.intp]
+
+
+def _filled(rows: Sequence[Sequence[int]]) -> NDArray[np.intp]:
+    """Rows of one length, each filled with its first."""
+    widest = max(map(len, rows))
+    return np.array([[*row, *[row[0]] * (widest - len(row))] for row in rows])
 
 
 def shares_of(expressions: Sequence[Expression]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...inference import InferenceSettings
 from ...types import Expression, FloatArray
+from ..frame_faces import FrameFaces
 from ..perceptual.coder import PerceptualCoder
 from ..perceptual.latent_filter import OneEuro
 from ..protocols import ExpressionEvidence
@@ -21,10 +22,44 @@ from .au_rules import AuExpression
 from .labels import CIRCUMPLEX, EXPRESSION_LABELS
 from .published_appearance import PublishedAppearance
 from .resting import RestingAppearance
-from .witness_fusion import ExpressionFusion, Witnesses, log_softmax, softmax, told_of
+from .witness_fusion import ExpressionFusion, Witnesses, log_softmax, told_of
 
 CLASSIFIER = "perceptual_expression"
 """In the outputs of the coding graph, where latents are not filtered."""
+
+
+class AppearanceFilter(OneEuro):
+    """Log-probabilities of the head over time: steady while the face is at rest."""
+
+    def __init__(self) -> None:
+        super().__init__(rest_hz=1.5, gain=0.15)
+
+
+def face_sizes_px(faces: FrameFaces) -> list[float]:
+    """Mean of width and height of each face in the image."""
+    height, width = faces.frame.image.shape[:2]
+    boxes = [face.region for face in faces.faces]
+    return [((box.xmax - box.xmin) * width + (box.ymax - box.ymin) * height) / 2 for box in boxes]
+
+
+def motion_sizes(faces: FrameFaces) -> list[float]:
+    """Root mean square of the dense motion of each face, eye distances; NaN without a neutral."""
+    sizes = [math.nan] * len(faces)
+    for i, motion in zip(faces.known, faces.motions, strict=True):
+        flat = motion.dense.ravel()
+        sizes[i] = math.sqrt(float(flat @ flat) / len(motion.dense))
+    return sizes
+
+
+def latent_shares(perceptual: PerceptualCoder, evidence: ExpressionEvidence) -> FloatArray:
+    """(n, 8) probabilities by the latent; 0 without a neutral."""
+    given = evidence.faces
+    if not given.known:
+        return np.zeros((len(given), len(EXPRESSION_LABELS)), np.float32)
+    classified = None if perceptual.filters else evidence.outputs.get(CLASSIFIER)
+    if classified is None:
+        classified = perceptual.classifier.run(evidence.latents[list(given.known)])
+    return scatter(classified["probability"], given.known, len(given), 0.0)
 
 
 @EXPRESSION_SOURCES.register("appearance")
@@ -44,7 +79,7 @@ class AppearanceExpressions:
         named = settings.expression.appearance_model
         self._published = PublishedAppearance(Path(named)) if named else None
         self._fusion = ExpressionFusion.load()
-        self._filter = OneEuro(rest_hz=1.5, gain=0.15)
+        self._filter = AppearanceFilter()
         self._resting = RestingAppearance()
         self._labels: dict[str, str] = {}
 
@@ -58,33 +93,27 @@ class AppearanceExpressions:
         given = evidence.faces
         faces, stamp_ns = given.faces, given.frame.stamp_ns
         head = self._geometry if any(face.features is None for face in faces) else self._head
-        logits, affect = head.tell(faces, given.registered)
+        told_now, affect = head.tell(faces, given.registered)
         if self._published is not None:
-            logits = self._published.tell(given.frame.image, faces)
-            affect = softmax(logits) @ CIRCUMPLEX
+            told_now = log_softmax(self._published.tell(given.frame.image, faces))
+            affect = np.exp(told_now) @ CIRCUMPLEX
         subject_keys = [face.subject_key for face in faces]
-        appearance = self._filter.update(subject_keys, log_softmax(logits), stamp_ns)
+        appearance = self._filter.update(subject_keys, told_now, stamp_ns)
         visible = [face.visibility for face in faces]
-        height, width = given.frame.image.shape[:2]
-        boxes = [face.region for face in faces]
-        sizes = [((box.xmax - box.xmin) * width + (box.ymax - box.ymin) * height) / 2 for box in boxes]
+        sizes = face_sizes_px(given)
         if not self.uses_neutral:
             return self._told(self._fusion.stranger(appearance, visible, sizes), evidence, affect)
-        motions: list[float] = [math.nan] * len(faces)
-        for i, motion in zip(given.known, given.motions, strict=True):
-            flat = motion.dense.ravel()
-            motions[i] = math.sqrt(float(flat @ flat) / len(motion.dense))
         rests = [
             self._resting.update(key, own, moved, neutral, seen.face, stamp_ns)
             for key, own, moved, neutral, seen in zip(
-                subject_keys, appearance, motions, given.neutrals, visible, strict=True
+                subject_keys, appearance, motion_sizes(given), given.neutrals, visible, strict=True
             )
         ]
         told = Witnesses(
             appearance,
-            np.array([logits for logits, _ in rests], np.float32),
+            np.array([own for own, _ in rests], np.float32),
             np.array([seconds for _, seconds in rests], np.float32),
-            self._latent_shares(evidence),
+            latent_shares(self._perceptual, evidence),
             self._rules.shares(evidence.action_units),
             given.neutrals,
             visible,
@@ -100,16 +129,6 @@ class AppearanceExpressions:
         told = told_of(probability, [face.visibility for face in faces], self._settings, affect, before)
         self._labels = dict(zip(keys, (one.label for one in told), strict=True))
         return told
-
-    def _latent_shares(self, evidence: ExpressionEvidence) -> FloatArray:
-        """(n, 8) probabilities by the latent; 0 without a neutral."""
-        given = evidence.faces
-        if not given.known:
-            return np.zeros((len(given), len(EXPRESSION_LABELS)), np.float32)
-        classified = None if self._perceptual.filters else evidence.outputs.get(CLASSIFIER)
-        if classified is None:
-            classified = self._perceptual.classifier.run(evidence.latents[list(given.known)])
-        return scatter(classified["probability"], given.known, len(given), 0.0)
 
     def adopt(self, face_id: str, person_id: str) -> None:
         """A face turns out to be a person."""

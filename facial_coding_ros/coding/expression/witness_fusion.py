@@ -22,18 +22,15 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "known_bias": (LABELS,),
     "resting": (LABELS,),
     "doubt": (4,),
+    "trust": (2,),
 }
 LEAST = 0.01
 """Shares of latent and action units count as at least this."""
 FULL_SIZE_PX = 64.0
-REST_HALF_S = 0.5
-"""Seconds of rest after which half of a person's own resting appearance is taken off."""
-_TRUST = [0.0] * len(NeutralState)
-_TRUST[NeutralState.LEARNING] = 0.7
-_TRUST[NeutralState.READY] = 1.0
-_TRUST[NeutralState.STALE] = 0.9
-_NEUTRAL_ERROR = 0.06
-"""Standard error of a neutral, eye distances, at which it is trusted to the half."""
+REST_HALF_S = 0.06
+"""Seconds of rest, two frames, after which half of a person's own resting appearance is taken off."""
+_STALE = 0.9
+"""How far a neutral of long ago is trusted, over one of now."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,9 @@ class ExpressionFusion:
     far the neutral is trusted. What is small or hidden makes the answer softer.
 
     resting: (8,), log-probabilities of a usual neutral face. doubt: (4,), how much softer (factors of the logits'
-    temperature) with the share of brows, eyes and lower face that is hidden, and with smallness.
+    temperature) with the share of brows, eyes and lower face that is hidden, and with smallness. trust: (2,), how far a
+    neutral that is still learnt is trusted, over a ready one; standard error of a neutral, eye distances, that halves
+    the trust.
     """
 
     stranger_weight: FloatArray
@@ -73,6 +72,7 @@ class ExpressionFusion:
     known_bias: FloatArray
     resting: FloatArray
     doubt: FloatArray
+    trust: FloatArray
 
     @classmethod
     def load(cls) -> ExpressionFusion:
@@ -81,27 +81,45 @@ class ExpressionFusion:
 
     def probability(self, told: Witnesses) -> FloatArray:
         """(n, 8), rows add up to 1."""
-        trusts = [trust_of(neutral) for neutral in told.neutrals]
-        logits = self._stranger_logits(told.appearance)
+        return softmax(self.logits(told) / self.temperature(told.visible, told.size_px)[:, None])
+
+    def logits(self, told: Witnesses) -> FloatArray:
+        """(n, 8) before the temperature."""
+        trusts = [self.trust_of(neutral) for neutral in told.neutrals]
+        logits = self.stranger_logits(told.appearance)
         if any(trusts):
             known = self.known_inputs(told) @ self.known_weight + self.known_bias
-            logits = logits + np.array(trusts, np.float32)[:, None] * (known - logits)
-        return softmax(logits / self.temperature(told.visible, told.size_px)[:, None])
+            logits += np.array(trusts, np.float32)[:, None] * (known - logits)
+        return logits
 
     def stranger(self, appearance: FloatArray, visible: Sequence[Visibility], size_px: Sequence[float]) -> FloatArray:
         """(n, 8) from appearance (n, 8) alone, whatever is known of the neutral."""
-        return softmax(self._stranger_logits(appearance) / self.temperature(visible, size_px)[:, None])
+        return softmax(self.stranger_logits(appearance) / self.temperature(visible, size_px)[:, None])
 
-    def _stranger_logits(self, appearance: FloatArray) -> FloatArray:
+    def stranger_logits(self, appearance: FloatArray) -> FloatArray:
+        """(n, 8) before the temperature."""
         return appearance @ self.stranger_weight + self.stranger_bias
 
     def known_inputs(self, told: Witnesses) -> FloatArray:
         """(n, 25): appearance without the person's own rest, latent, action units, as logarithms."""
-        share = (told.rest_s / (told.rest_s + REST_HALF_S))[:, None]
-        own = told.appearance - share * (told.rest - self.resting)
-        own = log_softmax(own)
-        others = np.log(np.maximum(np.concatenate([told.latent, told.aus], 1), LEAST))
-        return np.concatenate([own, others], 1)
+        inputs = np.empty((len(told.appearance), 3 * LABELS + 1), np.float32)
+        share = told.rest_s / (told.rest_s + REST_HALF_S)
+        inputs[:, :LABELS] = log_softmax(told.appearance - share[:, None] * (told.rest - self.resting))
+        inputs[:, LABELS : 2 * LABELS] = told.latent
+        inputs[:, 2 * LABELS :] = told.aus
+        others = inputs[:, LABELS:]
+        np.log(np.maximum(others, LEAST, out=others), out=others)
+        return inputs
+
+    def trust_of(self, neutral: Neutral) -> float:
+        """0..1: how far what is told against a neutral is believed."""
+        if neutral.state is NeutralState.NONE or neutral.registered is None:
+            return 0.0
+        learning, error = self.trust.tolist()
+        by_state = 1.0
+        if neutral.state is not NeutralState.READY:
+            by_state = learning if neutral.state is NeutralState.LEARNING else _STALE
+        return float(by_state / (1.0 + (neutral.uncertainty / error) ** ERROR_POWER))
 
     def temperature(self, visible: Sequence[Visibility], size_px: Sequence[float]) -> FloatArray:
         """(n,), 1 for a large face of which all is seen."""
@@ -117,14 +135,9 @@ def hidden_and_small(visible: Sequence[Visibility], size_px: Sequence[float]) ->
     return np.array(rows, np.float32).reshape(-1, 4)
 
 
-def trust_of(neutral: Neutral) -> float:
-    """0..1: how far what is told against a neutral is believed."""
-    if neutral.state is NeutralState.NONE or neutral.registered is None:
-        return 0.0
-    return _TRUST[neutral.state] / (1.0 + (neutral.uncertainty / _NEUTRAL_ERROR) ** 2)
-
-
-NEUTRAL_LESS, SAME_LESS = 0.05, 0.15
+ERROR_POWER = 4
+"""Trust in a neutral falls with its error to this power."""
+NEUTRAL_LESS, SAME_LESS = 0.1, 0.2
 """How much less probability is asked for neutral, and for the label of the frame before."""
 
 
@@ -139,9 +152,9 @@ def told_of(
 
     affect: (n, 2). before: each face's label in the frame before, where there was one.
     """
-    seen = np.array([[min(max(one.face, 0.0) / SEEN, 1.0) * _told_by_the_rest(one)] for one in visible], np.float32)
-    shares = probability * seen
-    told = expressions_of(shares, 1 - shares.sum(1), 0.0, affect)
+    seen = [[min(max(one.face, 0.0) / SEEN, 1.0) * _told_by_the_rest(one)] for one in visible]
+    shares = probability * np.array(seen, np.float32)
+    told = expressions_of(shares, 1 - np.add.reduce(shares, 1), 0.0, affect)
     for i, one in enumerate(told):
         same = SAME_LESS if len(before) and one.label == before[i] else 0.0
         least = settings.fused_unsure_below - max(same, NEUTRAL_LESS if one.label == EXPRESSION_LABELS[0] else 0.0)
@@ -167,11 +180,13 @@ def _told_by_the_rest(seen: Visibility) -> float:
 
 def softmax(logits: FloatArray) -> FloatArray:
     """Of the last axis."""
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32)
+    powers = np.exp(logits - np.maximum.reduce(logits, -1, keepdims=True))
+    powers /= np.add.reduce(powers, -1, keepdims=True)
+    return np.asarray(powers, np.float32)
 
 
 def log_softmax(logits: FloatArray) -> FloatArray:
     """Of the last axis."""
-    lowered = logits - logits.max(-1, keepdims=True)
-    return np.asarray(lowered - np.log(np.exp(lowered).sum(-1, keepdims=True)), np.float32)
+    lowered = logits - np.maximum.reduce(logits, -1, keepdims=True)
+    lowered -= np.log(np.add.reduce(np.exp(lowered), -1, keepdims=True))
+    return np.asarray(lowered, np.float32)

@@ -14,23 +14,26 @@ from ...coding.expression.witness_fusion import ExpressionFusion, Witnesses, hid
 from ...types import FloatArray, Visibility
 from .expression_scores import ExpressionFigures, figures_of
 from .fusion_training import (
+    KNOWN_PRIOR,
     KNOWN_PULL,
     STRANGER_PULL,
     fit_affine,
     fit_doubt,
+    fit_known,
     known_start,
     prior_weights,
     stranger_start,
 )
 from .head_export import LinearHead
-from .head_training import Directions, HeadTrainingSettings, TrainingRows, fit_head, folds_of, out_of_fold
-from .neutral_pairs import KnownNeutrals, known_neutrals, witnesses
+from .head_training import Directions, FittedHead, HeadTrainingSettings, TrainingRows, fit_head, folds_of, out_of_fold
+from .neutral_pairs import KnownNeutrals, joined, known_neutrals, witnesses
 from .views import ViewSet
+from .watched_scenes import WatchedFrames, told_frames
 
 FOLDS, KEPT_ASIDE = 5, 0.2
 COUNTS = {"regions": 400, "surface": 256, "points": 128}
 """Directions of each part."""
-LEAST = 0.55
+LEAST = 0.6
 """ExpressionSettings.fused_unsure_below, with which tables are made."""
 HEADS: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
     "points alone, linear": (("points",), {"dropout": 0.1}),
@@ -44,20 +47,41 @@ HEADS: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
 ALL, GEOMETRY = "all features and points, linear", "points alone, linear"
 _CLEAN, _DISTURBED, _MADE = 1.0, 0.15, 0.25
 """What undisturbed stills, disturbed ones and portraits count for in the calibration of strangers."""
-_MADE_KNOWN = 0.35
+_SCENES_KNOWN = 0.35
+"""What scenes count for beside stills in what is told of known neutrals."""
+_EARLY, _EARLY_NS = 4.0, 1_000_000_000
+"""What a frame of a scene's first second counts for: of it there is little, and it makes the first impression."""
+
+
+@dataclass(frozen=True)
+class ToldApart:
+    """views: (n, 8), log-probabilities by heads that did not see the person. heads: those heads, by fold."""
+
+    views: FloatArray
+    heads: dict[int, FittedHead]
 
 
 @dataclass(frozen=True)
 class AppearanceTraining:
-    """Views of stills and portraits, people in folds, a fifth of them kept aside (fold -1)."""
+    """Views of stills and portraits, people in folds, a fifth of them kept aside (fold -1).
+
+    scenes: of portraits and rendered people, and who is in each frame (n,).
+    """
 
     views: ViewSet
+    scenes: WatchedFrames
+    scene_person: NDArray[np.str_]
     seed: int = 0
 
     @cached_property
     def fold(self) -> NDArray[np.int64]:
         """(n,)."""
         return folds_of(self.views.person.tolist(), FOLDS, KEPT_ASIDE, self.seed)
+
+    @cached_property
+    def scene_fold(self) -> NDArray[np.int64]:
+        """(n,), of the frames of scenes."""
+        return folds_of(self.scene_person.tolist(), FOLDS, KEPT_ASIDE, self.seed)
 
     @cached_property
     def made(self) -> NDArray[np.bool_]:
@@ -96,16 +120,16 @@ class AppearanceTraining:
 
     def compare(
         self, names: Sequence[str], say: Callable[[str], None], steps: int, folds: int = FOLDS
-    ) -> dict[str, FloatArray]:
-        """Log-probabilities (n, 8) of some of HEADS for people they did not see; NaN in folds that are left out."""
+    ) -> dict[str, ToldApart]:
+        """What some of HEADS tell of people they did not see."""
         told = {}
         for name in names:
-            told[name] = out_of_fold(self.rows(name), self.settings(name, steps), range(folds))
+            told[name] = ToldApart(*out_of_fold(self.rows(name), self.settings(name, steps), range(folds)))
             say(f"{name}: {folds} folds told")
         return told
 
-    def fit(self, name: str, steps: int) -> tuple[LinearHead, FloatArray]:
-        """The head for use, fitted on all people not kept aside, and its log-probabilities of all views."""
+    def fit(self, name: str, steps: int, apart: ToldApart) -> tuple[LinearHead, ToldApart]:
+        """The head for use, fitted on all people not kept aside, and who those are told by that did not see them."""
         rows = self.rows(name)
         fitted = fit_head(rows.where(self.fold >= 0), self.settings(name, steps))
         parts, _ = HEADS[name]
@@ -113,7 +137,18 @@ class AppearanceTraining:
             {part: self.directions.weight[part] for part in self.directions.weight if part in parts},
             {part: self.directions.bias[part] for part in self.directions.weight if part in parts},
         )
-        return own.folded(*fitted.linear), fitted.log_probability(rows.x)
+        aside = np.isnan(apart.views) & (self.fold < 0)[:, None]
+        views = np.where(aside, fitted.log_probability(rows.x), apart.views)
+        return own.folded(*fitted.linear), ToldApart(views, {**apart.heads, -1: fitted})
+
+    def told_of_scenes(self, told: ToldApart) -> Witnesses:
+        """Of all frames of scenes, by the heads that did not see their people. For heads on all directions."""
+        x = self.directions(self.scenes.features, self.scenes.points)
+        answers = np.zeros((len(self.scenes), 8), np.float32)
+        for fold, head in told.heads.items():
+            own = self.scene_fold == fold
+            answers[own] = head.log_probability(x[own])
+        return self.scenes.witnesses(answers)
 
     @cached_property
     def known(self) -> KnownNeutrals:
@@ -129,14 +164,10 @@ class AppearanceTraining:
         people: (n,), which views are used. The known branch is nothing yet.
         """
         label, appearance = self.views.label, log_softmax(np.nan_to_num(told))
-        weight = np.zeros(len(label))
-        for rows, share in ((self.clean, _CLEAN), (~self.clean & ~self.made, _DISTURBED), (self.made, _MADE)):
-            inside = rows & people
-            weight[inside] = share * prior_weights(label[inside])
-        used = weight > 0
-        stranger = fit_affine(appearance[used], label[used], weight[used], stranger_start(), STRANGER_PULL)
+        stranger = self._stranger(appearance, people, None)
         resting = appearance[self.clean & people & (label == 0)].mean(0)
         nothing = np.zeros((25, 8), np.float32), np.zeros(8, np.float32)
+        trust = np.array([0.7, 0.03], np.float32)
         still = people & ~self.made
         weight = np.zeros(len(label))
         for rows in (self.clean & still, ~self.clean & still):
@@ -144,22 +175,45 @@ class AppearanceTraining:
         hidden = hidden_and_small(self.visible, self.views.rows.size_px.tolist())
         logits = appearance @ stranger[0] + stranger[1]
         doubt = fit_doubt(logits[still], label[still], weight[still], hidden[still])
-        return ExpressionFusion(*stranger, *nothing, resting, doubt)
+        return ExpressionFusion(*stranger, *nothing, resting, doubt, trust)
 
-    def fusion(self, told: FloatArray, people: NDArray[np.bool_]) -> ExpressionFusion:
-        """As `fusion_of_appearance`, with the branch for people whose neutral is known."""
-        fusion = self.fusion_of_appearance(told, people)
-        evidence = witnesses(self.views, self.known, log_softmax(np.nan_to_num(told)))
-        inside, made = people[self.known.row], self.made[self.known.row]
-        label = self.views.label[self.known.row]
+    def _stranger(
+        self, appearance: FloatArray, people: NDArray[np.bool_], temperature: FloatArray | None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Weight and bias for strangers, of log-probabilities (n, 8); temperature: (n,) of each view."""
+        label = self.views.label
         weight = np.zeros(len(label))
-        for rows, share in ((inside & ~made, 1.0), (inside & made, _MADE_KNOWN)):
-            weight[rows] = share * prior_weights(label[rows])
+        for rows, share in ((self.clean, _CLEAN), (~self.clean & ~self.made, _DISTURBED), (self.made, _MADE)):
+            inside = rows & people
+            weight[inside] = share * prior_weights(label[inside])
         used = weight > 0
+        softer = None if temperature is None else temperature[used]
+        return fit_affine(appearance[used], label[used], weight[used], stranger_start(), STRANGER_PULL, softer)
+
+    def fusion(self, told: ToldApart, people: NDArray[np.bool_]) -> ExpressionFusion:
+        """As `fusion_of_appearance`, with the branch for people whose neutral is known: of stills and of scenes."""
+        fusion = self.fusion_of_appearance(told.views, people)
+        stills, places = self.evidence(told.views, people & self.clean)
+        scenes = self.told_of_scenes(told)
+        folds = set(self.fold[people].tolist())
+        shown = told_frames(self.scenes) & np.isin(self.scene_fold, list(folds))
+        label = np.concatenate([self.views.label[places], self.scenes.label])
+        weight = np.zeros(len(label))
+        weight[: len(places)] = prior_weights(self.views.label[places], KNOWN_PRIOR)
+        early = np.where(self.scenes.stamp_ns[shown] < _EARLY_NS, _EARLY, 1.0)
+        own = early * prior_weights(self.scenes.label[shown], KNOWN_PRIOR)
+        weight[len(places) :][shown] = _SCENES_KNOWN * own / own.sum()
         start = known_start(fusion.stranger_weight)
-        inputs = fusion.known_inputs(evidence)[used]
-        known = fit_affine(inputs, label[used], weight[used], start, KNOWN_PULL)
-        return replace(fusion, known_weight=known[0], known_bias=known[1])
+        fusion = fit_known(fusion, joined(stills, scenes), label, weight, start, KNOWN_PULL)
+        # Covered faces are of scenes, small and disturbed ones of stills: whichever asks for more doubt has it.
+        hidden = hidden_and_small(scenes.visible, scenes.size_px)[shown]
+        logits = fusion.logits(scenes)[shown]
+        doubt = fit_doubt(logits, self.scenes.label[shown], weight[len(places) :][shown], hidden)
+        fusion = replace(fusion, doubt=np.maximum(fusion.doubt, doubt))
+        temperature = fusion.temperature(self.visible, self.views.rows.size_px.tolist())
+        stranger = self._stranger(log_softmax(np.nan_to_num(told.views)), people, temperature)
+        fusion = replace(fusion, stranger_weight=stranger[0], stranger_bias=stranger[1])
+        return fit_known(fusion, joined(stills, scenes), label, weight, start, KNOWN_PULL)
 
     def strangers(self, fusion: ExpressionFusion, told: FloatArray, rows: NDArray[np.bool_]) -> ExpressionFigures:
         """Figures of some views, each told from appearance alone."""

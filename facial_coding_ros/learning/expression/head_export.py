@@ -49,8 +49,9 @@ def head_graph(head: LinearHead) -> bytes:
     if count:
         from_features = graph.add("MatMul", [FEATURES, graph.constant(head.feature_weight)])
         logits = graph.add("Add", [logits, from_features])
-    graph.add("Add", [logits, graph.constant(head.bias)], LOGITS)
-    shares = graph.add("Softmax", [LOGITS], axis=1)
+    logits = graph.add("Add", [logits, graph.constant(head.bias)])
+    graph.add("LogSoftmax", [logits], LOGITS, axis=1)
+    shares = graph.add("Exp", [LOGITS])
     graph.add("MatMul", [shares, graph.constant(CIRCUMPLEX)], AFFECT)
     inputs: dict[str, tuple[int, ...]] = {POINTS: (SURFACE_POINTS, 3)}
     if count:
@@ -79,8 +80,8 @@ def write_head(
         "labels": list(EXPRESSION_LABELS),
         "inputs": inputs,
         "outputs": {
-            LOGITS: f"(n, {len(EXPRESSION_LABELS)}) float32, of the labels, where each is as likely as another",
-            AFFECT: "(n, 2) float32: valence and arousal, from the softmax of the logits; their places are our choice",
+            LOGITS: f"(n, {len(EXPRESSION_LABELS)}) float32, log-probabilities of labels, each as likely as another",
+            AFFECT: "(n, 2) float32: valence and arousal, from the probabilities; their places are our choice",
         },
         # Half precision rounds the points to some ten-thousandths; of a probability it changes 0.0013 at the most.
         "tolerance": 5e-3 if count else 1e-2,

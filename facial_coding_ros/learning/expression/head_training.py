@@ -207,17 +207,18 @@ def _module(size: int, settings: HeadTrainingSettings) -> torch.nn.Module:
 
 def out_of_fold(
     rows: TrainingRows, settings: HeadTrainingSettings | None = None, folds: Sequence[int] | None = None
-) -> FloatArray:
-    """Log-probabilities (n, 8) of each row by a head that saw nobody of its fold; NaN where that was not asked for.
+) -> tuple[FloatArray, dict[int, FittedHead]]:
+    """Log-probabilities (n, 8) of each row by a head that saw nobody of its fold, and those heads by fold.
 
-    Rows kept aside (fold -1) are told by nobody.
+    NaN where that was not asked for. Rows kept aside (fold -1) are told by nobody.
     """
-    answers = np.full((len(rows.x), LABELS), np.nan, np.float32)
+    answers, heads = np.full((len(rows.x), LABELS), np.nan, np.float32), {}
     for fold in sorted(set(rows.fold[rows.fold >= 0].tolist())) if folds is None else folds:
         own = rows.fold == fold
         head = fit_head(rows.where((rows.fold >= 0) & ~own), settings)
         answers[own] = head.log_probability(rows.x[own])
-    return answers
+        heads[fold] = head
+    return answers, heads
 
 
 def folds_of(persons: Sequence[str], folds: int, kept_aside: float, seed: int = 0) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +19,9 @@ from ...types import FloatArray, Neutral, NeutralState, Registered, Visibility
 from .views import RESTING, ViewSet
 
 MOST_NEUTRALS = 12
-NEUTRAL_ERROR = 0.02
-"""Standard error that is taken for a neutral made of stills, eye distances."""
-_TURN_DEG, _EYE_PX, _REST_S = 5.0, 60.0, 0.5
+PICTURE_ERROR = 0.05
+"""How far neutral stills of one person lie from their mean, eye distances, root mean square over the points."""
+_TURN_DEG, _EYE_PX, _REST_S = 5.0, 60.0, 0.05
 _CHUNK = 64
 
 
@@ -56,7 +57,10 @@ def known_neutrals(views: ViewSet, seed: int = 0) -> KnownNeutrals:
 
 
 def witnesses(views: ViewSet, known: KnownNeutrals, appearance: FloatArray) -> Witnesses:
-    """What the three witnesses tell of those views; appearance: (views, 8) log-probabilities of all of the set."""
+    """What the three witnesses tell of those views; appearance: (views, 8) log-probabilities of all of the set.
+
+    The error of each neutral is that of the difference between two pictures of other cameras and days.
+    """
     encoder = PerceptualCoder(inference=InferenceSettings(backend="onnxruntime"))
     estimator = FacsEstimator.load(inference=InferenceSettings(backend="onnxruntime"))
     rules = AuExpression()
@@ -66,7 +70,10 @@ def witnesses(views: ViewSet, known: KnownNeutrals, appearance: FloatArray) -> W
     for start in range(0, len(known.row), _CHUNK):
         faces = points[known.row[start : start + _CHUNK]]
         rests = [Registered(sparse, rest) for rest in known.neutral[start : start + _CHUNK]]
-        told = [Neutral(NeutralState.READY, rest, NEUTRAL_ERROR) for rest in rests]
+        told = [
+            Neutral(NeutralState.READY, rest, PICTURE_ERROR * math.sqrt(1 + 1 / len(others)))
+            for rest, others in zip(rests, known.resting[start : start + _CHUNK], strict=True)
+        ]
         given = encoder.inputs([Registered(sparse, face) for face in faces], rests)
         latent.append(encoder.classifier.run(encoder.session.run(given)["latent"])["probability"].copy())
         count = len(faces)
@@ -86,4 +93,18 @@ def witnesses(views: ViewSet, known: KnownNeutrals, appearance: FloatArray) -> W
         neutrals,
         visible,
         views.rows.size_px[known.row].tolist(),
+    )
+
+
+def joined(first: Witnesses, second: Witnesses) -> Witnesses:
+    """What is told of both, the first before the second."""
+    return Witnesses(
+        np.concatenate([first.appearance, second.appearance]),
+        np.concatenate([first.rest, second.rest]),
+        np.concatenate([first.rest_s, second.rest_s]),
+        np.concatenate([first.latent, second.latent]),
+        np.concatenate([first.aus, second.aus]),
+        [*first.neutrals, *second.neutrals],
+        [*first.visible, *second.visible],
+        [*first.size_px, *second.size_px],
     )

@@ -23,14 +23,13 @@ from ..motions.posed import PosedSettings, draw_poses
 from ..synthesis.portrait import AnimatedPortrait, Turn
 from .face_features import FaceReader, FeatureRows, View
 from .picture_disturbances import PictureDisturbances, mirrored
+from .portrait_scenes import POSING, RESTING, SMILING, TALKING
 from .stills import Still
 
 PART = 2000
 RARE, OF_RARE, OF_COMMON = 1000, 12, 1
 """A label with fewer pictures than RARE is disturbed OF_RARE times and mirrored once; others OF_COMMON times."""
 PORTRAIT_PX = 420
-RESTING, SMILING, POSING, TALKING = range(4)
-"""Kinds of what portraits show."""
 
 
 @dataclass(frozen=True)
@@ -198,11 +197,11 @@ class _Shown:
 
 def _frames(path: Path, number: int, seed: int) -> Iterator[_Shown]:
     rng = np.random.default_rng([seed, number])
-    image = _picture(path)
+    image = portrait_picture(path)
     yield _Shown(image, 0, RESTING, {}, {})
     smiling = path.with_name(path.name.replace("_neutral", "_smiling"))
     if smiling.is_file():
-        yield _Shown(_picture(smiling), 1, SMILING, {}, {})
+        yield _Shown(portrait_picture(smiling), 1, SMILING, {}, {})
     try:
         portrait = AnimatedPortrait(image)
     except ValueError:  # no face is found in it
@@ -222,7 +221,8 @@ def _frames(path: Path, number: int, seed: int) -> Iterator[_Shown]:
         yield _Shown(portrait.frame(right, left, turn).image, label, kind, right, left)
 
 
-def _picture(path: Path) -> ImageArray:
+def portrait_picture(path: Path) -> ImageArray:
+    """As RGB, PORTRAIT_PX wide."""
     picture = cv2.imread(str(path))
     share = PORTRAIT_PX / picture.shape[1]
     return np.ascontiguousarray(cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)[..., ::-1])

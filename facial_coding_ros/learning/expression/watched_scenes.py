@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenes as the pipeline sees them: what each witness tells, frame by frame, with the neutral of that moment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...coding.expression.au_rules import AuExpression
+from ...coding.expression.fused_source import AppearanceFilter, face_sizes_px, latent_shares, motion_sizes
+from ...coding.expression.labels import EXPRESSION_LABELS, ExpressionSettings
+from ...coding.expression.resting import RestingAppearance
+from ...coding.expression.witness_fusion import Witnesses
+from ...coding.perceptual.coder import PerceptualCoder
+from ...coding.protocols import ExpressionEvidence
+from ...coding.settings import CodingSettings
+from ...inference import InferenceSettings
+from ...npz import open_npz
+from ...pipeline import Pipeline, PipelineSettings
+from ...types import Expression, FloatArray, Frame, Neutral, NeutralState, Registered, Visibility
+from .portrait_scenes import BETWEEN, SceneFrame
+
+_REGISTERED = Registered(np.zeros((68, 2), np.float32), np.zeros((468, 3), np.float32))
+"""Stands for a neutral where only its state and error count."""
+
+
+@dataclass(frozen=True)
+class WatchedFrames:
+    """n frames of scenes, one person in each.
+
+    features: (n, d) float16; points: (n, 1404) float16; motion: (n,), of the dense points against the neutral; latent:
+    (n, 8); aus: (n, 9); state, error: (n,), of the neutral; visible: (n, 4), face, brows, eyes, lower face; size_px,
+    stamp_ns, label, kind, covered: (n,), see SceneFrame; scene: (n,), number of the scene.
+    """
+
+    features: NDArray[np.float16]
+    points: NDArray[np.float16]
+    motion: FloatArray
+    latent: FloatArray
+    aus: FloatArray
+    state: NDArray[np.int64]
+    error: FloatArray
+    visible: FloatArray
+    size_px: FloatArray
+    stamp_ns: NDArray[np.int64]
+    label: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    covered: NDArray[np.bool_]
+    scene: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def save(self, path: Path) -> None:
+        """As npz. Raises OSError."""
+        np.savez(path, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> WatchedFrames:
+        """Raises OSError, or ValueError when the file is none of these."""
+        with open_npz(path) as file:
+            return cls(**{field.name: file[field.name] for field in fields(cls)})
+
+    @classmethod
+    def joined(cls, parts: Sequence[WatchedFrames]) -> WatchedFrames:
+        """One after the other; scenes are numbered anew."""
+        numbered = [replace(part, scene=np.full(len(part), number)) for number, part in enumerate(parts)]
+        return cls(*(np.concatenate([getattr(part, field.name) for part in numbered]) for field in fields(cls)))
+
+    def witnesses(self, appearance: FloatArray) -> Witnesses:
+        """As the fused source has them. appearance: (n, 8), log-probabilities of a head, frame by frame."""
+        steadied, rests, seconds = np.empty_like(appearance), np.empty_like(appearance), np.empty(len(self), np.float32)
+        neutrals = [
+            Neutral(NeutralState(int(state)), _REGISTERED if state else None, float(error))
+            for state, error in zip(self.state, self.error, strict=True)
+        ]
+        steady, resting = AppearanceFilter(), RestingAppearance()
+        for i in range(len(self)):
+            key, stamp_ns = str(self.scene[i]), int(self.stamp_ns[i])
+            steadied[i] = steady.update([key], appearance[i : i + 1], stamp_ns)[0]
+            visible = float(self.visible[i, 0])
+            rests[i], seconds[i] = resting.update(
+                key, steadied[i], float(self.motion[i]), neutrals[i], visible, stamp_ns
+            )
+        seen = [Visibility(*map(float, row)) for row in self.visible]
+        return Witnesses(steadied, rests, seconds, self.latent, self.aus, neutrals, seen, self.size_px.tolist())
+
+
+class WitnessRecorder:
+    """protocols.ExpressionSource that tells nothing and keeps what the witnesses tell."""
+
+    landmark_network = ""
+
+    def __init__(self, perceptual: PerceptualCoder) -> None:
+        self._perceptual = perceptual
+        self._rules = AuExpression()
+        self.rows: list[tuple[object, ...]] = []
+
+    def estimate(self, evidence: ExpressionEvidence) -> list[Expression]:
+        """Unsure of all faces; the first is kept."""
+        given = evidence.faces
+        face, neutral, seen = given.faces[0], given.neutrals[0], given.faces[0].visibility
+        if face.features is not None:
+            self.rows.append(
+                (
+                    face.features.astype(np.float16),
+                    given.registered[0].dense.ravel().astype(np.float16),
+                    motion_sizes(given)[0],
+                    latent_shares(self._perceptual, evidence)[0],
+                    self._rules.shares(evidence.action_units)[0],
+                    int(neutral.state),
+                    neutral.uncertainty if math.isfinite(neutral.uncertainty) else 1.0,
+                    (seen.face, seen.brows, seen.eyes, seen.lower_face),
+                    face_sizes_px(given)[0],
+                    given.frame.stamp_ns,
+                )
+            )
+        nothing = np.zeros(len(EXPRESSION_LABELS), np.float32)
+        return [Expression(EXPRESSION_LABELS, nothing, 1.0, "unsure", 1.0, 0.0, 0.0) for _ in given.faces]
+
+    def adopt(self, face_id: str, person_id: str) -> None:
+        """Nothing is learnt of a face."""
+
+    def configure(self, settings: CodingSettings) -> None:
+        """Nothing is set."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def watch(frames: Iterable[SceneFrame], settings: PipelineSettings | None = None) -> WatchedFrames | None:
+    """What a pipeline that begins with this scene sees of it; None: too little of the face."""
+    settings = settings or PipelineSettings(
+        expression=ExpressionSettings(source="latent"), inference=InferenceSettings(backend="onnxruntime")
+    )
+    shown: dict[int, SceneFrame] = {}
+    with closing(Pipeline(settings)) as pipeline:
+        pipeline.coding.source.close()
+        recorder = WitnessRecorder(pipeline.coding.perceptual)
+        pipeline.coding.source = recorder
+        for frame in frames:
+            shown[frame.stamp_ns] = frame
+            pipeline.process(Frame(frame.image, frame.stamp_ns))
+    if len(recorder.rows) < 2:
+        return None
+    columns = [np.array(column) for column in zip(*recorder.rows, strict=True)]
+    of = [shown[int(stamp)] for stamp in columns[-1]]
+    features, points, motion, latent, aus, state, error, visible, size_px, stamp_ns = columns
+    return WatchedFrames(
+        features,
+        points,
+        motion.astype(np.float32),
+        latent.astype(np.float32),
+        aus.astype(np.float32),
+        state,
+        error.astype(np.float32),
+        visible.astype(np.float32),
+        size_px.astype(np.float32),
+        stamp_ns,
+        np.array([frame.label for frame in of]),
+        np.array([frame.kind for frame in of]),
+        np.array([frame.covered for frame in of]),
+        np.zeros(len(of), np.int64),
+    )
+
+
+def watched_scenes(
+    scenes: Sequence[tuple[str, Callable[[], Iterable[SceneFrame]]]], cache: Path, say: Callable[[str], None]
+) -> tuple[WatchedFrames, NDArray[np.str_]]:
+    """Frames of all scenes, and the name of the person in each (n,); kept in `cache`, so that it goes on where it was.
+
+    scenes: name of the person and what makes the frames. Raises OSError.
+    """
+    parts, people = [], []
+    for number, (person, make) in enumerate(scenes):
+        path, nothing = cache / f"scene_{number:04d}.npz", cache / f"scene_{number:04d}.none"
+        if not path.is_file() and not nothing.is_file():
+            try:
+                watched = watch(make())
+            except ValueError:  # no face is found in the portrait
+                watched = None
+            nothing.touch() if watched is None else watched.save(path)
+            say(f"scenes: {number + 1} of {len(scenes)} watched")
+        if path.is_file():
+            parts.append(WatchedFrames.load(path))
+            people.append(person)
+    frames = WatchedFrames.joined(parts)
+    return frames, np.array(people)[frames.scene]
+
+
+def told_frames(frames: WatchedFrames) -> NDArray[np.bool_]:
+    """(n,): frames that show something, which those between two expressions do not."""
+    return np.asarray(frames.label != BETWEEN)
