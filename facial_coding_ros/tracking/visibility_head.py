@@ -26,12 +26,14 @@ _BROWS, _EYES, _MOUTH = (0, 1), (2, 3), (5, 6)
 
 @dataclass(frozen=True)
 class VisibilityHead:
-    """Two layers: logits of a region being visible = relu(features weight + bias) outer_weight + outer_bias.
+    """Two layers: logits of a region being visible = relu(features[chosen] weight + bias) outer_weight + outer_bias.
 
-    weight: (d, h); bias: (h,); outer_weight: (h, regions); outer_bias: (regions,). landmark_network: sha256 of the file
-    of the landmark network whose features it takes.
+    chosen: (d,), places of the features that are looked at; reading the weights is what costs, so they are a quarter of
+    all. weight: (d, h); bias: (h,); outer_weight: (h, regions); outer_bias: (regions,). landmark_network: sha256 of the
+    file of the landmark network whose features it takes.
     """
 
+    chosen: NDArray[np.intp]
     weight: FloatArray
     bias: FloatArray
     outer_weight: FloatArray
@@ -47,15 +49,18 @@ class VisibilityHead:
     @classmethod
     def load(cls) -> VisibilityHead:
         """The shipped one. Raises FileNotFoundError or ValueError when it cannot be used."""
-        shapes = {"weight": (0, 0), "bias": (0,), "outer_weight": (0, len(REGIONS)), "outer_bias": (len(REGIONS),)}
+        shapes: dict[str, tuple[int, ...]] = {"chosen": (0,), "weight": (0, 0), "bias": (0,)}
+        shapes |= {"outer_weight": (0, len(REGIONS)), "outer_bias": (len(REGIONS),)}
         arrays = load_arrays(MODEL, shapes)
+        chosen = arrays.pop("chosen").astype(np.intp)
         card = yaml.safe_load(model_path(f"{MODEL}.yaml").read_text(encoding="utf-8"))
-        return cls(**arrays, landmark_network=str(card["landmark_source_sha256"]))
+        return cls(chosen, **arrays, landmark_network=str(card["landmark_source_sha256"]))
 
     def logits(self, features: Sequence[ArrayLike] | NDArray[Any]) -> FloatArray:
         """(n, regions) of features (n, d)."""
         # Row by row: for a few faces several times quicker than one product of matrices.
-        inner = np.stack([np.asarray(row, np.float32) @ self.weight for row in features]) + self.bias
+        rows = (np.asarray(row).take(self.chosen).astype(np.float32, copy=False) for row in features)
+        inner = np.stack([row @ self.weight for row in rows]) + self.bias
         return np.asarray(np.maximum(inner, 0, out=inner) @ self.outer_weight + self.outer_bias, np.float32)
 
     def visible(self, features: Sequence[ArrayLike] | NDArray[Any]) -> FloatArray:

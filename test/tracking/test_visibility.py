@@ -131,7 +131,10 @@ def test_two_layers_as_written(bare: dict[str, FaceCode]) -> None:
     head = VisibilityHead.load()
     features = np.stack([np.asarray(one.face.features) for one in bare.values()])
     for row, parts in zip(features, head.parts(features), strict=True):
-        inner = [max(float(row.astype(float) @ w) + b, 0.0) for w, b in zip(head.weight.T, head.bias, strict=True)]
+        inner = [
+            max(float(row[head.chosen].astype(float) @ w) + b, 0.0)
+            for w, b in zip(head.weight.T, head.bias, strict=True)
+        ]
         logits = np.array(inner) @ head.outer_weight + head.outer_bias
         shares = dict(zip(REGIONS, 1 / (1 + np.exp(-logits)), strict=True))
         expected = [(shares[f"right {part}"] + shares[f"left {part}"]) / 2 for part in ("brow", "eye", "mouth")]

@@ -165,7 +165,7 @@ def told_of(
 
 SEEN = 0.3
 """Visibility of a face from which its probabilities are taken as they are."""
-BROWS_TELL, EYES_TELL, LOWER_FACE_TELLS = 0.15, 0.3, 0.6
+BROWS_TELL, EYES_TELL, LOWER_FACE_TELLS = 0.15, 0.1, 0.6
 """Share of the probabilities that goes to `unsure` where a part is hidden and the others are seen. Behind a mask the
 appearance head takes resting faces for happy ones."""
 

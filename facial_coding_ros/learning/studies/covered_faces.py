@@ -106,6 +106,7 @@ def write_model(path: Path, head: VisibilityHead, views: CoveredViews, network: 
     """The arrays and their card. Raises OSError."""
     np.savez_compressed(
         path,
+        chosen=head.chosen.astype(np.int32),
         weight=head.weight.astype(np.float16),
         bias=head.bias,
         outer_weight=head.outer_weight,
@@ -131,7 +132,8 @@ def write_model(path: Path, head: VisibilityHead, views: CoveredViews, network: 
         "licence": "Apache-2.0, as this package; of the data: see `data`",
         "landmark_source_sha256": network,
         "arrays": {
-            "weight, bias": "(10752, 16), (16,): from types.Face.features to a layer of units, cut at 0",
+            "chosen": f"({len(head.chosen)},), places of the features of types.Face.features that are looked at",
+            "weight, bias": f"({len(head.chosen)}, 16), (16,): from them to a layer of units, cut at 0",
             "outer_weight, outer_bias": f"(16, {len(REGIONS)}), ({len(REGIONS)},): logits of being visible of "
             + ", ".join(REGIONS),
         },

@@ -24,6 +24,8 @@ KEPT_ASIDE, FOLDS = 0.2, 6
 HARD, HARD_WEIGHT = ("glasses", "beard", "shadow"), 3.0
 """Kinds that are taken for coverings most easily, and how much more they count."""
 HIDDEN_UNITS, EPOCHS, BATCH, RATE, DECAY = 16, 12, 256, 1e-3, 0.1
+CHOSEN = 2688
+"""Features that are kept, a quarter: those with the largest weights where all are given."""
 LIMIT = 6.0
 """Features are cut at so many standard deviations."""
 ALL_HIDDEN, ALL_SEEN = 0.8, 0.1
@@ -52,16 +54,33 @@ def aside(views: CoveredViews) -> NDArray[np.bool_]:
 def fit_visibility(views: CoveredViews, seed: int = 0) -> VisibilityHead:
     """Of all people but those kept aside; scaled on some of them so that FALSE_CLAIMS of what is seen lies below
     NOT_VISIBLE_BELOW. Needs torch."""
-    import torch
-
     fold = folds_of(views.person.tolist(), FOLDS, KEPT_ASIDE)
     rows = np.flatnonzero(fold > 0)
+    mean, spread = _statistics(views.rows.features, rows)
+    places = np.arange(len(mean))
+    full = _fitted(views, rows, places, mean, spread, seed)
+    weighty = np.linalg.norm(full.weight * spread[:, None] * np.linalg.norm(full.outer_weight, axis=1), axis=1)
+    chosen = np.sort(np.argsort(-weighty)[:CHOSEN])
+    return _scaled(_fitted(views, rows, chosen, mean, spread, seed), views.where(fold == 0))
+
+
+def _fitted(
+    views: CoveredViews,
+    rows: NDArray[np.intp],
+    chosen: NDArray[np.intp],
+    mean: FloatArray,
+    spread: FloatArray,
+    seed: int,
+) -> VisibilityHead:
+    """Logits of hidden, from the chosen features."""
+    import torch
+
     weight = np.where(np.isin(views.kind, HARD), HARD_WEIGHT, 1.0).astype(np.float32)[:, None]
-    features = views.rows.features
-    mean, spread = _statistics(features, rows)
+    features = views.rows.features[:, chosen]
+    mean, spread = mean[chosen], spread[chosen]
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    inner = torch.nn.Linear(features.shape[1], HIDDEN_UNITS)
+    inner = torch.nn.Linear(len(chosen), HIDDEN_UNITS)
     outer = torch.nn.Linear(HIDDEN_UNITS, len(REGIONS))
     net = torch.nn.Sequential(torch.nn.Dropout(0.3), inner, torch.nn.ReLU(), torch.nn.Dropout(0.2), outer)
     steps = len(rows) // BATCH
@@ -82,8 +101,9 @@ def fit_visibility(views: CoveredViews, seed: int = 0) -> VisibilityHead:
             rate.step()
     # Written without the cut, which ordinary features never reach.
     first = _array(inner.weight).T / spread[:, None]
-    plain = VisibilityHead(first, _array(inner.bias) - mean @ first, _array(outer.weight).T, _array(outer.bias), "")
-    return _scaled(plain, views.where(fold == 0))
+    return VisibilityHead(
+        chosen, first, _array(inner.bias) - mean @ first, _array(outer.weight).T, _array(outer.bias), ""
+    )
 
 
 def _array(parameter: torch.Tensor) -> FloatArray:
@@ -112,6 +132,7 @@ def _scaled(head: VisibilityHead, views: CoveredViews) -> VisibilityHead:
         scale[k] = (high - low) / max(limit - usual, 0.3)
         shift[k] = low + scale[k] * limit
     return VisibilityHead(
+        head.chosen,
         head.weight,
         head.bias,
         np.asarray(-head.outer_weight * scale, np.float32),
