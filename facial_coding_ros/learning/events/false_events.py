@@ -11,8 +11,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ...events import Event
+from .coded_performances import ZERO_NS, events_of, pictures, read, record
 from .event_scores import SLACK_S, UNITS, found_events, shown_by
-from .recordings import ZERO_NS, events_of, pictures, read, record
 from .scripts import Act, Script, looking_about, resting, talking
 
 FPS, SIDE = 15.0, 240

@@ -27,9 +27,19 @@ from tqdm import tqdm
 from ...events import Event
 from ...types import ImageArray
 from ..events import false_events
+from ..events.coded_performances import (
+    ALONE,
+    TOGETHER,
+    ZERO_NS,
+    by_side,
+    events_of,
+    pair_paths,
+    read,
+    record,
+    record_pair,
+)
 from ..events.event_scores import KindScore, found_events, percentile, score_kind
 from ..events.false_events import FalseEvents
-from ..events.recordings import ALONE, TOGETHER, ZERO_NS, by_side, events_of, pair_paths, read, record, record_pair
 from ..events.rendered_gaze import FPS as GAZE_FPS
 from ..events.rendered_gaze import gaze_script, geometry_of, rendered_gaze
 from ..events.scripts import SECONDS, Act, Script, lively

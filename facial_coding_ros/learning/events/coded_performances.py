@@ -32,7 +32,7 @@ TOGETHER = "two"
 CONDITIONS = (*ALONE, TOGETHER)
 
 
-class Recorder:
+class PerformanceCoder:
     """Codes pictures one after another as the node does, but for the temporal stage. Ends with its context."""
 
     def __init__(self, fps: float) -> None:
@@ -45,7 +45,7 @@ class Recorder:
         stamp_ns = ZERO_NS + round(index * 1e9 / self._fps)
         self._found.append((stamp_ns, self._pipeline.process(Frame(np.ascontiguousarray(image), stamp_ns, index))))
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> PerformanceCoder:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,26 +88,26 @@ def record_pair(portraits: Path, paths: Mapping[tuple[str, str], Path], scripts:
         return
     streams = [pictures(portraits, name, script) for name, script in scripts.items()]
     with contextlib.ExitStack() as stack:
-        recorders = {key: stack.enter_context(Recorder(FPS / 2 if key[1] == "15" else FPS)) for key in paths}
+        coders = {key: stack.enter_context(PerformanceCoder(FPS / 2 if key[1] == "15" else FPS)) for key in paths}
         for index, images in enumerate(zip(*streams, strict=True)):
             for name, image in zip(scripts, images, strict=True):
-                recorders[name, "30"].add(image)
-                recorders[name, "60px"].add(small(image))
+                coders[name, "30"].add(image)
+                coders[name, "60px"].add(small(image))
                 if index % 2 == 0:
-                    recorders[name, "15"].add(image)
-            recorders["", TOGETHER].add(np.hstack(images))
+                    coders[name, "15"].add(image)
+            coders["", TOGETHER].add(np.hstack(images))
         for key, path in paths.items():
-            recorders[key].write(path)
+            coders[key].write(path)
 
 
 def record(path: Path, images: Iterator[ImageArray], fps: float) -> None:
     """Codes pictures before one camera. Does nothing, and takes no picture, when they are kept."""
     if path.exists():
         return
-    with Recorder(fps) as recorder:
+    with PerformanceCoder(fps) as coder:
         for image in images:
-            recorder.add(image)
-        recorder.write(path)
+            coder.add(image)
+        coder.write(path)
 
 
 def pictures(portraits: Path, name: str, script: Script, fps: float = FPS, side: int = SIDE) -> Iterator[ImageArray]:
