@@ -108,6 +108,10 @@ def test_smile(shared: Path, tmp_path: Path) -> None:
     assert mean("au12", 145, 164) < 0.1
     others = {name: mean(name, 42, 58) for name in lower if name != "au12"}
     assert mean("au12", 42, 58) > 1.3 * max(others.values()), others
+    with (tmp_path / "events.csv").open(newline="") as file:
+        smiles = [row for row in csv.DictReader(file) if row["kind"] == "smile"]
+    begins = [int(row["start_ns"]) / 1e9 for row in smiles if row["phase"] == "begin"]
+    assert len(smiles) == 4 and begins == pytest.approx([2.7, 7.05], abs=0.15), "two smiles, each begins and ends"
 
 
 @pytest.mark.parametrize(
