@@ -134,6 +134,10 @@ def _play(source: dict[str, str | int], recorder: Recorder, seconds: float | Non
         player += ["-p", f"{name}:={_as_yaml(value)}"]
     player += ["-p", "wait_for:=2", "-p", f"wait_s:={_START_S}"]
     with _process("dialogue manager", manager) as listening, _process("node", node) as coding:
+        # What is published before it is heard is lost: who appears, the first codes.
+        patience = time.monotonic() + _START_S
+        while not recorder.hears(2) and time.monotonic() < patience and coding.poll() is None:
+            recorder.spin_once(0.1)
         with _process("clip player", player) as playing:
             end = None if seconds is None else time.monotonic() + seconds
             while playing.poll() is None and (end is None or time.monotonic() < end or not recorder.images):

@@ -58,6 +58,12 @@ class Recorder:
         """Images seen so far, coded or not."""
         return self._matcher.images
 
+    def hears(self, listeners: int) -> bool:
+        """Whether the node's face codes and events reach this recorder, and its events as many listeners in all."""
+        codes, events = (self._node.resolve_topic_name(f"facial_coding/{name}") for name in ("face_codes", "events"))
+        published = self._node.count_publishers(codes) and self._node.count_publishers(events)
+        return bool(published) and self._node.count_subscribers(events) >= listeners
+
     def spin_once(self, seconds: float) -> None:
         self._executor.spin_once(timeout_sec=seconds)
 
