@@ -64,6 +64,7 @@ print("shared memory" if any("/dev/shm/fast" in one for one in opened) else "UDP
 """
 
 
+@pytest.mark.ros
 @pytest.mark.skipif(receive_limit() < ENOUGH_TO_RECEIVE, reason="needs net.core.rmem_max of 2 MiB")
 @pytest.mark.parametrize(("chosen", "transport"), [("", "UDP"), ("DEFAULT", "shared memory")])
 def test_a_process_has_the_transports_of_its_profile(chosen: str, transport: str) -> None:

@@ -94,6 +94,7 @@ class MirroredLandmarks:
     detects_always = False
     turned_views = False
     shape_spread = 1.0
+    landmark_network = ""
 
     def __init__(self, settings: TrackingSettings, inference: InferenceSettings, pose: PoseEstimator) -> None:
         self._networks = LANDMARK_SOURCES.create("onnx", settings, inference, pose)

@@ -256,7 +256,6 @@ def test_parameters_of_the_node(short_clip: Path, tmp_path: Path) -> None:
     assert len({row["face_id"] for row in rows_of(tmp_path)}) == 1
 
 
-@pytest.mark.ros
 def test_image_rotation_is_an_option_too(few: Path, tmp_path: Path) -> None:
     command = ["replay", str(few), "--image-rotation", "180", "--out", str(tmp_path), "--formats", "csv"]
     assert main(command) == 0
@@ -264,6 +263,7 @@ def test_image_rotation_is_an_option_too(few: Path, tmp_path: Path) -> None:
     assert recording["settings"]["tracking"]["image_rotation"] == 180
 
 
+@pytest.mark.ros
 def test_live_node_and_replay_agree(replayed: Path, short_clip: Path, tmp_path: Path) -> None:
     """The same images through DDS and through replay give the same codes, to the last digit."""
     pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")

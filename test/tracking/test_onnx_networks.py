@@ -72,7 +72,8 @@ def same_faces(ours: list[tuple[Face, ...]], theirs: list[tuple[Face, ...]], lea
         for a, b in zip(our, their, strict=True):
             distances = np.linalg.norm(a.mesh[:, :2] - b.mesh[:, :2], axis=1)
             means.append(distances.mean() * FACE_PX / np.ptp(b.mesh[:, 0]))
-            assert abs(a.visibility.face - b.visibility.face) < 0.02
+            # What is hidden is told from features, which MediaPipe's own graph does not give; here nothing is.
+            assert min(a.visibility.face, b.visibility.face) > 0.95
     assert len(means) >= least and np.mean(means) < BOUND_PX / 2 and max(means) < 1
 
 
