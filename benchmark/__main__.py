@@ -4,6 +4,7 @@
 python -m benchmark                         pipeline, then transport
 python -m benchmark inference               one of this folder
 python -m benchmark tracking speed --help   with what follows the name as its arguments
+python -m benchmark compare A.json B.json   whether a change made it slower
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ def main(words: Sequence[str]) -> int:
         return 2
     for each in (name,) if name else USUAL:
         sys.argv = [f"benchmark {each}", *arguments]
-        runpy.run_module(f"benchmark.{each}", run_name="__main__")
+        try:
+            runpy.run_module(f"benchmark.{each}", run_name="__main__")
+        except SystemExit as ended:
+            if ended.code:
+                raise
     return 0
 
 

@@ -1,11 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image to face code for one face at 640x480, against plain MediaPipe FaceMesh on the same frames, interleaved."""
+"""Image to face code for one, two and four faces at 640x480, against plain MediaPipe FaceMesh on the same frames.
+
+standalone/env python -m benchmark pipeline [--frames 1200] [--out FILE.json]
+
+Both run by turns in blocks of ten frames. FILE.json holds each block's ratio, for `benchmark compare`.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+import platform
 import statistics
+import sys
 import time
+from collections.abc import Sequence
 from itertools import cycle, islice
+from pathlib import Path
 
 import cv2
 import mediapipe as mp
@@ -16,7 +28,6 @@ from facial_coding_ros.models import share_folder
 from facial_coding_ros.pipeline import Pipeline
 from facial_coding_ros.types import Frame
 
-FRAMES = 1200
 WARM_UP = 100
 BLOCK = 10
 STEP_NS = 33_333_333
@@ -36,11 +47,21 @@ def one_face_640x480() -> list[np.ndarray]:
     return images
 
 
-def main() -> None:
-    images = one_face_640x480()
-    walk = cycle(images + images[::-1])
+def scenes() -> dict[int, list[np.ndarray]]:
+    """Images by the number of faces in them; each person moves and speaks as in the demo clip."""
+    one = one_face_640x480()
+    beside = [cv2.resize(image[:, 60:380], (320, 480)) for image in one]
+    two = [np.hstack([left, right]) for left, right in zip(beside, beside[::-1], strict=True)]
+    half = [cv2.resize(image, (320, 240)) for image in one]
+    four = [np.vstack([np.hstack([a, b]), np.hstack([b, a])]) for a, b in zip(half, half[::-1], strict=True)]
+    return {1: one, 2: two, 4: four}
+
+
+def measure(faces: int, images: Sequence[np.ndarray], frames: int) -> list[float]:
+    """Prints what it costs; the ratio of each block to FaceMesh."""
+    walk = cycle([*images, *images[::-1]])
     pipeline = Pipeline()
-    mesh = mp.solutions.face_mesh.FaceMesh(refine_landmarks=True, max_num_faces=1)
+    mesh = mp.solutions.face_mesh.FaceMesh(refine_landmarks=True, max_num_faces=faces)
     coded, indices = 0, iter(range(10**9))
 
     def ours(image: np.ndarray) -> int:
@@ -52,7 +73,7 @@ def main() -> None:
 
     wall: dict[str, list[float]] = {"pipeline": [], "FaceMesh": []}
     cpu: dict[str, list[float]] = {"pipeline": [], "FaceMesh": []}
-    for start in range(0, FRAMES, BLOCK):
+    for start in range(0, frames, BLOCK):
         block = list(islice(walk, BLOCK))
         if start == WARM_UP:
             pipeline.times.take()
@@ -66,21 +87,42 @@ def main() -> None:
             cpu_begin = time.process_time()
             for image in written:
                 begin = time.perf_counter()
-                faces = run(image)
+                found = run(image)
                 wall[name].append(time.perf_counter() - begin)
-                coded += name == "pipeline" and faces == 1
+                coded += name == "pipeline" and found == faces
             cpu[name].append((time.process_time() - cpu_begin) / BLOCK)
-    print(f"image to face code, one face, 640x480, {FRAMES - WARM_UP} frames, {coded} with the face coded")
+    print(f"image to face code, {_words(faces)}, 640x480, {frames - WARM_UP} frames, {coded} with all of them coded")
     for name, times in wall.items():
         middle, late = statistics.median(times) * 1e3, np.quantile(times, 0.99) * 1e3
         processor = statistics.mean(cpu[name]) * 1e3
         print(f"  {name}   median {middle:6.2f} ms  p99 {late:6.2f} ms  processor time {processor:6.2f} ms")
     print(f"  ratio of medians {statistics.median(wall['pipeline']) / statistics.median(wall['FaceMesh']):.2f}")
     print("  stages: " + ", ".join(f"{k} {v * 1e3:.2f} ms" for k, v in pipeline.times.take().items()))
-    print(f"  {pipeline.backend}")
+    print(f"  {pipeline.backend}", flush=True)
     mesh.close()
     pipeline.close()
+    blocks = {name: np.reshape(times, (-1, BLOCK)).mean(axis=1) for name, times in wall.items()}
+    return [float(one) for one in blocks["pipeline"] / blocks["FaceMesh"]]
+
+
+def _words(faces: int) -> str:
+    return f"{faces} face{'s' if faces > 1 else ''}"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmark pipeline", description=__doc__)
+    parser.add_argument("--frames", type=int, default=1200, help=f"of each scene, with {WARM_UP} that do not count")
+    parser.add_argument("--out", type=Path, help="JSON file for the result")
+    arguments = parser.parse_args(words)
+    samples = {
+        f"{_words(faces)}, times FaceMesh": measure(faces, images, arguments.frames)
+        for faces, images in scenes().items()
+    }
+    if arguments.out:
+        machine = f"{os.cpu_count()}-core {platform.machine()}"
+        arguments.out.write_text(json.dumps({"machine": machine, "samples": samples}) + "\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
