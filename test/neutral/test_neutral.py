@@ -21,9 +21,9 @@ from facial_coding_ros.neutral import (
 )
 from facial_coding_ros.neutral.bins import Bin
 from facial_coding_ros.neutral.estimator import pose_regression
-from facial_coding_ros.neutral.keeper import UsualPose
 from facial_coding_ros.neutral.nonnegative import nonnegative
 from facial_coding_ros.neutral.prior import FacePrior
+from facial_coding_ros.neutral.usual_pose import UsualPose
 from facial_coding_ros.neutral.vectors import DENSE_SIZE, from_vector, to_vector
 from facial_coding_ros.types import Face, HeadPose, NeutralState, Region, Registered, Visibility
 

@@ -18,8 +18,8 @@ import numpy as np
 from ...command_line import run_command
 from ...face_model.ict import AU_SHAPES
 from ...neutral.estimator import Estimator, PriorEstimator
-from ...neutral.keeper import UsualPose
 from ...neutral.prior import FacePrior, fit_prior
+from ...neutral.usual_pose import UsualPose
 from ...types import FloatArray
 from ..neutral import baselines
 from ..neutral.seen_faces import SeenFaces
