@@ -47,7 +47,7 @@ GROUPS: tuple[tuple[str, Callable[[str], bool], float, float], ...] = (
     ("boxes, shares of the image", lambda name: name.startswith("roi_"), 0.001, 0.004),
     ("gaze, degrees", lambda name: name.startswith("gaze_") and name.endswith("_deg"), 0.3, 1.5),
     ("head pose, degrees", lambda name: name.endswith("_deg"), 0.3, 0.6),
-    ("attention, talking, gaze's confidence", lambda name: name in ATTENTION, 0.005, 0.02),
+    ("visibility, attention, talking, gaze's confidence", lambda name: name in SHARES, 0.005, 0.02),
     ("other numbers", lambda name: True, 0.001, 0.001),
 )
 """Columns, and how far two processors may be apart in them, in the mean and at most; words are to be equal.
@@ -57,7 +57,7 @@ Gaze is told to 4 to 6 degrees, see docs/events.md.
 UNSURE_ROWS = 0.02
 """Share of rows in which an expression may be a label on one processor and `unsure` on the other, where its probability
 lies at the threshold."""
-ATTENTION = ("attention", "talking", "gaze_confidence")
+SHARES = ("visibility", "attention", "talking", "gaze_confidence")
 AFFECT = ("valence", "arousal", "expression_confidence")
 
 
