@@ -19,6 +19,7 @@ from typing import Any
 from ..dds_profile import prepare_dds
 from ..errors import UserError
 from ..evaluation.page import write_page
+from ..evaluation.runs import RunError
 from ..image.sources import SourceError, camera_source, open_source
 from ..models import share_folder
 
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError("the node sent no face codes; its messages stand above")
         video, title = folder / "annotated.webm", f"Demo: {_name(source)}"
         page = write_page(folder / "face_codes.csv", folder / "report.html", title, video)
-    except OSError as error:
+    except (OSError, RunError) as error:  # the latter: another demo wrote into the same folder
         raise UserError(str(error)) from None
     share = recorder.frames / max(recorder.images, 1)
     print(f"\n{recorder.images} images, {recorder.frames} of them coded ({share:.0%}); in the folder {folder}:")
