@@ -36,10 +36,9 @@ def gazes(faces: Sequence[Face], closed: Sequence[float]) -> list[Gaze]:
     return [_gaze(face, shut) for face, shut in zip(faces, closed, strict=True)]
 
 
-def eye_offsets(face: Face) -> tuple[float, float, float]:
+def eye_offsets(face: Face, turn: NDArray[np.float64]) -> tuple[float, float, float]:
     """How far the irises are from the middle of their eyes: across (to the person's left) and up in the head's axes,
-    in widths of the eye, mean of both eyes; and that width in pixels."""
-    turn = line_of_sight_rotation(face)
+    in widths of the eye, mean of both eyes; and that width in pixels. turn: `line_of_sight_rotation` of the face."""
     points = face.mesh[[*_CORNERS[0], *_CORNERS[1], *_IRISES]].astype(np.float64) @ turn
     across, up, width = 0.0, 0.0, 0.0
     for eye in range(2):
@@ -65,7 +64,8 @@ def line_of_sight_rotation(face: Face) -> NDArray[np.float64]:
 def _gaze(face: Face, closed: float) -> Gaze:
     if len(face.mesh) < MESH_POINTS:
         return Gaze()
-    across, up, width = eye_offsets(face)
+    turn = line_of_sight_rotation(face)
+    across, up, width = eye_offsets(face, turn)
     seen = face.visibility.eyes
     share = min(max((width - NO_EYE_PX) / (FULL_EYE_PX - NO_EYE_PX), 0.0), 1.0) if closed < _CLOSED else 0.0
     # What the irises say counts as far as they can be seen; else the eyes are taken to look where the head points.
@@ -74,7 +74,7 @@ def _gaze(face: Face, closed: float) -> Gaze:
     in_head = np.array(
         [math.sin(eye_yaw) * math.cos(eye_pitch), -math.sin(eye_pitch), -math.cos(eye_yaw) * math.cos(eye_pitch)]
     )
-    x, y, z = (line_of_sight_rotation(face) @ in_head).tolist()
+    x, y, z = (turn @ in_head).tolist()
     # Left and up are the person's: the angles, as those of the head, are told without its roll.
     roll = math.radians(face.pose.roll_deg)
     left, down = x * math.cos(roll) + y * math.sin(roll), y * math.cos(roll) - x * math.sin(roll)

@@ -6,9 +6,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 
 from ..events import Event, Phase
+from .whole_csv import WholeCsvWriter
 
 COLUMNS = (
     "stamp_ns", "face_id", "person_id", "kind", "phase", "event_id", "start_ns", "apex_ns", "end_ns", "peak", "mean",
@@ -16,18 +16,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class EventTableWriter:
+class EventTableWriter(WholeCsvWriter):
     """Writes events to a CSV file that appears, whole, when the writer is closed without an error."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._part = path.with_name(path.name + ".part")
-
-    def __enter__(self) -> EventTableWriter:
-        self._file = self._part.open("w", newline="", encoding="utf-8")
-        self._csv = csv.writer(self._file)
-        self._csv.writerow(COLUMNS)
-        return self
+        super().__init__(path, COLUMNS)
 
     def write(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -39,13 +32,6 @@ class EventTableWriter:
                     event.side, f"{event.confidence:.4f}", event.label,
                 )
             )  # fmt: skip
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
-        if kind is None:
-            self._part.replace(self._path)
-        else:
-            self._part.unlink(missing_ok=True)
 
 
 def read_events(path: Path) -> tuple[Event, ...]:

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from ..types import CodeForm, FaceCode, FloatArray
+from .whole_csv import WholeCsvWriter
 
 FIXED_COLUMNS = (
     "frame",
@@ -95,20 +94,12 @@ def row(index: int, stamp_ns: int, code: FaceCode) -> list[object]:
     return [*first, *texts[:_BEFORE_EXPRESSION], expression, *texts[_BEFORE_EXPRESSION:]]
 
 
-class TableWriter:
+class TableWriter(WholeCsvWriter):
     """Writes face codes to a CSV file that appears, whole, when the writer is closed without an error."""
 
     def __init__(self, path: Path, form: CodeForm) -> None:
-        self._path = path
-        self._part = path.with_name(path.name + ".part")
-        self._columns = columns(form)
+        super().__init__(path, columns(form))
         self.rows = 0
-
-    def __enter__(self) -> TableWriter:
-        self._file = self._part.open("w", newline="")
-        self._csv = csv.writer(self._file)
-        self._csv.writerow(self._columns)
-        return self
 
     def write(self, index: int, stamp_ns: int, codes: Iterable[FaceCode]) -> None:
         """Adds the rows of one frame. Raises ValueError when the face codes have another form than the table."""
@@ -118,10 +109,3 @@ class TableWriter:
                 raise ValueError(f"face code of {len(values)} columns in a table of {len(self._columns)}")
             self._csv.writerow(values)
             self.rows += 1
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
-        if kind is None:
-            self._part.replace(self._path)
-        else:
-            self._part.unlink(missing_ok=True)
