@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..types import FloatArray
 from .bins import FRONTAL, Bin, HeadTurn
-from .contradiction import HeldLook, unlikeliness
+from .contradiction import HeldLook, outlasts, unlikeliness
 from .nonnegative import nonnegative
 from .prior import FacePrior
 from .vectors import DENSE_SIZE
@@ -46,6 +46,8 @@ _GUESS_S = 0.3  # what a face to begin from counts for
 _LEAST_S = 0.02  # what the first frame counts for
 _INDEPENDENT_S = 0.5  # neighbouring frames share their noise for about this long
 _SAME_CLUSTER = 5.0  # squared distance per coordinate below which a bin belongs to a cluster
+_LEAST_LOOK_S = 0.2  # of a look that another one may be an expression of
+_SHOWS = 0.05  # squared size per coordinate from which a cluster is taken to show an expression
 _MISFIT = 0.17  # share of an expression that its shapes do not describe
 _NOISE = 1.0  # squared size of an expression, per shape, that noise alone explains in one independent frame
 _SLOPE = 60.0  # variance over people, per coordinate, of what the sine of a turn adds to a registered face
@@ -81,6 +83,10 @@ class PriorEstimator:
     Who never rests keeps the estimate of all clusters, until a look is held of which the estimate is an expression
     rather than the other way round (`contradiction`): then all is learnt anew from that look. A neutral that was set
     is never given up.
+
+    Some expressions are the opposite of others, as raised brows are of lowered ones, so that the fit alone may take
+    rest for an expression of a look that was shown for a second. The cluster that was seen longest therefore shows none
+    where it outlasts the looks that could be the neutral in its place (`outlasts`).
     """
 
     def __init__(self, prior: FacePrior | None = None, memory_s: float = 300.0) -> None:
@@ -258,9 +264,28 @@ class PriorEstimator:
         goal = scaled @ (self._centres[cluster] - shrink * pull) - np.float32(_COST)
         weights = nonnegative(scaled @ prior.expressions.T, goal, self._weights[cluster] > 0)
         expressed = weights @ prior.expressions
+        if expressed @ expressed > _SHOWS * len(expressed) and self._outlasts_others(cluster):
+            weights, expressed = np.zeros_like(weights), np.zeros_like(expressed)
         self._weights[cluster], self._expressed[cluster] = weights, expressed
         beyond_noise = float(expressed @ expressed) - _NOISE * len(weights) / float(own)
         self._inflation[cluster] = 1 + _MISFIT**2 * max(beyond_noise, 0.0)
+
+    def _outlasts_others(self, cluster: int) -> bool:
+        """Whether a cluster is the one seen longest, and rest rather than the two others that may be: the one that
+        shows least, and the one nearest to the estimate."""
+        seconds = self._seconds[: self._used]
+        possible = seconds >= _LEAST_LOOK_S
+        possible[cluster] = False
+        if self._known or int(seconds.argmax()) != cluster or not possible.any():
+            return False
+        others = np.flatnonzero(possible)
+        away = self._centres[others] - self._coordinates
+        shown = self._expressed[others]
+        rivals = {int(others[np.einsum("ij,ij->i", of, of).argmin()]) for of in (away, shown)}
+        return all(
+            outlasts(self._centres[cluster], self._centres[rival], seconds[cluster], seconds[rival], self._prior)
+            for rival in rivals
+        )
 
     def _solve(self) -> None:
         prior, used = self._prior, self._used

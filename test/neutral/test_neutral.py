@@ -66,10 +66,14 @@ class Actor:
         self._jaw = self._shapes[np.argmax(points[:, 152, 1])]
         self._blink = self._shapes[np.argmax(points[:, 159, 1] - points[:, 145, 1])]
         self._brow = self._shapes[np.argmin(points[:, 105, 1] + points[:, 334, 1])]
+        self._frown = self._shapes[np.argmax(points[:, 105, 1] + points[:, 334, 1])]
         self.neutral = self.show()
 
-    def show(self, smile: float = 0, jaw: float = 0, blink: float = 0, brow: float = 0, noise: float = 0) -> Registered:
-        vector = self._person + smile * self._smile + jaw * self._jaw + blink * self._blink + brow * self._brow
+    def show(
+        self, smile: float = 0, jaw: float = 0, blink: float = 0, brow: float = 0, frown: float = 0, noise: float = 0
+    ) -> Registered:
+        vector = self._person + smile * self._smile + jaw * self._jaw + blink * self._blink
+        vector = vector + brow * self._brow + frown * self._frown
         return from_vector((vector + noise * self._rng.normal(size=vector.shape)).astype(np.float32))
 
 

@@ -107,6 +107,18 @@ def test_the_neutral_of_somebody_who_rested_survives_crying_and_a_held_smile(num
         assert dense_size(neutral.registered, actor.neutral) < 0.1 * smile
 
 
+def test_raised_brows_do_not_become_the_neutral_of_somebody_who_rested() -> None:
+    """Raised and lowered brows are opposites: either explains the other, and the raise is even the likelier neutral."""
+    keeper, actor = NeutralKeeper(), Actor(17, own=0.6)
+    smile = dense_size(actor.show(smile=1.0), actor.neutral)
+    _, t = run(keeper, actor, lambda t: {}, 6.0)
+    for _ in range(3):
+        _, t = run(keeper, actor, lambda t: {"brow": 0.5, "frown": -0.9}, 1.5, start=t)
+        neutral, t = run(keeper, actor, lambda t: {}, 2.5, start=t)
+        assert neutral.state is NeutralState.READY
+        assert dense_size(neutral.registered, actor.neutral) < 0.05 * smile
+
+
 def test_a_held_look_is_still_and_straight() -> None:
     actor, prior = Actor(3), FacePrior.load()
     rest, smile = (to_vector(actor.show(smile=value)) for value in (0, 1))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -43,7 +44,8 @@ class PerformanceCoder:
     def add(self, image: ImageArray) -> None:
         index = len(self._found)
         stamp_ns = ZERO_NS + round(index * 1e9 / self._fps)
-        self._found.append((stamp_ns, self._pipeline.process(Frame(np.ascontiguousarray(image), stamp_ns, index))))
+        codes = self._pipeline.process(Frame(np.ascontiguousarray(image), stamp_ns, index))
+        self._found.append((stamp_ns, tuple(_without_features(code) for code in codes)))
 
     def __enter__(self) -> PerformanceCoder:
         return self
@@ -62,6 +64,11 @@ def read(path: Path) -> Coded:
     """A file that this module wrote (never of another origin: it is a pickle)."""
     found = pickle.loads(path.read_bytes())
     return [(stamp_ns, tuple(_before_temporal(code) for code in codes)) for stamp_ns, codes in found]
+
+
+def _without_features(code: FaceCode) -> FaceCode:
+    """The landmark network's features, nine tenths of a face code, are not needed any more."""
+    return replace(code, face=replace(code.face, features=None))
 
 
 def _before_temporal(c: FaceCode) -> FaceCode:
@@ -100,14 +107,25 @@ def record_pair(portraits: Path, paths: Mapping[tuple[str, str], Path], scripts:
             coders[key].write(path)
 
 
-def record(path: Path, images: Iterator[ImageArray], fps: float) -> None:
+def record(path: Path, images: Iterable[ImageArray], fps: float) -> None:
     """Codes pictures before one camera. Does nothing, and takes no picture, when they are kept."""
-    if path.exists():
+    record_views({path: lambda image: image}, images, fps)
+
+
+def record_views(
+    views: Mapping[Path, Callable[[ImageArray], ImageArray]], images: Iterable[ImageArray], fps: float
+) -> None:
+    """Codes pictures before several cameras, each with what it makes of a picture; those that are kept look away."""
+    views = {path: view for path, view in views.items() if not path.exists()}
+    if not views:
         return
-    with PerformanceCoder(fps) as coder:
+    with contextlib.ExitStack() as stack:
+        coders = {path: stack.enter_context(PerformanceCoder(fps)) for path in views}
         for image in images:
-            coder.add(image)
-        coder.write(path)
+            for path, view in views.items():
+                coders[path].add(view(image))
+        for path, coder in coders.items():
+            coder.write(path)
 
 
 def pictures(portraits: Path, name: str, script: Script, fps: float = FPS, side: int = SIDE) -> Iterator[ImageArray]:

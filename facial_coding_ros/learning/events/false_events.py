@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events that nobody made: people who rest, talk and turn their heads for a long time, and how much is said of them."""
+"""Events that nobody made: people who rest, talk and turn their heads for a long time, and how much is said of them.
+
+To draw a picture takes three times as long as to code it, so each is seen by several cameras. What one of them sees
+of a person is followed from its own first picture on; only what the person does is the same for all.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,49 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
+import numpy as np
 from tqdm import tqdm
 
 from ...events import Event
-from .coded_performances import ZERO_NS, events_of, pictures, read, record
+from ...types import ImageArray
+from .coded_performances import ZERO_NS, events_of, pictures, read, record_views
 from .event_scores import SLACK_S, UNITS, found_events, shown_by
 from .scripts import Act, Script, looking_about, resting, talking
 
 FPS, SIDE = 15.0, 240
 """Of these pictures; a face is about 80 px wide in them."""
+
+
+def _mirrored(image: ImageArray) -> ImageArray:
+    return np.ascontiguousarray(image[:, ::-1])
+
+
+def _small(image: ImageArray) -> ImageArray:
+    """Faces of 60 px."""
+    return np.asarray(cv2.resize(image, None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _dark(image: ImageArray) -> ImageArray:
+    """A third of the light, and noise for it."""
+    noise = np.random.default_rng(int(image[::16, ::16].sum())).normal(0, 3, image.shape)
+    return np.clip(image * 0.35 + noise + 0.5, 0, 255).astype(np.uint8)
+
+
+def _compressed(image: ImageArray) -> ImageArray:
+    """As JPEG of quality 60."""
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 60])[1]
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+
+
+CAMERAS: dict[str, Callable[[ImageArray], ImageArray]] = {
+    "plain": lambda image: image,
+    "mirrored": _mirrored,
+    "small": _small,
+    "dark": _dark,
+    "compressed": _compressed,
+    "mirrored_small": lambda image: _small(_mirrored(image)),
+}
 DOING: dict[str, Callable[[int, float], Script]] = {
     "at rest": resting,
     "talking": talking,
@@ -69,16 +107,21 @@ class FalseEvents:
 def false_events(
     portraits: Path, work: Path, names: Sequence[str], seconds: float, *, kept: bool
 ) -> dict[str, FalseEvents]:
-    """Of each person `seconds` of each; recorded where `work` does not hold it yet. kept: use only what it holds."""
+    """Of each person `seconds` of each before each camera; recorded where `work` does not hold it yet.
+
+    kept: use only what it holds.
+    """
     found = {doing: FalseEvents() for doing in DOING}
     for number, name in enumerate(tqdm(names, "long recordings", leave=False)):
         for doing, made in DOING.items():
             script = made(1000 + number, seconds)
-            path = work / f"{name}@{doing.replace(' ', '_')}_{seconds:g}s.pkl"
-            if kept and not path.exists():
-                continue
-            record(path, pictures(portraits, name, script, FPS, SIDE), FPS)
-            found[doing].add(script.acts, events_of(read(path)), [(0.0, seconds)])
+            stem = f"{name}@{doing.replace(' ', '_')}_{seconds:g}s"
+            views = {work / f"{stem}_{camera}.pkl": view for camera, view in CAMERAS.items()}
+            if not kept:
+                record_views(views, pictures(portraits, name, script, FPS, SIDE), FPS)
+            for path in views:
+                if path.exists():
+                    found[doing].add(script.acts, events_of(read(path)), [(0.0, seconds)])
     return found
 
 

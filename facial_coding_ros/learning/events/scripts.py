@@ -295,6 +295,11 @@ def _blinks(acts: list[Act], seconds: float, rng: np.random.Generator) -> list[A
     return found
 
 
+def with_blinks(acts: list[Act], seconds: float, rng: np.random.Generator, seed: int) -> Script:
+    """A script of one's own, with blinks."""
+    return Script((*acts, *_blinks(acts, seconds, rng)), seconds, seed)
+
+
 def resting(seed: int, seconds: float) -> Script:
     """Nothing but blinks and the drift of a head."""
     rng = np.random.default_rng(seed)
