@@ -28,7 +28,7 @@ from .coding.temporal import TemporalStage
 from .events.settings import EventSettings
 from .image.prefetch import prefetch
 from .image.settings import ImageSettings
-from .inference import InferenceSettings
+from .inference import InferenceSettings, give_back_freed
 from .keypoints import Registration, RegistrationSettings
 from .neutral import NeutralKeeper, NeutralSettings
 from .neutral.provided import ProvidedNeutrals
@@ -152,6 +152,7 @@ class Pipeline:
         self.times = StageTimes()
         self.faces: tuple[Face, ...] = ()
         self._provided = ProvidedNeutrals()
+        give_back_freed()
 
     def _check_needs(self) -> None:
         if BLENDSHAPES in self.coding.needs and self.settings.tracking.landmark_backend != "tasks":

@@ -8,6 +8,7 @@ codes = session.run({"motion": motions})["codes"]
 from __future__ import annotations
 
 from .gpu import GpuError
+from .memory import give_back_freed
 from .model_files import ModelError, ModelFile
 from .onnx_runtime_cuda import what_cuda_lacks
 from .opening import open_session, what_tensorrt_lacks
@@ -22,6 +23,7 @@ __all__ = [
     "Session",
     "Tensor",
     "expect",
+    "give_back_freed",
     "open_session",
     "what_cuda_lacks",
     "what_tensorrt_lacks",

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeGuard
 
 import numpy as np
 import onnxruntime as ort
@@ -14,7 +16,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from ..types import FloatArray
 from .memory import bounded_memory
 from .model_files import ModelError, ModelFile, one_line
-from .session import Binding, Tensor, check_form, run_bound
+from .session import Binding, Session, Tensor, check_form, run_bound
 
 # For a process that had loaded it before this package said so in the environment: no reports from here on.
 ort.disable_telemetry_events()
@@ -35,9 +37,15 @@ ERRORS = (
 CPU = "CPUExecutionProvider"
 
 
+def on_processor(session: Session) -> TypeGuard[OnnxRuntimeSession]:
+    """Whether a processor computes it, not a GPU."""
+    return isinstance(session, OnnxRuntimeSession) and session.provider == CPU
+
+
 class OnnxRuntimeSession:
     """Session of ONNX Runtime, on the CPU unless another provider is named.
 
+    model: without the bytes of the graph, which nobody needs any more.
     Raises ModelError when it refuses the graph, the graph is not its card's, or the provider cannot be loaded.
     """
 
@@ -60,13 +68,15 @@ class OnnxRuntimeSession:
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3
         self._session: ort.InferenceSession | None = None
-        self._provider = provider
-        self.model = model
+        self.provider = provider
+        self._graph_bytes = len(model.graph)
+        self.model = replace(model, graph=b"")  # what was read is in the session now, some MiB
         providers = [(provider, dict(provider_options or {})), *([CPU] if provider != CPU else [])]
         with self._bounded():
             session = ort.InferenceSession(model.graph, options, providers=providers)
             self.inputs = tuple(_tensor(node, model) for node in session.get_inputs())
             self.outputs = self._output_tensors(session)
+        session._model_bytes = None  # kept for a fall-back to other providers, which is never asked for
         if session.get_providers()[0] != provider:
             raise ModelError(
                 f"{model.path}: ONNX Runtime {ort.__version__} cannot load its {provider}; its log names the library "
@@ -89,14 +99,34 @@ class OnnxRuntimeSession:
         return self._bindings[batch]
 
     def _make_binding(self, session: ort.InferenceSession, batch: int) -> Binding:
-        return _HostBinding(session, self.inputs, self.outputs, batch)
+        # Smaller batches are the beginning of the largest one's arrays: half a MiB for each picture of a face.
+        largest = self._bindings.get(max(self._bindings, default=0))
+        arrays = [
+            {
+                tensor.name: shared[tensor.name][:batch]
+                if len(shared.get(tensor.name, ())) >= batch
+                else np.zeros((batch, *tensor.shape), np.float32)
+                for tensor in tensors
+            }
+            for tensors, shared in (
+                (self.inputs, largest.inputs if largest else {}),
+                (self.outputs, largest.outputs if largest else {}),
+            )
+        ]
+        return _HostBinding(session, *arrays)
+
+    def beside(self) -> OnnxRuntimeSession:
+        """The same network with arrays of its own, for another thread at the same time; its weights are there once."""
+        other = copy.copy(self)
+        other._bindings = {}
+        return other
 
     def run(self, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         return run_bound(self, inputs)
 
     def warm_up(self, *batches: int) -> None:
         with self._bounded():
-            for batch in batches or (1,):
+            for batch in sorted(batches or (1,), reverse=True):
                 self.bind(batch).run()
 
     def close(self) -> None:
@@ -108,7 +138,7 @@ class OnnxRuntimeSession:
         """Bounds the memory that the graph may take, and says in one line what ONNX Runtime has against it."""
         try:
             # CUDA reserves far more addresses than it uses; the CPU's session of the same graph was bounded.
-            bound = bounded_memory(len(self.model.graph)) if self._provider == CPU else contextlib.nullcontext()
+            bound = bounded_memory(self._graph_bytes) if self.provider == CPU else contextlib.nullcontext()
             with bound:
                 yield
         except (*ERRORS, MemoryError, RuntimeError) as error:  # bound runs raise the last
@@ -128,12 +158,11 @@ class OnnxRuntimeSession:
 
 class _HostBinding:
     def __init__(
-        self, session: ort.InferenceSession, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], batch: int
+        self, session: ort.InferenceSession, inputs: dict[str, FloatArray], outputs: dict[str, FloatArray]
     ) -> None:
         self._session = session
         self._io = session.io_binding()
-        self.inputs = {t.name: np.zeros((batch, *t.shape), np.float32) for t in inputs}
-        self.outputs = {t.name: np.zeros((batch, *t.shape), np.float32) for t in outputs}
+        self.inputs, self.outputs = inputs, outputs
         for name, array in self.inputs.items():
             self._io.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         for name, array in self.outputs.items():

@@ -51,7 +51,7 @@ class Tensor:
 class Binding(Protocol):
     """A session's own arrays for one size of batch: fill `inputs`, `run`, read `outputs`; nothing is allocated.
 
-    The next `run` overwrites the outputs: copy what is to be kept.
+    The next `run`, of this or another size of batch, overwrites inputs and outputs: copy what is to be kept.
     """
 
     inputs: dict[str, FloatArray]

@@ -7,11 +7,11 @@ import hashlib
 from collections.abc import Mapping
 
 import numpy as np
-import yaml
 
 from ..models import model_path
 from ..npz import open_npz
 from ..types import FloatArray
+from ..yaml_files import read_yaml_file
 
 
 def load_arrays(name: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, FloatArray]:
@@ -20,7 +20,7 @@ def load_arrays(name: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, F
     Raises FileNotFoundError without the file or its card, ValueError when it is not the card's file or does not fit.
     """
     path = model_path(f"{name}.npz")
-    card = yaml.safe_load(model_path(f"{name}.yaml").read_text())
+    card = read_yaml_file(model_path(f"{name}.yaml"))
     if hashlib.sha256(path.read_bytes()).hexdigest() != card.get("sha256"):
         raise ValueError(f"{path} is not the file that its card describes: the sha256 differs.")
     try:

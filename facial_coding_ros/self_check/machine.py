@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -30,11 +29,13 @@ DOCKERS_SHARED_MEMORY = 64 * 2**20
 
 def describe_machine() -> Finding:
     """Processor, cores, Python and the packages that count."""
+    from importlib.metadata import PackageNotFoundError, version  # the node has no use for it
+
     versions = []
     for name in PACKAGES:
         try:
-            versions.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
+            versions.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
             continue
     text = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {', '.join(versions)}"
     return Finding("machine", Level.OK, text)

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..types import Face, Frame, ImageArray, Region
 from .regions import Detection, Landmarks, Square
@@ -45,6 +46,14 @@ class LandmarkSource(Protocol):
         """Landmarks in each square, and the faces in each view, side by side."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class SearchesBeside(Protocol):
+    """What a backend adds that can look for new faces while the next image is worked on."""
+
+    def begin_search(self, image: ImageArray, views: Sequence[Square]) -> Future[list[Detection]]:
+        """The faces in each view, in a thread of its own; the image may change as soon as this returns."""
 
 
 class Tracker(Protocol):

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import yaml
 
 from ..models import model_path
 from ..npz import open_npz
 from ..types import FloatArray, ImageArray
+from ..yaml_files import read_yaml_file
 from .interface import LandmarkSource
 from .regions import Detection, Landmarks, Square
 
@@ -43,7 +43,7 @@ class ReferenceAnswers:
     def load(cls) -> ReferenceAnswers:
         """Raises FileNotFoundError, or ValueError when the file is damaged."""
         path = model_path(FILE)
-        card = yaml.safe_load(path.with_suffix(".yaml").read_text(encoding="utf-8"))
+        card = read_yaml_file(path.with_suffix(".yaml"))
         with open_npz(path) as file:
             pictures: list[ImageArray] = []
             while (name := f"picture_{len(pictures)}") in file:

@@ -72,7 +72,10 @@ class TrackingSettings(Settings):
         60.0, "how fast the cut-off rises with speed: Hz per face width a second", low=0.0, high=1000.0, live=True
     )
     workers: int = option(
-        0, "landmark networks side by side on processors, about 30 MiB each; 0: one per core, at most 4", low=0, high=16
+        0,
+        "threads that compute landmarks side by side on processors, about 4 MiB each; 0: one per core, at most 4",
+        low=0,
+        high=16,
     )
     id_seed: int = option(
         0, "start of the sequence of face ids; 0: another one at each start, so that ids differ over restarts", low=0

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..types import Face, Frame, ImageArray, Region
+from .beside import BesideSearch
 from .interface import LandmarkSource, Sighting
 from .mounting import MountingWatch
 from .pose import PoseEstimator
@@ -61,6 +62,7 @@ class FaceTracker:
         self._persons: dict[str, str] = {}
         self._stamp_ns: int | None = None
         self._search = FaceSearch()
+        self._beside = BesideSearch(source)
         self._mounting = MountingWatch()
         self._counts: Counter[str] = Counter()
 
@@ -104,11 +106,13 @@ class FaceTracker:
         self._persons = {}
         self._stamp_ns = None
         self._search = FaceSearch()
+        self._beside.give_up()
         self._mounting = MountingWatch()
         self._count(resets=1)
 
     def close(self) -> None:
         """Ends the backend; the tracker is of no use afterwards."""
+        self._beside.give_up()
         self._source.close()
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
@@ -117,11 +121,16 @@ class FaceTracker:
 
     def follow(self, frame: Frame) -> tuple[Sighting, ...]:
         """The first half of `track`: all that the next frame needs. `faces` may run beside the next one's `follow`."""
+        before_ns = self._stamp_ns
         stamp = self._begin(frame)
+        step_ns = stamp - before_ns if before_ns is not None else 0
         followed = [track for track in self._tracks if track.misses <= BLIND_FRAMES]
-        views = self._where_to_detect(frame)
         squares = [track.region(stamp) for track in followed]
-        found, detections = self._source.process(frame.image, squares, views)
+        begun = self._beside.under_way(step_ns)
+        views = [] if begun else self._where_to_detect(frame)
+        # Where somebody is followed, whose code would come later, new faces are looked for beside.
+        later = bool(views and squares) and self._beside.can_begin(step_ns)
+        found, detections = self._source.process(frame.image, squares, [] if later else views)
         self._count(landmarks_run=len(followed))
         seen: list[Observation] = []
         for track, landmarks in zip(followed, found, strict=True):
@@ -129,6 +138,9 @@ class FaceTracker:
         if views:
             self._search.done(stamp)
             self._count(detections_run=len(views))
+        if begun:
+            detections = self._beside.take()
+        if begun or (views and not later):
             self._look_at_new(frame, detections, seen)
             self._keep_within_budget(seen)
         pairs = assign(self._tracks, seen, stamp)
@@ -156,6 +168,8 @@ class FaceTracker:
         self._tracks = [track for track in self._tracks if track.face_id not in absorbed]
         visible = [(self._announce(track, stamp), observation) for track, observation in visible]
         self._forget(stamp)
+        if later:
+            self._beside.begin(frame.image, views)
         return self._sightings(visible)
 
     def track_regions(self, frame: Frame, regions: Mapping[str, Region]) -> tuple[Face, ...]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from .assignment import least_cost_pairs
 from .regions import Landmarks, Square
 from .shape import Shape, ShapeMemory, ShapeReader
 from .smoothing import OneEuroFilter
@@ -184,8 +184,7 @@ def assign(tracks: Sequence[Track], seen: Sequence[Observation], stamp_ns: int) 
     table = np.full((len(tracks), len(seen)), IMPOSSIBLE)
     for pair, apart in cost.items():
         table[pair] = apart
-    rows, columns = linear_sum_assignment(table)
-    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if table[r, c] < IMPOSSIBLE}
+    return {r: c for r, c in least_cost_pairs(table) if table[r, c] < IMPOSSIBLE}
 
 
 def _goes_on(track: Track, seen: Observation, stamp_ns: int) -> bool:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from ..keypoints.learnt import load_arrays
 from ..models import model_path
 from ..types import FloatArray
+from ..yaml_files import read_yaml_file
 
 MODEL = "visibility"
 REGIONS = (
@@ -53,7 +53,7 @@ class VisibilityHead:
         shapes |= {"outer_weight": (0, len(REGIONS)), "outer_bias": (len(REGIONS),)}
         arrays = load_arrays(MODEL, shapes)
         chosen = arrays.pop("chosen").astype(np.intp)
-        card = yaml.safe_load(model_path(f"{MODEL}.yaml").read_text(encoding="utf-8"))
+        card = read_yaml_file(model_path(f"{MODEL}.yaml"))
         return cls(chosen, **arrays, landmark_network=str(card["landmark_source_sha256"]))
 
     def logits(self, features: Sequence[ArrayLike] | NDArray[Any]) -> FloatArray:

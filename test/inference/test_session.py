@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from facial_coding_ros.inference import InferenceSettings, ModelError, ModelFile, expect, open_session
+from facial_coding_ros.inference.onnx_runtime import OnnxRuntimeSession
 
 onnx = pytest.importorskip("onnx", reason="onnx makes the graphs of these tests; `standalone/setup training`")
 ONNX_RUNTIME = InferenceSettings(backend="onnxruntime")
@@ -63,6 +65,24 @@ def test_answers_of_any_batch(tmp_path: Path, batch: int) -> None:
     assert answers["y"].shape == (batch, 2) and answers["y"].dtype == np.float32
     np.testing.assert_allclose(answers["y"], expected, atol=1e-6)
     np.testing.assert_allclose(answers["doubled"], 2 * expected, atol=1e-6)
+
+
+def test_one_network_for_two_threads_and_one_memory_for_all_batches(tmp_path: Path) -> None:
+    first = OnnxRuntimeSession(ModelFile.read(write_model(tmp_path)))
+    second = first.beside()
+    first.warm_up(1, 2, 4)
+    assert all(np.shares_memory(first.bind(4).inputs["x"], first.bind(batch).inputs["x"]) for batch in (1, 2))
+    assert not np.shares_memory(first.bind(2).inputs["x"], second.bind(2).inputs["x"])
+    rng = np.random.default_rng(1)
+    xs = [rng.normal(size=(2, 3)).astype(np.float32) for _ in range(400)]
+    alone = [first.run({"x": x})["y"] for x in xs]
+    with ThreadPoolExecutor(2) as pool:
+        halves = pool.map(lambda s, x: [s.run({"x": one})["y"] for one in x], (first, second), (xs[:200], xs[200:]))
+        np.testing.assert_array_equal(np.concatenate([np.array(half) for half in halves]), alone)
+    first.close()
+    np.testing.assert_array_equal(second.run({"x": xs[0]})["y"], alone[0])
+    with pytest.raises(ValueError, match="closed"):
+        first.bind(1)
 
 
 def test_answers_stay_when_the_next_batch_runs(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -33,12 +33,17 @@ class DetectorNetwork:
         image: (height, width, 3) uint8, RGB. views: squares of the image, which may be turned or reach beyond it: a
         small one shows small faces, a turned one heads that lie on their side.
         """
+        return self.find_in((shown(image, view, self._crop) for view in views), views, least_score)
+
+    def find_in(self, pictures: Iterable[ImageArray], views: Sequence[Square], least_score: float) -> list[Detection]:
+        """`find`, where the `pictures_of` the views are made already."""
         found: list[Detection] = []
+        left = iter(pictures)
         for start in range(0, len(views), self._max_views):
             part = views[start : start + self._max_views]
             binding = self.session.bind(len(part))
-            for view, row in zip(part, binding.inputs[INPUT], strict=True):
-                cv2.split(shown(image, view, self._crop), self._each_plane)
+            for row, picture in zip(binding.inputs[INPUT], left, strict=False):
+                cv2.split(picture, self._each_plane)
                 np.copyto(row, self._planes)
             binding.run()
             answers = zip(part, binding.outputs[BOXES], binding.outputs[LOGITS], strict=True)
@@ -50,6 +55,14 @@ class DetectorNetwork:
     def close(self) -> None:
         """Frees the network; a second call does nothing."""
         self.session.close()
+
+
+def pictures_of(views: Sequence[Square], image: ImageArray) -> ImageArray:
+    """What the network sees of each view: (n, 192, 192, 3) uint8 RGB."""
+    seen = np.empty((len(views), SIDE, SIDE, 3), np.uint8)
+    for view, picture in zip(views, seen, strict=True):
+        shown(image, view, picture)
+    return seen
 
 
 def shown(image: ImageArray, view: Square, out: ImageArray) -> ImageArray:
