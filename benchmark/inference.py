@@ -1,36 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models at work: the converted detector and landmark network against MediaPipe's graph, the fused coding graph
-against single ones, and what is allocated in a frame after the warm-up.
+"""Models at work: the converted detector and landmark network against MediaPipe's graph, the joined coding graph
+against one call each, and what is allocated in a frame after the warm-up.
 
 Interleaved, so that ratios hold on a busy machine. OMP_NUM_THREADS=1 python -m benchmark inference
 """
 
 from __future__ import annotations
 
-import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from facial_coding_ros.coding.coding_graph import CodingGraph
-from facial_coding_ros.coding.dfecs import DfecsEncoder
+from facial_coding_ros.coding.coding_graph import Coder, CodingGraph
 from facial_coding_ros.coding.expression.appearance import AppearanceHead
-from facial_coding_ros.coding.facs import FacsEstimator
-from facial_coding_ros.coding.fusion import coding_parts, fuse
-from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
-from facial_coding_ros.inference import InferenceSettings, ModelFile, open_session
+from facial_coding_ros.coding.formula import Formula
+from facial_coding_ros.coding.stage import CodingStage
+from facial_coding_ros.commands.export_coding import stored_inputs
+from facial_coding_ros.inference import InferenceSettings, ModelFile
 from facial_coding_ros.models import share_folder
+from facial_coding_ros.pipeline import PipelineSettings
 from facial_coding_ros.tracking.conversion.model_cache import tracker_models
 from facial_coding_ros.tracking.landmark_network.converter import INPUT, MESH, PRESENCE, SIDE
 from facial_coding_ros.tracking.mediapipe_graph import MediaPipeGraph
 from facial_coding_ros.tracking.onnx_networks import OnnxNetworks
 from facial_coding_ros.tracking.regions import Square
-from facial_coding_ros.types import FloatArray
 
 ROUNDS = 60
 BATCHES = (1, 2, 4, 8)
@@ -103,41 +100,30 @@ def landmarks() -> None:
 
 
 def coding() -> None:
-    """Motions to codes: fused graph, single graphs, and the bare products of the same sizes."""
+    """Registered faces to expressions: one call, models and numpy one by one, and the bare matrix products."""
     settings = InferenceSettings(backend="onnxruntime")
-    parts = coding_parts()
-    with tempfile.TemporaryDirectory() as folder:
-        fuse(parts, Path(folder) / "coding.onnx")
-        fused = open_session(Path(folder) / "coding.onnx", settings)
-    singles = [(part, open_session(part.model.path, settings)) for part in parts]
-    print(f"coding ({', '.join(part.model.name for part in parts)}), microseconds a frame")
+    parts, stored = coding_parts_of(settings), stored_inputs(share_folder("models"))
+    graphs = {"joined": CodingGraph(parts, settings), "one by one": CodingGraph(parts, settings, joined=False)}
+    print(f"coding ({', '.join(parts)}), microseconds a frame")
     for batch in BATCHES:
-        rng = np.random.default_rng(0)
-        values = {t.name: rng.normal(0, 0.3, (batch, *t.shape)).astype(np.float32) for t in fused.inputs}
-
-        def run_fused(values: Mapping[str, FloatArray] = values, batch: int = batch) -> None:
-            binding = fused.bind(batch)
-            for name, value in values.items():
-                binding.inputs[name][...] = value
-            binding.run()
-
-        def run_singles(values: Mapping[str, FloatArray] = values, batch: int = batch) -> None:
-            known = dict(values)
-            for part, session in singles:
-                binding = session.bind(batch)
-                for name, array in binding.inputs.items():
-                    array[...] = known[part.inputs.get(name, name)]
-                binding.run()
-                known.update({f"{part.model.name}.{name}": array for name, array in binding.outputs.items()})
-
-        products, multiplications = bare_products([part.model for part in parts], batch)
-        times = interleaved({"fused": run_fused, "singles": run_singles, "products": products}, 20 * ROUNDS)
+        inputs = {name: values[:batch] for name, values in stored.items()}
+        models = [part.model for part in parts.values() if not isinstance(part, Formula)]
+        products, multiplications = bare_products(models, batch)
+        jobs: dict[str, Callable[[], object]] = {name: partial(graph.run, inputs) for name, graph in graphs.items()}
+        times = interleaved({**jobs, "products": products}, 20 * ROUNDS)
         wall = {name: time_[0] * 1e6 for name, time_ in times.items()}
         print(
-            f"  {batch} faces: fused {wall['fused']:.0f}, single {wall['singles']:.0f}, bare products "
-            f"{wall['products']:.0f} ({multiplications / 1e6:.2f} M multiplications); fused over single "
-            f"{wall['fused'] / wall['singles']:.2f}, over products {wall['fused'] / wall['products']:.2f}"
+            f"  {batch} faces: joined {wall['joined']:.0f}, one by one {wall['one by one']:.0f}, bare products "
+            f"{wall['products']:.0f} ({multiplications / 1e6:.2f} M multiplications); joined over one by one "
+            f"{wall['joined'] / wall['one by one']:.2f}, over products {wall['joined'] / wall['products']:.2f}"
         )
+
+
+def coding_parts_of(settings: InferenceSettings) -> dict[str, Coder | Formula]:
+    """Models and formulas as the pipeline has them."""
+    stage = CodingStage(PipelineSettings().coding, settings)
+    stage.close()
+    return stage.coders
 
 
 def appearance() -> None:
@@ -175,20 +161,14 @@ def appearance() -> None:
 def allocations() -> None:
     """What a frame allocates, in bytes: the coding models as the pipeline runs them, landmarks as the tracker does."""
     settings = InferenceSettings(backend="onnxruntime")
-    dfecs, facs, perceptual = DfecsEncoder.load(), FacsEstimator.load(), PerceptualCoder()
-    coders = {"dfecs": dfecs, "facs": facs, "perceptual_m2": perceptual, "perceptual_expression": perceptual.classifier}
-    shapes = {name: {t.name: t.shape for t in coders[name].session.inputs} for name in list(coders)[:3]}
-    graph = CodingGraph(coders, settings)
+    graph, stored = CodingGraph(coding_parts_of(settings), settings), stored_inputs(share_folder("models"))
     graph.warm_up(*range(1, 9))
     source = OnnxNetworks(tracker_models(), settings)
     image = np.full((480, 640, 3), 90, np.uint8)
     print("allocated in a frame after the warm-up, first run | later runs, bytes at most")
     for faces in BATCHES:
         squares = [Square(320, 240, 200 + 10 * i, 0.1 * i) for i in range(faces)]
-        inputs = {
-            name: {key: np.full((faces, *shape), 0.1, np.float32) for key, shape in inputs.items()}
-            for name, inputs in shapes.items()
-        }
+        inputs = {name: values[:faces] for name, values in stored.items()}
         answers = faces * (478 * 3 + 1) * 4
         coded = [peak_of(partial(graph.run, inputs)) for _ in range(4)]
         located = [peak_of(partial(source.process, image, squares)) for _ in range(4)]

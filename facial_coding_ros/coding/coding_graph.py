@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The coding models of a frame: one call where models/coding.onnx was made from them, else one call each."""
+"""The coding models and the formulas between them: one call a frame where models/coding.onnx was made from them, else
+one call each."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,8 @@ from ..inference.model_files import ModelError, ModelFile, one_line
 from ..inference.session import InferenceSettings, Session, fill_and_run
 from ..models import share_folder
 from ..types import FloatArray
-from .fusion import CODING, MODEL, Part, is_current
+from .formula import Formula
+from .fusion import CODING, MODEL, is_current
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ Arrays = Mapping[str, FloatArray]
 
 
 class Coder(Protocol):
-    """A stage that runs one of fusion.CODING. session: opened when first asked for."""
+    """A model of fusion.CODING. session: opened when first asked for."""
 
     @property
     def model(self) -> ModelFile: ...
@@ -32,29 +34,36 @@ class Coder(Protocol):
 
 
 class CodingGraph:
-    """All coding models, for all faces of a frame.
+    """All coding models and formulas, for all faces of a frame.
 
-    coders: by the names of fusion.CODING. alone: of these, those that their stage runs by itself in each frame; they
-    are made ready with the others. Raises ModelError when a model cannot be used.
+    parts: by the names of fusion.CODING. joined: False: one call each, whatever there is. Raises ModelError when a
+    model cannot be used.
     """
 
     def __init__(
-        self, coders: Mapping[str, Coder], settings: InferenceSettings | None = None, alone: Sequence[str] = ()
+        self, parts: Mapping[str, Coder | Formula], settings: InferenceSettings | None = None, joined: bool = True
     ) -> None:
         self._settings = settings or InferenceSettings()
-        self._fused = self._open_fused({name: coder.model for name, coder in coders.items()})
-        needed = alone if self._fused else coders
-        self._single = {name: coder.session for name, coder in coders.items() if name in needed}
-        self._most_at_once = min((s.max_batch for s in self._sessions() if s.max_batch), default=0)
+        self._parts = {name: parts[name] for name in CODING if name in parts}
+        self._fused = self._open_fused() if joined else None
+        self._sessions = {} if self._fused else {
+            name: part.session for name, part in self._parts.items() if not isinstance(part, Formula)
+        }  # fmt: skip
+        self._most_at_once = min((s.max_batch for s in self._opened() if s.max_batch), default=0)
+        self._fused_outputs: dict[frozenset[str], dict[str, dict[str, str]]] = {}
 
-    def _open_fused(self, models: Mapping[str, ModelFile]) -> Session | None:
+    def _open_fused(self) -> Session | None:
         """None, and the reason in the log, where the models have to run one by one."""
         path = share_folder("models") / MODEL
-        if set(models) != set(CODING) or not path.is_file():
+        if not path.is_file():
             return None
         try:
             fused = ModelFile.read(path)
-            if not is_current(fused, [Part(model, CODING[name]) for name, model in models.items()]):
+            made_from = {
+                name: part.sha256 if isinstance(part, Formula) else part.model.sha256
+                for name, part in self._parts.items()
+            }
+            if not is_current(fused, made_from):
                 _log.info("%s was made from other models than those in use: they run one by one", path)
                 return None
             return open_session(fused, self._settings)
@@ -65,60 +74,80 @@ class CodingGraph:
     @property
     def backend(self) -> str:
         """What computes the models, in words."""
-        return "; ".join(dict.fromkeys(session.backend for session in self._sessions()))
+        return "; ".join(dict.fromkeys(session.backend for session in self._opened()))
 
     def warm_up(self, *batches: int) -> None:
         """Makes everything ready for these numbers of faces."""
-        for session in self._sessions():
+        for session in self._opened():
             session.warm_up(*batches)
 
-    def run(self, inputs: Mapping[str, Arrays]) -> dict[str, Arrays]:
-        """Outputs by model and name, for inputs by model and name of the input, (faces, ...) each.
+    def run(self, inputs: Arrays) -> dict[str, Arrays]:
+        """Outputs by part and name, (faces, ...) each, for inputs by name.
 
-        What a model takes from an earlier one (fusion.CODING) is not among its inputs. Models that are not named are
-        left out. The outputs may be overwritten by the next call. At least one face is expected.
+        inputs: those of fusion.INPUTS that are there. A part that lacks one of its inputs, or a part before it, is not
+        among the outputs. These may be overwritten by the next call. At least one face is expected.
         """
-        faces = next(len(values) for one in inputs.values() for values in one.values())
+        faces = len(next(iter(inputs.values())))
         if faces <= self._most_at_once or not self._most_at_once:
             return self._run_at_once(inputs, faces)
         # More than engines were built for: max_faces was raised while running.
         parts: list[dict[str, Arrays]] = []
         for start in range(0, faces, self._most_at_once):
             end = min(start + self._most_at_once, faces)
-            part = {name: {key: v[start:end] for key, v in one.items()} for name, one in inputs.items()}
-            outputs = self._run_at_once(part, end - start)
+            outputs = self._run_at_once({name: values[start:end] for name, values in inputs.items()}, end - start)
             parts.append({name: {key: v.copy() for key, v in values.items()} for name, values in outputs.items()})
         return {
             name: {key: np.concatenate([part[name][key] for part in parts]) for key in values}
             for name, values in parts[0].items()
         }
 
-    def _run_at_once(self, inputs: Mapping[str, Arrays], faces: int) -> dict[str, Arrays]:
+    def _run_at_once(self, inputs: Arrays, faces: int) -> dict[str, Arrays]:
         """In the sessions' own arrays."""
         if self._fused is None:
-            outputs: dict[str, Arrays] = {}
-            for name, own in inputs.items():
-                passed_on = {key: _of(outputs, source) for key, source in CODING[name].items() if "." in source}
-                outputs[name] = fill_and_run(self._single[name].bind(faces), {**passed_on, **own})
-            return outputs
-        named = {CODING[name][key]: values for name, own in inputs.items() for key, values in own.items()}
-        by_model: dict[str, dict[str, FloatArray]] = {name: {} for name in inputs}
-        for name, values in fill_and_run(self._fused.bind(faces), named).items():
-            model, _, key = name.partition(".")
-            if model in by_model:
-                by_model[model][key] = values
-        return dict(by_model)
+            return self._run_one_by_one(inputs, faces)
+        outputs = fill_and_run(self._fused.bind(faces), inputs)
+        given = frozenset(inputs)
+        if given not in self._fused_outputs:
+            there = self._parts_of(given)
+            names = {part: {name.partition(".")[2]: name for name in outputs if name.startswith(part + ".")}
+                     for part in there}  # fmt: skip
+            self._fused_outputs[given] = names
+        return {
+            part: {key: outputs[name] for key, name in names.items()}
+            for part, names in self._fused_outputs[given].items()
+        }
+
+    def _parts_of(self, given: frozenset[str]) -> list[str]:
+        """Parts whose inputs are there."""
+        there: list[str] = []
+        for name in self._parts:
+            sources = CODING[name].values()
+            if all((source.partition(".")[0] in there) if "." in source else source in given for source in sources):
+                there.append(name)
+        return there
+
+    def _run_one_by_one(self, inputs: Arrays, faces: int) -> dict[str, Arrays]:
+        outputs: dict[str, Arrays] = {}
+        for name in self._parts_of(frozenset(inputs)):
+            own = {key: _of(outputs, source) if "." in source else inputs[source]
+                   for key, source in CODING[name].items()}  # fmt: skip
+            part = self._parts[name]
+            if isinstance(part, Formula):
+                outputs[name] = part.run(own)
+            else:
+                outputs[name] = fill_and_run(self._sessions[name].bind(faces), own)
+        return outputs
 
     def close(self) -> None:
-        for session in self._sessions():
+        for session in self._opened():
             session.close()
 
-    def _sessions(self) -> Iterator[Session]:
+    def _opened(self) -> Iterator[Session]:
         yield from (self._fused,) if self._fused else ()
-        yield from self._single.values()
+        yield from self._sessions.values()
 
 
 def _of(outputs: Mapping[str, Arrays], source: str) -> FloatArray:
-    """An output by its name MODEL.OUTPUT."""
-    model, _, output = source.partition(".")
-    return outputs[model][output]
+    """An output by its name PART.OUTPUT."""
+    part, _, output = source.partition(".")
+    return outputs[part][output]

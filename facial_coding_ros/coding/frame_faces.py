@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from ..keypoints import motion
-from ..types import Face, Frame, Motion, Neutral, Registered
+from ..types import Face, FloatArray, Frame, Motion, Neutral, Registered
 from .facs.confidence import Views
 
 
@@ -39,11 +41,6 @@ class FrameFaces:
         return [self.registered[i] for i in self.known]
 
     @cached_property
-    def known_neutrals(self) -> list[Neutral]:
-        """Those of the faces that have one."""
-        return [self.neutrals[i] for i in self.known]
-
-    @cached_property
     def resting(self) -> list[Registered]:
         """The neutrals of the faces that have one."""
         return [neutral.registered for neutral in self.neutrals if neutral.registered is not None]
@@ -55,5 +52,18 @@ class FrameFaces:
 
     @cached_property
     def views(self) -> Views:
-        """How the faces that have a neutral are seen."""
-        return Views.of([self.faces[i] for i in self.known])
+        """How the faces are seen."""
+        return Views.of(self.faces)
+
+    def inputs(self) -> dict[str, FloatArray]:
+        """Faces and neutrals as fusion.INPUTS has them; who has no neutral is taken to be at rest."""
+        resting = [
+            own if neutral.registered is None else neutral.registered
+            for own, neutral in zip(self.registered, self.neutrals, strict=True)
+        ]
+        return {
+            "dense": np.array([one.dense for one in self.registered], np.float32),
+            "sparse": np.array([one.sparse for one in self.registered], np.float32),
+            "neutral_dense": np.array([one.dense for one in resting], np.float32),
+            "neutral_sparse": np.array([one.sparse for one in resting], np.float32),
+        }

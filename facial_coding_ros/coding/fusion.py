@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several models as one graph: one call for a frame's faces instead of one for each model."""
+"""Several models, and the formulas between them, as one graph: one call for a frame's faces instead of one each."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from ..inference.half import SINGLE
 from ..inference.model_files import ModelError, ModelFile, write_model
 from ..inference.node_names import name_nodes
 from ..inference.onnx_runtime import OnnxRuntimeSession
-from ..models import share_folder
 from ..types import FloatArray
+from .formula import Formula
 
 OPSET, IR_VERSION = 17, 8
 EXACTNESS = 1e-6
@@ -26,36 +27,89 @@ MODEL = "coding.onnx"
 
 @dataclass(frozen=True)
 class Part:
-    """A model of a fused graph.
+    """A model or a formula of a fused graph.
 
-    inputs: where each of its inputs comes from: the name of an input of the fused graph, which several models may
-    share, or "PART.OUTPUT" of an earlier part. Its outputs are named "PART.OUTPUT" in the fused graph.
+    inputs: where each of its inputs comes from: the name of an input of the fused graph, which several parts may
+    share, or "PART.OUTPUT" of an earlier part. Its outputs are named "PART.OUTPUT" in the fused graph. single: it stays
+    in single precision in a half-precision graph, as formulas do.
     """
 
     model: ModelFile
     inputs: Mapping[str, str] = field(default_factory=dict)
+    single: bool = False
 
+    @classmethod
+    def of(cls, formula: Formula, inputs: Mapping[str, str]) -> Part:
+        """A formula as a part. Raises ImportError where onnx is missing."""
+        card = {"tolerance": dict(formula.tolerance)}
+        return cls(ModelFile(Path(f"{formula.name}.onnx"), card, formula.graph(), formula.sha256), inputs, True)
+
+
+_COURSES = ("before", "speed", "fresh", "slowed", "gained", "at_rest", "moving")
 
 CODING: dict[str, dict[str, str]] = {
-    "dfecs": {"motion": "kpm"},
-    "facs": {"motion": "dense", "noise_scale": "noise_scale"},
-    "perceptual_m2": {"points": "points", "neutral": "neutral"},
-    "perceptual_expression": {"latent": "perceptual_m2.latent"},
-}
-"""The coding models and what feeds them. kpm: types.Motion.kpm; dense: types.Motion.dense; noise_scale:
-coding.facs.confidence.noise_scale; points and neutral: keypoints of the face and of its neutral.
+    "motion": {
+        "dense": "dense", "sparse": "sparse", "neutral_dense": "neutral_dense", "neutral_sparse": "neutral_sparse",
+    },
+    "dfecs": {"motion": "motion.kpm"},
+    "facs": {"motion": "motion.dense_motion", "noise_scale": "noise_scale"},
+    "units": {"sides": "facs.sides", "factors": "factors"},
+    "perceptual_m2": {"points": "motion.points", "neutral": "motion.neutral_points"},
+    "latent_filter": {
+        "values": "perceptual_m2.latent",
+        **{name: f"latent_{name}" for name in _COURSES},
+    },
+    "perceptual_expression": {"latent": "latent_filter.filtered"},
+    "appearance": {"features": "features", "points": "dense"},
+    "appearance_filter": {
+        "values": "appearance.logits",
+        **{name: f"appearance_{name}" for name in _COURSES},
+    },
+    "resting": {
+        "logits": "appearance_filter.filtered", "motion": "motion.size", "rest": "rest", "rest_s": "rest_s",
+        "seen_s": "seen_s",
+    },
+    "au_rules": {"intensity": "units.intensity", "confidence": "units.confidence", "sides": "facs.sides"},
+    "witness_fusion": {
+        "appearance": "appearance_filter.filtered", "rest": "resting.new_rest", "rest_s": "resting.new_rest_s",
+        "latent": "perceptual_expression.probability", "aus": "au_rules.shares", "trust": "trust", "hidden": "hidden",
+    },
+}  # fmt: skip
+"""Models and formulas of the joined graph in their order, and what feeds each input: an input of the graph, or an
+output of an earlier part.
+
+dense, sparse, neutral_dense, neutral_sparse: types.Registered of face and neutral. noise_scale:
+coding.facs.confidence.noise_scale. factors: Confidence.factors there. latent_*, appearance_*: CoursesSoFar of
+coding.perceptual.latent_filter. features: types.Face.features. rest, rest_s, seen_s: coding.expression.resting. trust,
+hidden: coding.expression.witness_fusion.
 """
 
 
-def coding_parts(folder: Path | None = None) -> list[Part]:
-    """The coding models that are in models/ (or another folder) as ONNX files."""
-    folder = folder or share_folder("models")
-    there = {name: folder / f"{name}.onnx" for name in CODING}
-    return [Part(ModelFile.read(path), CODING[name]) for name, path in there.items() if path.is_file()]
+INPUTS: tuple[str, ...] = tuple(
+    dict.fromkeys(source for wires in CODING.values() for source in wires.values() if "." not in source)
+)
+"""Of the joined graph."""
 
 
-def fuse(parts: Sequence[Part], path: Path | str) -> float:
+OUTPUTS = (
+    "motion.size", "dfecs.codes", "facs.sides", "facs.presence", "units.intensity", "units.confidence",
+    "latent_filter.filtered", "latent_filter.new_speed", "perceptual_expression.probability",
+    "perceptual_expression.affect", "appearance.affect", "appearance_filter.filtered", "appearance_filter.new_speed",
+    "resting.new_rest", "resting.new_rest_s", "witness_fusion.probability",
+)  # fmt: skip
+"""Of the joined graph: what stages ask for."""
+
+
+def fuse(
+    parts: Sequence[Part],
+    path: Path | str,
+    check: Mapping[str, FloatArray] | None = None,
+    kept: Sequence[str] = (),
+) -> float:
     """Writes one graph of all parts with its card; returns the largest difference to the parts run by themselves.
+
+    check: inputs of the fused graph on which backends are compared; what is missing is taken from the parts' own.
+    kept: the outputs that it has; empty: all of its parts.
 
     Raises ModelError when the parts do not fit together, or the fused graph's outputs differ by more than 1e-6 of
     theirs; then nothing is left.
@@ -69,17 +123,20 @@ def fuse(parts: Sequence[Part], path: Path | str) -> float:
     outputs: dict[str, tuple[int, ...]] = {}
     nodes: list[Any] = []
     constants: list[Any] = []
+    single: list[int] = []
     for part in parts:
         session = sessions[part.model.name]
         names = _wires(part, session, inputs, outputs)
         graph = onnx.version_converter.convert_version(onnx.load_from_string(part.model.graph), OPSET).graph
         prefixed = onnx.compose.add_prefix_graph(graph, part.model.name + ".")
+        single += [len(nodes) + i for i in range(len(prefixed.node))] if part.single else []
         for node in prefixed.node:
             for i, name in enumerate(node.input):
                 node.input[i] = names.get(name, name)
         nodes += prefixed.node
         constants += prefixed.initializer
         outputs.update({f"{part.model.name}.{t.name}": t.shape for t in session.outputs})
+    outputs = {name: outputs[name] for name in kept or outputs}
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     fused = helper.make_graph(
         nodes,
@@ -91,6 +148,8 @@ def fuse(parts: Sequence[Part], path: Path | str) -> float:
     model = helper.make_model(fused, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="facial_coding_ros")
     model.ir_version = IR_VERSION
     name_nodes(model)
+    for index in single:
+        model.graph.node[index].name = SINGLE + model.graph.node[index].name
     onnx.checker.check_model(model, full_check=True)
     content = bytes(model.SerializeToString(deterministic=True))
     card: dict[str, Any] = {
@@ -101,10 +160,11 @@ def fuse(parts: Sequence[Part], path: Path | str) -> float:
         "parts": {part.model.name: part.model.sha256 for part in parts},
         "inputs": {name: f"(faces, {', '.join(map(str, shape))}) float32" for name, shape in inputs.items()},
         "outputs": {name: f"(faces, {', '.join(map(str, shape))}) float32" for name, shape in outputs.items()},
-        "tolerance": _tolerances(parts, sessions),
+        "tolerance": {name: value for name, value in _tolerances(parts, sessions).items() if name in outputs},
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    values = _check_inputs(parts, sessions, inputs)
+    given = {name: np.resize(value, (CHECK_BATCH, *value.shape[1:])) for name, value in (check or {}).items()}
+    values = _check_inputs(parts, sessions, inputs) | {name: given[name] for name in inputs if name in given}
     joined = ModelFile(path, card, content, str(card["sha256"]))
     difference = _difference(joined, parts, sessions, values)
     if not difference <= EXACTNESS:
@@ -114,11 +174,12 @@ def fuse(parts: Sequence[Part], path: Path | str) -> float:
     return difference
 
 
-def is_current(fused: ModelFile, parts: Sequence[Part]) -> bool:
-    """Whether a fused graph was made from these very files, with these inputs."""
-    wanted = {source for part in parts for source in part.inputs.values() if "." not in source}
-    made_from = {part.model.name: part.model.sha256 for part in parts}
-    return fused.card.get("parts") == made_from and set(fused.names("inputs") or ()) == wanted
+def is_current(fused: ModelFile, made_from: Mapping[str, str]) -> bool:
+    """Whether a fused graph holds these very parts, sha256 by name, and takes the inputs of CODING."""
+    parts = fused.card.get("parts")
+    if not isinstance(parts, dict) or set(fused.names("inputs") or ()) != set(INPUTS):
+        return False
+    return all(parts.get(name) == sha256 for name, sha256 in made_from.items())
 
 
 def _wires(
@@ -180,8 +241,8 @@ def _difference(
             alone = sessions[part.model.name]
             own = {t.name: values[part.inputs.get(t.name, t.name)] for t in alone.inputs}
             for name, expected in alone.run(own).items():
-                size = max(1.0, float(np.abs(expected).max()))
-                found = outputs[f"{part.model.name}.{name}"]
-                largest = max(largest, float(np.abs(found - expected).max()) / size)
                 values[f"{part.model.name}.{name}"] = expected
+                if (found := outputs.get(f"{part.model.name}.{name}")) is not None:
+                    size = max(1.0, float(np.abs(expected).max()))
+                    largest = max(largest, float(np.abs(found - expected).max()) / size)
     return largest

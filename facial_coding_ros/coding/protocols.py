@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ..types import ActionUnits, Expression, FloatArray
 from .coding_graph import Arrays, Coder
+from .formula import Formula
 from .frame_faces import FrameFaces
 from .settings import CodingSettings
 
@@ -49,19 +50,19 @@ class ActionUnitEstimator(Protocol):
         """What it needs of a face beside the mesh: BLENDSHAPES or nothing."""
 
     @property
-    def coders(self) -> Mapping[str, Coder]:
-        """Its models that run in the coding graph, by their names in fusion.CODING; empty when there are none."""
+    def coders(self) -> Mapping[str, Coder | Formula]:
+        """What of it runs in the coding graph, by the names in fusion.CODING; empty when nothing does."""
 
     @property
     def backend(self) -> str:
         """What computes that part of it which runs outside the coding graph, in words; empty when nothing does."""
 
-    def inputs(self, faces: FrameFaces) -> Mapping[str, Arrays]:
-        """Of `coders`, for the faces that have a neutral, of which there is at least one."""
+    def inputs(self, faces: FrameFaces) -> Arrays:
+        """Those of fusion.INPUTS that `coders` take, but for faces and neutrals; empty when there are none."""
 
     def estimate(self, faces: FrameFaces, outputs: Mapping[str, Arrays]) -> ActionUnitEstimates:
-        """Units of all faces. outputs: of the coding graph, by model, for the faces that have a neutral; empty when
-        there are none.
+        """Units of all faces. outputs: of the coding graph, by part; rows of faces without a neutral mean nothing where
+        one is needed. The graph's next run overwrites them.
         """
 
     def configure(self, settings: CodingSettings) -> None:
@@ -76,7 +77,7 @@ class ExpressionEvidence:
     """What expressions can be read from, for all faces of a frame.
 
     latents: (n, dimensions), NaN in the rows of faces without a neutral. action_units: of this frame, (n,). outputs: of
-    the coding graph, by model, for the faces that have a neutral.
+    the coding graph, as `ActionUnitEstimator.estimate` gets them.
     """
 
     faces: FrameFaces
@@ -94,6 +95,13 @@ class ExpressionSource(Protocol):
     @property
     def landmark_network(self) -> str:
         """sha256 of the landmark network's file whose features it takes where there are any; empty: it takes none."""
+
+    @property
+    def coders(self) -> Mapping[str, Coder | Formula]:
+        """What of it runs in the coding graph, by the names in fusion.CODING; empty when nothing does."""
+
+    def inputs(self, faces: FrameFaces) -> Arrays:
+        """Those of fusion.INPUTS that `coders` take and that are there, but for faces and neutrals."""
 
     def estimate(self, evidence: ExpressionEvidence) -> list[Expression]:
         """Expressions of all faces, in their order."""

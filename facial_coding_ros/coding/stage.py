@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -13,15 +13,18 @@ from ..types import CodeForm, Face, FaceCode, FloatArray, Frame, Neutral, Regist
 from .coding_graph import Coder, CodingGraph
 from .dfecs import DfecsEncoder
 from .expression import EXPRESSION_LABELS
+from .formula import Formula
 from .frame_faces import FrameFaces
+from .motion_formula import motion_formula
 from .perceptual.coder import PerceptualCoder
 from .protocols import ActionUnitEstimator, ExpressionEvidence, ExpressionSource
 from .registries import ACTION_UNIT_ESTIMATORS, EXPRESSION_SOURCES
-from .rows import scatter
 from .settings import CodingSettings
 
-DFECS, LATENT, CLASSIFIER = "dfecs", "perceptual_m2", "perceptual_expression"
-"""Names of models in fusion.CODING."""
+MOTION, DFECS, LATENT, LATENT_FILTER, CLASSIFIER = (
+    "motion", "dfecs", "perceptual_m2", "latent_filter", "perceptual_expression",
+)  # fmt: skip
+"""Parts of fusion.CODING."""
 
 
 class CodingStage:
@@ -54,14 +57,16 @@ class CodingStage:
                 settings.expression.source, settings, self.perceptual, inference
             )
             undo.callback(self.source.close)
-            self.coders: dict[str, Coder] = {
+            self.coders: dict[str, Coder | Formula] = {
+                MOTION: motion_formula(self.perceptual.gather),
                 DFECS: self.dfecs,
                 LATENT: self.perceptual,
+                LATENT_FILTER: self.perceptual.filter_formula(),
                 CLASSIFIER: self.perceptual.classifier,
                 **self.estimator.coders,
+                **self.source.coders,
             }
-            # The classifier takes filtered latents where there is a filter, which the graph does not have.
-            self._graph = CodingGraph(self.coders, inference, (CLASSIFIER,) if self.perceptual.filters else ())
+            self._graph = CodingGraph(self.coders, inference)
             undo.callback(self._graph.close)
             self._graph.warm_up(*range(1, inference.max_batch + 1))
             undo.pop_all()
@@ -85,13 +90,12 @@ class CodingStage:
         What needs a neutral is NaN, unsure or of confidence 0 for a face that has none.
         """
         of_frame = FrameFaces(frame, faces, registered, neutrals)
-        outputs = self._graph.run(self._inputs(of_frame)) if of_frame.known else {}
+        outputs = self._graph.run(self.inputs(of_frame))
         units = self.estimator.estimate(of_frame, outputs)
-        dfecs = self._of_all(
-            of_frame, self.dfecs.codes(outputs[DFECS]) if of_frame.known else None, len(self.dfecs.names)
-        )
-        known_latents = self.perceptual.latents(outputs[LATENT], of_frame) if of_frame.known else None
-        latents = self._of_all(of_frame, known_latents, self.perceptual.dimensions)
+        dfecs = outputs[DFECS]["codes"].copy()
+        if len(of_frame.known) < len(faces):
+            dfecs[[i not in of_frame.known for i in range(len(faces))]] = np.nan
+        latents = self.perceptual.latents(outputs, of_frame)
         expressions = self.source.estimate(ExpressionEvidence(of_frame, latents, units.current, outputs))
         return tuple(
             FaceCode(face, neutral.state, neutral.uncertainty, own, expression, codes, latent, age_s)
@@ -100,23 +104,14 @@ class CodingStage:
             )
         )
 
-    def _inputs(self, faces: FrameFaces) -> dict[str, Mapping[str, FloatArray]]:
-        """Of the graph, by model."""
-        inputs: dict[str, Mapping[str, FloatArray]] = {
-            DFECS: self.dfecs.inputs(faces.motions),
-            LATENT: self.perceptual.inputs(faces.known_registered, faces.resting),
+    def inputs(self, faces: FrameFaces) -> dict[str, FloatArray]:
+        """Of the coding graph: those of fusion.INPUTS that are there."""
+        return {
+            **faces.inputs(),
+            **self.perceptual.graph_inputs(faces),
             **self.estimator.inputs(faces),
+            **self.source.inputs(faces),
         }
-        if not self.perceptual.filters:
-            inputs[CLASSIFIER] = {}  # the latent, which the graph has
-        return inputs
-
-    @staticmethod
-    def _of_all(faces: FrameFaces, known: FloatArray | None, width: int) -> FloatArray:
-        """(n, width): rows of the faces that have a neutral at their places, NaN in the others."""
-        if known is None:
-            return np.full((len(faces), width), np.nan, np.float32)
-        return scatter(known, faces.known, len(faces))
 
     @property
     def landmark_network(self) -> str:

@@ -8,16 +8,23 @@ these, engines are compared with ONNX Runtime.
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from ..coding.fusion import MODEL, coding_parts, fuse
+from ..coding.coding_parts import MODELS, coding_parts
+from ..coding.frame_faces import FrameFaces
+from ..coding.fusion import CODING, INPUTS, MODEL, OUTPUTS, fuse
 from ..errors import UserError
-from ..inference import InferenceSettings, ModelError, open_session
+from ..image.sources import open_source
+from ..inference import InferenceSettings, ModelError
 from ..inference.model_files import write_check_inputs
+from ..inference.onnx_runtime import OnnxRuntimeSession
 from ..models import share_folder
+from ..npz import open_npz
+from ..pipeline import Pipeline, PipelineSettings
 from ..types import FloatArray
 
 CHECK_FACES = 8
@@ -38,58 +45,56 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.check_inputs and arguments.models is None:
         raise UserError("--check-inputs writes beside the models; name their folder with --models")
     try:
-        parts = coding_parts(folder)
         if arguments.check_inputs:
             return _store_check_inputs(folder)
-        if len(parts) < 2:
-            raise UserError(f"{folder} holds {len(parts)} of the coding models; two or more are joined.")
-        difference = fuse(parts, out)
+        difference = fuse(coding_parts(folder), out, stored_inputs(folder), OUTPUTS)
     except ImportError as error:
         raise UserError(f"The onnx package is needed ({error}); standalone/setup tensorrt brings it.") from None
     except (FileNotFoundError, ModelError) as error:
         raise UserError(str(error)) from None
-    print(f"{out}: {', '.join(part.model.name for part in parts)}; largest difference {difference:.2g}")
+    print(f"{out}: {', '.join(CODING)}; largest difference {difference:.2g}")
     return 0
+
+
+def stored_inputs(folder: Path) -> dict[str, FloatArray]:
+    """The check inputs of the joined graph, of the folder or else the shipped ones."""
+    for place in (folder, share_folder("models")):
+        path = (place / MODEL).with_name(f"{Path(MODEL).stem}_check.npz")
+        if path.is_file():
+            with open_npz(path) as file:
+                return {name: np.asarray(file[name], np.float32) for name in file.files}
+    return {}
 
 
 def _store_check_inputs(folder: Path) -> int:
     values = demo_inputs()
+    path = write_check_inputs(folder / MODEL, values)
+    print(f"{path}: {', '.join(f'{name} {array.shape}' for name, array in values.items())}")
     for part in coding_parts(folder):
-        session = open_session(part.model.path, InferenceSettings(backend="onnxruntime"))
+        session = OnnxRuntimeSession(part.model)
         inputs = {tensor.name: values[part.inputs[tensor.name]] for tensor in session.inputs}
-        inputs = {tensor.name: inputs[tensor.name].reshape(-1, *tensor.shape) for tensor in session.inputs}
-        path = write_check_inputs(part.model.path, inputs)
         values.update({f"{part.model.name}.{name}": output for name, output in session.run(inputs).items()})
-        print(f"{path}: {', '.join(f'{name} {array.shape}' for name, array in inputs.items())}")
+        if part.model.name in MODELS:
+            path = write_check_inputs(part.model.path, inputs)
+            print(f"{path}: {', '.join(f'{name} {array.shape}' for name, array in inputs.items())}")
     return 0
 
 
 def demo_inputs() -> dict[str, FloatArray]:
-    """What fusion.CODING names, of faces of the demo clip; each one's first frame stands for its neutral."""
-    from ..coding.facs.confidence import Views, noise_scale
-    from ..image.sources import open_source
-    from ..keypoints import SCHEMES, Registration, motion
-    from ..tracking import TrackingSettings, make_tracker
-    from ..types import Registered
-
-    tracker, registration = make_tracker(TrackingSettings()), Registration()
-    weights = SCHEMES["68"].mesh_weights
-    neutrals: dict[str, Registered] = {}
-    taken: dict[str, list[FloatArray]] = {"kpm": [], "dense": [], "noise_scale": [], "points": [], "neutral": []}
-    for index, frame in enumerate(islice(open_source(share_folder("demo") / "two_people.mp4").frames(), 500)):
-        faces = tracker.track(frame)
-        if not faces or len(taken["kpm"]) >= CHECK_FACES:
-            continue
-        for face, registered in zip(faces, registration.register([face.mesh for face in faces]), strict=True):
-            neutral = neutrals.setdefault(face.subject_key, registered)
-            if index % CHECK_EVERY or neutral is registered:
+    """Inputs of the joined graph, of faces of the demo clip, as the pipeline gives them."""
+    taken: list[dict[str, FloatArray]] = []
+    settings = PipelineSettings(inference=InferenceSettings(backend="onnxruntime"))
+    with closing(Pipeline(settings)) as pipeline:
+        for index, frame in enumerate(islice(open_source(share_folder("demo") / "two_people.mp4").frames(), 500)):
+            faces = pipeline.tracker.track(frame)
+            if not faces:
                 continue
-            moved = motion(registered, neutral)
-            taken["kpm"].append(moved.kpm)
-            taken["dense"].append(moved.dense)
-            views = Views.of([face])
-            taken["noise_scale"].append(noise_scale(views.turn_deg, views.eye_distance_px))
-            for name, source in (("points", registered), ("neutral", neutral)):
-                taken[name].append((weights[:, : len(source.dense)] @ source.dense).astype(np.float32))
-    tracker.close()
-    return {name: np.stack(rows[:CHECK_FACES]) for name, rows in taken.items()}
+            registered = pipeline.registration.register([face.mesh for face in faces])
+            neutrals = [
+                pipeline.neutral.update(face.subject_key, own, face, frame.stamp_ns)
+                for face, own in zip(faces, registered, strict=True)
+            ]
+            if index and index % CHECK_EVERY == 0:
+                taken.append(pipeline.coding.inputs(FrameFaces(frame, faces, registered, neutrals)))
+            pipeline.coding.code(frame, faces, registered, neutrals)
+    return {name: np.concatenate([one[name] for one in taken])[:CHECK_FACES] for name in INPUTS}

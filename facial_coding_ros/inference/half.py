@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .model_files import ModelError, one_line
+from .node_names import name_nodes
+
+SINGLE = "single/"
+"""Nodes whose names begin with this stay in single precision."""
 
 
 def to_half(graph: bytes, name: str) -> bytes:
-    """The same ONNX graph with float16 inside and float32 inputs and outputs.
+    """The same ONNX graph with float16 inside, but for nodes named `SINGLE`..., and float32 inputs and outputs.
 
     Raises ModelError when the `onnx` package is missing or an operation cannot be converted.
     """
@@ -19,7 +25,36 @@ def to_half(graph: bytes, name: str) -> bytes:
     try:
         # Min and Max are on the list for the sake of ONNX Runtime's CPU; a GPU has them.
         kept = [kind for kind in DEFAULT_OP_BLOCK_LIST if kind not in ("Min", "Max")]
-        half = convert_float_to_float16(onnx.load_from_string(graph), keep_io_types=True, op_block_list=kept)
+        model = onnx.load_from_string(graph)
+        single = [node.name for node in model.graph.node if node.name.startswith(SINGLE)]
+        half = convert_float_to_float16(model, keep_io_types=True, op_block_list=kept, node_block_list=single)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ModelError(f"{name} cannot be converted to half precision: {one_line(error)}") from None
+    if single:
+        _without_detours(half.graph, onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+        name_nodes(half)
     return bytes(half.SerializeToString())
+
+
+def _without_detours(graph: Any, single: int, half: int) -> None:
+    """What is cast to half precision only to be cast back stays as it was; the converter casts around each node that is
+    to stay in single precision."""
+    casts = {node.output[0]: node for node in graph.node if node.op_type == "Cast"}
+    to = {name: node.attribute[0].i for name, node in casts.items()}
+    straight = {}
+    for name, node in casts.items():
+        before = casts.get(node.input[0])
+        if to[name] == single and before is not None and to[before.output[0]] == half:
+            straight[name] = before.input[0]
+    outputs = {output.name for output in graph.output}
+    for node in graph.node:
+        node.input[:] = [straight.get(name, name) for name in node.input]
+    kept, seen = [], set()
+    used = outputs.union(*(node.input for node in graph.node))
+    for node in graph.node:
+        if node.op_type == "Cast" and (node.output[0] in seen or node.output[0] not in used):
+            continue
+        seen.add(node.output[0])
+        kept.append(node)
+    del graph.node[:]
+    graph.node.extend(kept)

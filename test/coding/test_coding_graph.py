@@ -9,20 +9,21 @@ import tracemalloc
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from facial_coding_ros.coding import coding_graph
 from facial_coding_ros.coding.coding_graph import CodingGraph
-from facial_coding_ros.coding.dfecs import DfecsEncoder, DfecsSettings
+from facial_coding_ros.coding.dfecs import DfecsSettings
 from facial_coding_ros.coding.expression import ExpressionSettings
-from facial_coding_ros.coding.facs import FacsEstimator
-from facial_coding_ros.coding.fusion import CODING, coding_parts, is_current
+from facial_coding_ros.coding.fusion import CODING, is_current
 from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
+from facial_coding_ros.commands.export_coding import stored_inputs
 from facial_coding_ros.image.sources import open_source
 from facial_coding_ros.inference import ModelError, ModelFile
-from facial_coding_ros.models import model_path
+from facial_coding_ros.models import model_path, share_folder
 from facial_coding_ros.pipeline import Pipeline, PipelineSettings
 from facial_coding_ros.tracking import TrackingSettings
 from facial_coding_ros.types import FaceCode
@@ -40,10 +41,12 @@ def codes_of(pipeline: Pipeline, frames: int = 40) -> list[FaceCode]:
 
 
 def test_the_shipped_graph_was_made_from_the_shipped_models() -> None:
-    """After a model is replaced: facial_coding export coding."""
-    parts = coding_parts()
-    assert {part.model.name for part in parts} == set(CODING)
-    assert is_current(ModelFile.read(model_path("coding.onnx")), parts)
+    """After a model or a formula is changed: facial_coding export coding --out models/coding.onnx."""
+    pipeline = Pipeline(SETTINGS)
+    made_from = {name: getattr(part, "model", part).sha256 for name, part in pipeline.coding.coders.items()}
+    pipeline.close()
+    assert set(made_from) == set(CODING)
+    assert is_current(ModelFile.read(model_path("coding.onnx")), made_from)
 
 
 @pytest.mark.slow
@@ -65,41 +68,50 @@ def test_a_model_of_ones_own_runs_beside_the_others_with_the_same_outputs(tmp_pa
         np.testing.assert_allclose(one.latent, other.latent, atol=1e-4)
 
 
-def test_outputs_are_those_of_the_stages_by_themselves() -> None:
-    dfecs, facs, perceptual = DfecsEncoder.load(), FacsEstimator.load(), PerceptualCoder()
-    coders = {
-        "dfecs": dfecs,
-        "facs": facs,
-        "perceptual_m2": perceptual,
-        "perceptual_expression": perceptual.classifier,
-    }
-    graph = CodingGraph(coders)
-    rng = np.random.default_rng(3)
-    inputs = {
-        name: {t.name: rng.normal(0, 0.2, (5, *t.shape)).astype(np.float32) for t in coder.session.inputs}
-        for name, coder in coders.items()
-        if name != "perceptual_expression"
-    }
-    outputs = graph.run(inputs)
-    assert set(outputs) == set(inputs)
-    for name, own in inputs.items():
-        for key, expected in coders[name].session.run(own).items():
-            np.testing.assert_allclose(outputs[name][key], expected, atol=1e-6 * max(1.0, np.abs(expected).max()))
-    graph.close()
+def parts_and_inputs() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """All parts of the graph, and stored inputs of eight faces."""
+    pipeline = Pipeline(SETTINGS)
+    pipeline.close()
+    return pipeline.coding.coders, stored_inputs(share_folder("models"))
+
+
+def test_one_call_gives_what_models_and_numpy_give_one_by_one() -> None:
+    """Faces that begin and such that go on, all batch sizes."""
+    parts, inputs = parts_and_inputs()
+    inputs = {name: values.copy() for name, values in inputs.items()}
+    for name in ("latent", "appearance"):
+        for key in ("before", "speed", "slowed", "gained", "at_rest", "moving"):
+            inputs[f"{name}_{key}"][3] = 0
+        inputs[f"{name}_fresh"][3] = 1
+    fused, alone = CodingGraph(parts), CodingGraph(parts, joined=False)
+    for faces in range(1, 9):
+        given = {name: values[:faces] for name, values in inputs.items()}
+        found, expected = fused.run(given), alone.run(given)
+        assert set(found) <= set(expected) == set(CODING)
+        for part, outputs in found.items():
+            for name, values in outputs.items():
+                largest = max(1.0, float(np.abs(expected[part][name]).max()))
+                np.testing.assert_allclose(values, expected[part][name], atol=1e-5 * largest, rtol=0)
+    for graph in (fused, alone):
+        graph.close()
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_no_array_is_allocated_after_warm_up(fused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not fused:
-        monkeypatch.setattr(coding_graph, "MODEL", "none.onnx")
-    dfecs, facs, perceptual = DfecsEncoder.load(), FacsEstimator.load(), PerceptualCoder()
-    coders = {"dfecs": dfecs, "facs": facs, "perceptual_m2": perceptual, "perceptual_expression": perceptual.classifier}
-    inputs = {
-        name: {t.name: np.ones((8, *t.shape), np.float32) for t in coders[name].session.inputs}
-        for name in ("dfecs", "facs", "perceptual_m2")
-    }
-    graph = CodingGraph(coders)
+def test_parts_whose_inputs_are_missing_give_nothing(fused: bool) -> None:
+    parts, inputs = parts_and_inputs()
+    graph = CodingGraph(parts, joined=fused)
+    found = graph.run({name: values for name, values in inputs.items() if name != "features"})
+    assert {"appearance", "appearance_filter", "resting", "witness_fusion"}.isdisjoint(found)
+    assert {"dfecs", "facs", "units", "latent_filter", "perceptual_expression"} <= set(found)
+    assert "dfecs" not in graph.run({name: inputs[name] for name in ("noise_scale", "factors")})
+    graph.close()
+
+
+def test_no_array_is_allocated_after_warm_up() -> None:
+    parts, inputs = parts_and_inputs()
+    graph = CodingGraph(parts)
     graph.warm_up(*range(1, 9))
+    graph.run(inputs)
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -109,7 +121,7 @@ def test_no_array_is_allocated_after_warm_up(fused: bool, monkeypatch: pytest.Mo
     finally:
         tracemalloc.stop()
     graph.close()
-    # Python's own small change: views, dictionaries. The motion of one face alone is 5.6 KB, all outputs 9 KB.
+    # Python's own small change: views, dictionaries. The motion of one face alone is 5.6 KB, all outputs 11 KB.
     assert peak - before < 4000
 
 
@@ -118,13 +130,12 @@ def test_no_array_is_allocated_after_warm_up(fused: bool, monkeypatch: pytest.Mo
 def test_everything_of_a_frame_is_open_before_the_first(
     latent_filter: str, fused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a filter expressions come from the same call; with it the classifier takes the filtered latent."""
+    """Expressions come from the same call, of latents as they are or filtered."""
     if not fused:
         monkeypatch.setattr(coding_graph, "MODEL", "none.onnx")
     pipeline = Pipeline(replace(SETTINGS, expression=ExpressionSettings(source="latent", latent_filter=latent_filter)))
     opened = {name for name, coder in pipeline.coding.coders.items() if "session" in vars(coder)}
-    alone = {"perceptual_expression"} if latent_filter == "one_euro" else set()
-    assert opened == (alone if fused else set(CODING))
+    assert opened == (set() if fused else {"dfecs", "facs", "perceptual_m2", "perceptual_expression"})
     frames = [pipeline.process(frame) for frame in islice(open_source(CLIP).frames(), 12)]
     assert {name for name, coder in pipeline.coding.coders.items() if "session" in vars(coder)} == opened
     codes = [code for faces in frames for code in faces if np.isfinite(code.latent).all()]
@@ -134,6 +145,23 @@ def test_everything_of_a_frame_is_open_before_the_first(
         sure = code.expression.probability.sum()
         np.testing.assert_allclose(code.expression.probability, shares * sure, atol=1e-4)
     pipeline.close()
+
+
+def test_the_codes_of_a_recording_are_the_same_with_and_without_the_graph(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fused = codes_of(Pipeline(SETTINGS))
+    monkeypatch.setattr(coding_graph, "MODEL", "none.onnx")
+    alone = codes_of(Pipeline(SETTINGS))
+    assert len(fused) == len(alone) > 40
+    for one, other in zip(fused, alone, strict=True):
+        for name in ("intensity", "confidence", "left", "right", "presence"):
+            np.testing.assert_allclose(getattr(one.aus, name), getattr(other.aus, name), atol=1e-5)
+        np.testing.assert_allclose(one.dfecs, other.dfecs, atol=1e-5)
+        np.testing.assert_allclose(one.latent, other.latent, atol=1e-5 * max(1.0, np.nanmax(np.abs(other.latent))))
+        np.testing.assert_allclose(one.expression.probability, other.expression.probability, atol=1e-5)
+        assert one.expression.label == other.expression.label
+        assert one.expression.valence == pytest.approx(other.expression.valence, abs=1e-5)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no card", "opset", "inputs"])
@@ -154,9 +182,9 @@ def test_without_a_usable_graph_of_all_the_models_run_one_by_one(
         if damage == "opset":
             model.opset_import[0].version = 99
         else:
-            model.graph.input[0].name = "motion"
+            model.graph.input[0].name = "points"
             for node in model.graph.node:
-                node.input[:] = ["motion" if name == "kpm" else name for name in node.input]
+                node.input[:] = ["points" if name == "dense" else name for name in node.input]
         onnx.save(model, str(graph))
         card.write_text(card.read_text().replace(before, _sha256(graph)))
     monkeypatch.setattr(coding_graph, "share_folder", lambda name: folder)

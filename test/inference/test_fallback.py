@@ -24,11 +24,14 @@ import pytest
 from facial_coding_ros.coding.coding_graph import CodingGraph
 from facial_coding_ros.coding.dfecs import DfecsEncoder
 from facial_coding_ros.coding.facs import FacsEstimator
+from facial_coding_ros.coding.motion_formula import motion_formula
 from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
+from facial_coding_ros.commands.export_coding import stored_inputs
 from facial_coding_ros.inference import InferenceSettings, ModelError, open_session, tensorrt_backend
 from facial_coding_ros.inference.engines import EngineCache, read_engine, write_engine
 from facial_coding_ros.inference.gpu import GpuError
 from facial_coding_ros.inference.tensorrt_library import TensorRtError
+from facial_coding_ros.models import share_folder
 from facial_coding_ros.tracking.conversion.model_cache import made_models
 from facial_coding_ros.tracking.onnx_networks import open_landmarks
 
@@ -368,14 +371,16 @@ def test_more_faces_than_engines_were_built_for(tmp_path: Path, use: Any) -> Non
 
 
 def test_more_faces_than_the_coding_engine_was_built_for(tmp_path: Path, use: Any) -> None:
-    dfecs, facs, perceptual = DfecsEncoder.load(), FacsEstimator.load(), PerceptualCoder()
-    coders = {"dfecs": dfecs, "facs": facs, "perceptual_m2": perceptual, "perceptual_expression": perceptual.classifier}
-    rng = np.random.default_rng(3)
-    inputs = {
-        name: {t.name: rng.normal(0, 0.2, (5, *t.shape)).astype(np.float32) for t in coders[name].session.inputs}
-        for name in ("dfecs", "facs", "perceptual_m2")
-    }
+    perceptual = PerceptualCoder()
+    coders = {
+        "motion": motion_formula(perceptual.gather), "dfecs": DfecsEncoder.load(), "facs": FacsEstimator.load(),
+        "perceptual_m2": perceptual, "latent_filter": perceptual.filter_formula(),
+        "perceptual_expression": perceptual.classifier,
+    }  # fmt: skip
+    stored = stored_inputs(share_folder("models"))
+    inputs = {name: values[:5] for name, values in stored.items() if not name.startswith("appearance")}
     expected = CodingGraph(coders, InferenceSettings(backend="onnxruntime")).run(inputs)
+    assert set(expected) == set(coders)
     use(StandInLibrary())
     graph = CodingGraph(coders, settings(tmp_path, max_batch=2))
     assert graph.backend.startswith("TensorRT")

@@ -73,9 +73,10 @@ def test_image_network_builds(name: str, tmp_path: Path) -> None:
 
 
 def test_fused_coding_graph_builds(tmp_path: Path) -> None:
-    from facial_coding_ros.coding.fusion import coding_parts, fuse
+    from facial_coding_ros.coding.coding_parts import coding_parts
+    from facial_coding_ros.coding.fusion import OUTPUTS, fuse
 
-    fuse(coding_parts(), tmp_path / "coding.onnx")
+    fuse(coding_parts(), tmp_path / "coding.onnx", kept=OUTPUTS)
     builds((tmp_path / "coding.onnx").read_bytes(), "coding")
 
 

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ...inference import InferenceSettings, ModelError, ModelFile, Tensor, expect, open_session
+from ...inference import InferenceSettings, ModelError, ModelFile, Session, Tensor, expect, open_session
 from ...keypoints import RegistrationSettings
 from ...models import model_path
 from ...types import SURFACE_POINTS, Face, FloatArray, Registered
@@ -38,7 +39,7 @@ class AppearanceHead:
         registration: RegistrationSettings | None = None,
         inference: InferenceSettings | None = None,
     ) -> None:
-        """Raises ModelError when the head is of another form, order of labels or registration."""
+        """Raises ModelError when the head is for another order of labels or registration."""
         card = model.card
         if card.get("labels") != list(EXPRESSION_LABELS):
             raise ModelError(f"{model.path} tells {card.get('labels')}; expected: {list(EXPRESSION_LABELS)}.")
@@ -49,12 +50,18 @@ class AppearanceHead:
             )
         self.landmark_network = str(card.get("landmark_source_sha256", ""))
         self.model = model
-        self._session = open_session(model, inference)
-        size = next((tensor.shape for tensor in self._session.inputs if tensor.name == FEATURES), (0,))
+        self._inference = inference
+
+    @cached_property
+    def session(self) -> Session:
+        """The head by itself, opened when first asked for. Raises ModelError when it is of another form."""
+        session = open_session(self.model, self._inference)
+        size = next((tensor.shape for tensor in session.inputs if tensor.name == FEATURES), (0,))
         shapes: dict[str, tuple[int, ...]] = {POINTS: (SURFACE_POINTS, 3)}
         if self.landmark_network:
             shapes[FEATURES] = size
-        expect(self._session, shapes, {LOGITS: (len(EXPRESSION_LABELS),), AFFECT: (2,)})
+        expect(session, shapes, {LOGITS: (len(EXPRESSION_LABELS),), AFFECT: (2,)})
+        return session
 
     @classmethod
     def load(
@@ -69,20 +76,11 @@ class AppearanceHead:
     @property
     def inputs(self) -> tuple[Tensor, ...]:
         """What the head takes."""
-        return self._session.inputs
-
-    @property
-    def backend(self) -> str:
-        """What computes it and why."""
-        return self._session.backend
-
-    def warm_up(self, *batches: int) -> None:
-        """Makes everything ready for these numbers of faces."""
-        self._session.warm_up(*batches)
+        return self.session.inputs
 
     def tell(self, faces: Sequence[Face], registered: Sequence[Registered]) -> tuple[FloatArray, FloatArray]:
         """Log-probabilities (n, 8), and valence and arousal (n, 2), of the faces of a frame; n > 0."""
-        session = self._session
+        session = self.session
         if session.max_batch and len(faces) > session.max_batch:
             told = session.run(self._given([face.features for face in faces], [one.dense for one in registered]))
             return told[LOGITS], told[AFFECT]
@@ -97,7 +95,7 @@ class AppearanceHead:
 
     def logits(self, features: FloatArray, points: FloatArray) -> FloatArray:
         """Log-probabilities (n, 8) of features (n, d), which not all heads take, and points (n, 468, 3)."""
-        return self._session.run(self._given(features, points))[LOGITS]
+        return self.session.run(self._given(features, points))[LOGITS]
 
     def _given(self, features: Any, points: Any) -> dict[str, FloatArray]:
         given = {POINTS: np.asarray(points, np.float32)}
@@ -106,4 +104,5 @@ class AppearanceHead:
         return given
 
     def close(self) -> None:
-        self._session.close()
+        if "session" in vars(self):
+            self.session.close()

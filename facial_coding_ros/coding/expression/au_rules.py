@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...types import ActionUnits, Expression, FloatArray
+from ..formula import Formula
 from .labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
 
 ONE_SIDED = 100  # code of a pseudo action unit: 100 + AU is how much one side of the face does it more than the other
@@ -82,59 +83,76 @@ class AuExpression:
 
     def shares(self, aus: Sequence[ActionUnits]) -> FloatArray:
         """(n, 9), n > 0: the shares of EXPRESSION_LABELS, then of unsure, as `estimate` takes them."""
-        strength, trust = self._columns(aus)
-        count = len(self._codes)
-        chosen = self._alternatives[self._part, strength.take(self._alternatives, 1).argmax(2)]
-        chosen += np.arange(0, len(aus) * count, count)[:, None]
-        # Power mean of exponent 1/2: between "all parts" (geometric) and "enough of them" (arithmetic).
-        evidence = np.square(np.sqrt(strength.take(chosen)) @ self._part_weight)
-        evidence *= np.multiply.reduce(1 - strength.take(self._against, 1) * self._against_weight, 2)
-        activity = np.maximum.reduce(strength * self._activity, 1)
-        # Shares of neutral, of what is shown, and of what is shown and explained by none.
-        total = 1 + np.add.reduce(evidence, 1) - activity * np.maximum.reduce(evidence, 1)
-        np.maximum(total, 1e-6, out=total)
-        shares = np.empty((len(aus), len(EXPRESSION_LABELS) + 1), np.float32)
-        shares[:, 0] = (1 - activity) / total * (np.add.reduce(trust, 1) / count)
-        np.multiply(evidence / total[:, None], trust.take(chosen) @ self._part_weight, out=shares[:, 1:-1])
-        np.maximum(1 - np.add.reduce(shares[:, :-1], 1), 0, out=shares[:, -1])
-        return shares
-
-    def _columns(self, aus: Sequence[ActionUnits]) -> tuple[FloatArray, FloatArray]:
-        """Strength 0..1 between FLOOR and FULL, and trust, both (n, codes of the rules).
-
-        Trust is the root of the confidence: a label rests on several action units, and is surer than one of them.
-        """
         if all(face.codes == aus[0].codes for face in aus):
-            both = self._gathered(aus)
+            shown, sure = self._gathered(aus)
         else:
-            both = np.concatenate([self._gathered([face]) for face in aus], 1)
-        both[1][np.isnan(both[0])] = 0
-        both *= _SCALE
-        both -= _SHIFT
-        # Numbers for NaN too; np.clip takes several times as long for these few.
-        np.fmin(np.fmax(both, 0, out=both), 1, out=both)
-        return both[0], np.sqrt(both[1])
+            shown, sure = np.concatenate([self._gathered([face]) for face in aus], 1)
+        unknown = np.isnan(shown)
+        return self.shares_of(np.where(unknown, 0, shown), np.clip(np.where(unknown, 0, sure), 0, 1))
 
-    def _gathered(self, aus: Sequence[ActionUnits]) -> FloatArray:
-        """(2, n, codes of the rules): intensity and confidence, of faces whose action units have the same codes."""
-        codes = aus[0].codes
+    def shares_of(self, shown: FloatArray, sure: FloatArray) -> FloatArray:
+        """The same of intensity and confidence of the rules' codes, (n, codes) each. In the formula `au_rules`."""
+        strength = np.clip(shown * (1 / (FULL - FLOOR)) - FLOOR / (FULL - FLOOR), 0.0, 1.0)
+        # A label rests on several action units, and is surer than one of them.
+        trust = np.sqrt(sure)
+        count, parts = len(self._codes), len(self._alternatives)
+        alternatives = strength.take(self._alternatives, 1)
+        best = alternatives.argmax(2).reshape(-1, parts, 1)
+        best_trust = np.take_along_axis(trust.take(self._alternatives, 1), best, 2).reshape(-1, parts)
+        # Power mean of exponent 1/2: between "all parts" (geometric) and "enough of them" (arithmetic).
+        root = np.sqrt(np.maximum.reduce(alternatives, 2)) @ self._part_weight
+        against = np.multiply.reduce(1 - strength.take(self._against, 1) * self._against_weight, 2)
+        evidence = root * root * against
+        activity = np.maximum.reduce(strength * self._activity, 1, keepdims=True)
+        # Shares of neutral, of what is shown, and of what is shown and explained by none.
+        all_of_it = evidence @ np.ones((len(EXPRESSION_LABELS) - 1, 1), np.float32)
+        total = 1 + all_of_it - activity * np.maximum.reduce(evidence, 1, keepdims=True)
+        neutral = (1 - activity) * (trust @ np.full((count, 1), 1 / count, np.float32))
+        labels = np.concatenate((neutral, evidence * (best_trust @ self._part_weight)), 1) / total
+        unsure = np.maximum(1 - np.add.reduce(labels, 1, keepdims=True), 0.0)
+        return np.concatenate((labels, unsure), 1)
+
+    def formula(self, codes: tuple[int, ...]) -> Formula:
+        """`au_rules`: intensity, confidence, right and left side of action units of these codes -> shares (9,)."""
+        layout = self._layout_of(codes)
+        if len(layout.absent):
+            raise ValueError(f"the rules need action units that {codes} lack")
+        one_sided = np.zeros(len(self._codes), np.intp)
+        one_sided[self._one_sided] = len(codes)
+        places = layout.columns + one_sided
+
+        def shares(intensity: FloatArray, confidence: FloatArray, sides: FloatArray) -> tuple[FloatArray]:
+            apart = np.absolute(sides.take(0, 1) - sides.take(1, 1))
+            shown = np.concatenate((intensity, apart), 1).take(places, 1)
+            return (self.shares_of(shown, confidence.take(layout.columns, 1)),)
+
+        units = (len(codes),)
+        return Formula(
+            "au_rules",
+            {"intensity": units, "confidence": units, "sides": (2, *units)},
+            {"shares": (len(EXPRESSION_LABELS) + 1,)},
+            shares,
+            [codes, self._codes, FLOOR, FULL, self._alternatives, self._part_weight, self._against,
+             self._against_weight, self._activity],
+        )  # fmt: skip
+
+    def _layout_of(self, codes: tuple[int, ...]) -> _Layout:
         if self._layout is None or self._layout.codes != codes:
             place = {code: i for i, code in enumerate(codes)}
             columns = np.array([place.get(code % ONE_SIDED, 0) for code in self._codes])
             absent = np.array([i for i, code in enumerate(self._codes) if code % ONE_SIDED not in place], np.intp)
             self._layout = _Layout(codes, columns, absent, columns[self._one_sided])
-        layout = self._layout
+        return self._layout
+
+    def _gathered(self, aus: Sequence[ActionUnits]) -> FloatArray:
+        """(2, n, codes of the rules): intensity and confidence, of faces whose action units have the same codes."""
+        layout = self._layout_of(aus[0].codes)
         both = np.array([[f.intensity for f in aus], [f.confidence for f in aus]], np.float32).take(layout.columns, 2)
         left, right = np.array([[f.left for f in aus], [f.right for f in aus]], np.float32).take(layout.one_sided, 2)
         both[0][:, self._one_sided] = np.abs(left - right)
         if len(layout.absent):
             both[0][:, layout.absent] = np.nan
         return both
-
-
-_SCALE = np.array([1 / (FULL - FLOOR), 1], np.float32).reshape(2, 1, 1)
-_SHIFT = np.array([FLOOR / (FULL - FLOOR), 0], np.float32).reshape(2, 1, 1)
-"""From intensity and confidence to strength and trust."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...types import FloatArray, Neutral, NeutralState
+from ..formula import Formula
 
 MAX_SUBJECTS = 256
 """Faces and persons remembered; the one not seen for longest is forgotten first."""
@@ -31,6 +32,32 @@ class _Rest:
     was_known: bool = False
 
 
+def rested(
+    logits: FloatArray, motion: FloatArray, rest: FloatArray, rest_s: FloatArray, seen_s: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Resting appearance with one frame more: (n, 8), and the seconds behind it (n, 1). A `coding.formula.Formula`.
+
+    logits: (n, 8) of this frame. motion: (n, 1) root mean square of the dense motion, eye distances. rest, rest_s: as
+    so far. seen_s: (n, 1) seconds of the frame, times how far the face is visible; 0 where it does not count.
+    """
+    still = motion * (1 / REST_MOTION)
+    gained = seen_s * (np.exp(still * still * -0.5) + NEVER_AT_REST)
+    support = np.minimum(rest_s + gained, MEMORY_S)
+    return rest + gained / np.maximum(support, 1e-9) * (logits - rest), support
+
+
+def resting_formula(labels: int) -> Formula:
+    """`resting`: `rested` as a formula."""
+    one = (1,)
+    return Formula(
+        "resting",
+        {"logits": (labels,), "motion": one, "rest": (labels,), "rest_s": one, "seen_s": one},
+        {"new_rest": (labels,), "new_rest_s": one},
+        rested,
+        [REST_MOTION, NEVER_AT_REST, MEMORY_S],
+    )
+
+
 class RestingAppearance:
     """A running mean of the head's logits for each subject, over moments in which the face lies near its neutral."""
 
@@ -45,21 +72,34 @@ class RestingAppearance:
         motion: root mean square of the dense motion, eye distances. visible: 0..1. A stamp that jumps back, or a
         neutral that is learnt anew, starts the subject anew.
         """
+        rest, rest_s, seen_s = self.so_far(subject_key, len(logits), neutral, visible, stamp_ns)
+        if not math.isfinite(motion):
+            return rest, rest_s
+        one = [np.array([[value]], np.float32) for value in (motion, rest_s, seen_s)]
+        now, support = rested(logits[None], one[0], rest[None], one[1], one[2])
+        self.keep(subject_key, now[0], float(support[0, 0]))
+        return now[0], float(support[0, 0])
+
+    def so_far(
+        self, subject_key: str, labels: int, neutral: Neutral, visible: float, stamp_ns: int
+    ) -> tuple[FloatArray, float, float]:
+        """What `rested` takes of one face of one frame beside logits and motion: rest (8,), rest_s and seen_s."""
         known = neutral.state in _KNOWN
         rest = self._subjects.get(subject_key)
         if rest is None or stamp_ns < rest.stamp_ns or (rest.was_known and not known):
-            rest = self._subjects[subject_key] = _Rest(np.zeros_like(logits), 0.0, stamp_ns)
+            rest = self._subjects[subject_key] = _Rest(np.zeros(labels, np.float32), 0.0, stamp_ns)
         self._subjects.move_to_end(subject_key)
         while len(self._subjects) > MAX_SUBJECTS:
             self._subjects.popitem(last=False)
         seconds = min((stamp_ns - rest.stamp_ns) / 1e9, LONGEST_STEP_S)
         rest.stamp_ns, rest.was_known = stamp_ns, known
-        if neutral.state is not NeutralState.NONE and math.isfinite(motion):
-            gained = seconds * visible * (math.exp(-0.5 * (motion / REST_MOTION) ** 2) + NEVER_AT_REST)
-            if gained > 0:
-                rest.support_s = min(rest.support_s + gained, MEMORY_S)
-                rest.logits = rest.logits + np.float32(gained / rest.support_s) * (logits - rest.logits)
-        return rest.logits, rest.support_s
+        counts = neutral.state is not NeutralState.NONE
+        return rest.logits, rest.support_s, seconds * visible if counts else 0.0
+
+    def keep(self, subject_key: str, rest: FloatArray, rest_s: float) -> None:
+        """Remembers what `rested` gave of one face: (8,), which must not change any more, and seconds."""
+        held = self._subjects[subject_key]
+        held.logits, held.support_s = rest, rest_s
 
     def adopt(self, face_id: str, person_id: str) -> None:
         """A face turns out to be a person: what is known of the person stays, else the face's becomes it."""

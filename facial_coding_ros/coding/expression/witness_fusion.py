@@ -11,6 +11,7 @@ import numpy as np
 
 from ...keypoints.learnt import load_arrays
 from ...types import UNSURE, Expression, FloatArray, Neutral, NeutralState, Visibility
+from ..formula import Formula
 from .labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
 
 MODEL = "expression_fusion"
@@ -81,16 +82,48 @@ class ExpressionFusion:
 
     def probability(self, told: Witnesses) -> FloatArray:
         """(n, 8), rows add up to 1."""
-        return softmax(self.logits(told) / self.temperature(told.visible, told.size_px)[:, None])
+        hidden = hidden_and_small(told.visible, told.size_px)
+        return self.of_arrays(
+            told.appearance, told.rest, told.rest_s[:, None], told.latent, told.aus, self.trusts(told.neutrals), hidden
+        )[0]
+
+    def of_arrays(
+        self,
+        appearance: FloatArray,
+        rest: FloatArray,
+        rest_s: FloatArray,
+        latent: FloatArray,
+        aus: FloatArray,
+        trust: FloatArray,
+        hidden: FloatArray,
+    ) -> tuple[FloatArray]:
+        """The same of what `Witnesses` hold as arrays, rest_s (n, 1); trust: (n, 1) `trusts`; hidden: (n, 4)
+        `hidden_and_small`. The formula `witness_fusion`."""
+        stranger = self.stranger_logits(appearance)
+        known = self._known_inputs(appearance, rest, rest_s, latent, aus) @ self.known_weight + self.known_bias
+        logits = stranger + trust * (known - stranger)
+        return (softmax(logits / self._temperature(hidden)),)
+
+    def formula(self) -> Formula:
+        """`witness_fusion`: `of_arrays`."""
+        labels, one = (LABELS,), (1,)
+        arrays = [getattr(self, name) for name in SHAPES]
+        return Formula(
+            "witness_fusion",
+            {
+                "appearance": labels, "rest": labels, "rest_s": one, "latent": labels, "aus": (LABELS + 1,),
+                "trust": one, "hidden": (4,),
+            },
+            {"probability": labels},
+            self.of_arrays,
+            [*arrays, LEAST, REST_HALF_S],
+        )  # fmt: skip
 
     def logits(self, told: Witnesses) -> FloatArray:
         """(n, 8) before the temperature."""
-        trusts = [self.trust_of(neutral) for neutral in told.neutrals]
-        logits = self.stranger_logits(told.appearance)
-        if any(trusts):
-            known = self.known_inputs(told) @ self.known_weight + self.known_bias
-            logits += np.array(trusts, np.float32)[:, None] * (known - logits)
-        return logits
+        stranger = self.stranger_logits(told.appearance)
+        known = self.known_inputs(told) @ self.known_weight + self.known_bias
+        return stranger + self.trusts(told.neutrals) * (known - stranger)
 
     def stranger(self, appearance: FloatArray, visible: Sequence[Visibility], size_px: Sequence[float]) -> FloatArray:
         """(n, 8) from appearance (n, 8) alone, whatever is known of the neutral."""
@@ -102,14 +135,18 @@ class ExpressionFusion:
 
     def known_inputs(self, told: Witnesses) -> FloatArray:
         """(n, 25): appearance without the person's own rest, latent, action units, as logarithms."""
-        inputs = np.empty((len(told.appearance), 3 * LABELS + 1), np.float32)
-        share = told.rest_s / (told.rest_s + REST_HALF_S)
-        inputs[:, :LABELS] = log_softmax(told.appearance - share[:, None] * (told.rest - self.resting))
-        inputs[:, LABELS : 2 * LABELS] = told.latent
-        inputs[:, 2 * LABELS :] = told.aus
-        others = inputs[:, LABELS:]
-        np.log(np.maximum(others, LEAST, out=others), out=others)
-        return inputs
+        return self._known_inputs(told.appearance, told.rest, told.rest_s[:, None], told.latent, told.aus)
+
+    def _known_inputs(
+        self, appearance: FloatArray, rest: FloatArray, rest_s: FloatArray, latent: FloatArray, aus: FloatArray
+    ) -> FloatArray:
+        share = rest_s / (rest_s + REST_HALF_S)
+        own = log_softmax(appearance - share * (rest - self.resting))
+        return np.concatenate((own, np.log(np.maximum(np.concatenate((latent, aus), 1), LEAST))), 1)
+
+    def trusts(self, neutrals: Sequence[Neutral]) -> FloatArray:
+        """(n, 1), `trust_of` each."""
+        return np.array([[self.trust_of(neutral)] for neutral in neutrals], np.float32).reshape(-1, 1)
 
     def trust_of(self, neutral: Neutral) -> float:
         """0..1: how far what is told against a neutral is believed."""
@@ -123,7 +160,11 @@ class ExpressionFusion:
 
     def temperature(self, visible: Sequence[Visibility], size_px: Sequence[float]) -> FloatArray:
         """(n,), 1 for a large face of which all is seen."""
-        return np.exp(np.maximum(hidden_and_small(visible, size_px) @ self.doubt, 0))
+        return self._temperature(hidden_and_small(visible, size_px))[:, 0]
+
+    def _temperature(self, hidden: FloatArray) -> FloatArray:
+        """(n, 1)."""
+        return np.exp(np.maximum(hidden @ self.doubt.reshape(4, 1), 0.0))
 
 
 def hidden_and_small(visible: Sequence[Visibility], size_px: Sequence[float]) -> FloatArray:
@@ -181,12 +222,10 @@ def _told_by_the_rest(seen: Visibility) -> float:
 def softmax(logits: FloatArray) -> FloatArray:
     """Of the last axis."""
     powers = np.exp(logits - np.maximum.reduce(logits, -1, keepdims=True))
-    powers /= np.add.reduce(powers, -1, keepdims=True)
-    return np.asarray(powers, np.float32)
+    return powers / np.add.reduce(powers, -1, keepdims=True)
 
 
 def log_softmax(logits: FloatArray) -> FloatArray:
     """Of the last axis."""
     lowered = logits - np.maximum.reduce(logits, -1, keepdims=True)
-    lowered -= np.log(np.add.reduce(np.exp(lowered), -1, keepdims=True))
-    return np.asarray(lowered, np.float32)
+    return lowered - np.log(np.add.reduce(np.exp(lowered), -1, keepdims=True))

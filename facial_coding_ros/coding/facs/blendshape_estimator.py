@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ...inference import InferenceSettings
 from ...types import FloatArray
 from ..coding_graph import Arrays, Coder
+from ..formula import Formula
 from ..frame_faces import FrameFaces
 from ..protocols import BLENDSHAPES, ActionUnitEstimates
 from ..registries import ACTION_UNIT_ESTIMATORS
@@ -25,9 +26,9 @@ class BlendshapeEstimator:
     def __init__(self, settings: CodingSettings, inference: InferenceSettings, background: bool = False) -> None:
         self._facs = BlendshapeFacs(settings.facs)
         self.codes = self._facs.codes
-        self.coders: Mapping[str, Coder] = {}
+        self.coders: Mapping[str, Coder | Formula] = {}
 
-    def inputs(self, faces: FrameFaces) -> dict[str, dict[str, FloatArray]]:
+    def inputs(self, faces: FrameFaces) -> dict[str, FloatArray]:
         """None."""
         return {}
 

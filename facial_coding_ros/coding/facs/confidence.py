@@ -19,7 +19,9 @@ _EYE_CORNERS = np.array([362, 263, 33, 133])  # left, right; in the mesh
 _REGIONS = ("brows", "eyes", "lower_face")
 _OF_REGION = np.array([[unit.region == region for unit in ACTION_UNITS] for region in _REGIONS], np.float32)
 _SPEECH = np.array([0.5 * (unit.code in (15, 16, 17, 18, 20, 22, 23, 24, 28)) for unit in ACTION_UNITS], np.float32)
-_AT_25_AND_12 = np.array([CODES.index(25), CODES.index(12)])
+_BOTH_25, _BOTH_12 = (np.tile(np.array([[one == code] for one in CODES], np.float32), (2, 1)) for code in (25, 12))
+"""(2 x units, 1), for the sum of both sides of a unit."""
+_LOWER_FACE = np.array([_REGIONS.index("lower_face")])
 _OF_STATE = [0.0] * len(NeutralState)
 _OF_STATE[NeutralState.LEARNING] = 0.6
 _OF_STATE[NeutralState.READY] = 1.0
@@ -91,22 +93,29 @@ class Confidence:
 
     def __init__(self, reliability: ArrayLike) -> None:
         # Brows, eyes, lower face, and what speech takes from the lower face.
-        self._shares = np.vstack([_OF_REGION, -_OF_REGION[2] * _SPEECH]) * np.asarray(reliability, np.float32)
+        self.shares = np.vstack([_OF_REGION, -_OF_REGION[2] * _SPEECH]) * np.asarray(reliability, np.float32)
 
     def __call__(
         self, sides: FloatArray, views: Views, neutrals: Sequence[Neutral], settings: FacsSettings
     ) -> FloatArray:
         """(n, units), of the network's sides (n, 2, units)."""
+        return self.by_factors(sides, self.factors(views, neutrals, settings))
+
+    @staticmethod
+    def factors(views: Views, neutrals: Sequence[Neutral], settings: FacsSettings) -> FloatArray:
+        """(n, 3), of brows, eyes and lower face: how they are seen, times how well the neutral is known."""
         rows = []
-        for both, neutral, regions in zip(
-            sides.take(_AT_25_AND_12, 2).tolist(), neutrals, views.of_regions(settings), strict=True
-        ):
-            (right_25, right_12), (left_25, left_12) = both
-            apart = min(right_25 + left_25, 1.0) * max(1.0 - right_12 - left_12, 0.0)
+        for neutral, (brows, eyes, lower_face) in zip(neutrals, views.of_regions(settings), strict=True):
             known = _of_neutral(neutral, settings)
-            brows, eyes, lower_face = (factor * known for factor in regions)
-            rows.append((brows, eyes, lower_face, lower_face * apart))
-        return np.array(rows, np.float32).reshape(-1, 4) @ self._shares
+            rows.append((brows * known, eyes * known, lower_face * known))
+        return np.array(rows, np.float32).reshape(-1, len(_REGIONS))
+
+    def by_factors(self, sides: FloatArray, factors: FloatArray) -> FloatArray:
+        """(n, units), of the network's sides (n, 2, units) and `factors`. In the formula `units`."""
+        both = sides.reshape(-1, 2 * len(CODES))
+        parted, unsmiling = np.clip(both @ _BOTH_25, 0.0, 1.0), np.clip(1.0 - both @ _BOTH_12, 0.0, 1.0)
+        apart = parted * unsmiling
+        return np.concatenate((factors, factors.take(_LOWER_FACE, 1) * apart), 1) @ self.shares
 
 
 def _of_neutral(neutral: Neutral, settings: FacsSettings) -> float:

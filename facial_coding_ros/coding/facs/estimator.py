@@ -13,8 +13,9 @@ from ...action_units import CODES
 from ...inference import InferenceSettings, ModelError, ModelFile, Session, expect, open_session
 from ...models import model_path
 from ...types import SURFACE_POINTS, ActionUnits, Face, FloatArray, Motion, Neutral
+from ..formula import Formula
 from .confidence import Confidence, Views, noise_scale
-from .outputs import assemble, unknown
+from .outputs import MEAN, STRONGER, assemble, stronger_side, unknown
 from .settings import FacsSettings
 
 MODEL = "facs.onnx"
@@ -82,6 +83,25 @@ class FacsEstimator:
         sides = outputs["sides"]
         confidence = self._confidence(sides, views, neutrals, self.settings)
         return assemble(sides, confidence, outputs["presence"].copy())
+
+    def factors(self, views: Views, neutrals: Sequence[Neutral]) -> FloatArray:
+        """(n, 3), what `formula` takes of faces; see `Confidence.factors`."""
+        return self._confidence.factors(views, neutrals, self.settings)
+
+    def formula(self) -> Formula:
+        """`units`: the network's sides (2, units) and factors (3,) -> intensity and confidence (units,)."""
+
+        def units(sides: FloatArray, factors: FloatArray) -> tuple[FloatArray, FloatArray]:
+            return stronger_side(sides), self._confidence.by_factors(sides, factors)
+
+        one = (len(CODES),)
+        return Formula(
+            "units",
+            {"sides": (2, *one), "factors": (3,)},
+            {"intensity": one, "confidence": one},
+            units,
+            [self._confidence.shares, STRONGER, MEAN, CODES],
+        )
 
     def infer(self, motion: FloatArray, noise_scale: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Sides (n, 2, units), right first, and probability of presence (n, units).

@@ -6,15 +6,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...inference import InferenceSettings
-from ...types import ActionUnits, FloatArray
+from ...types import FloatArray
 from ..coding_graph import Arrays, Coder
+from ..formula import Formula
 from ..frame_faces import FrameFaces
 from ..protocols import ActionUnitEstimates
 from ..registries import ACTION_UNIT_ESTIMATORS
 from ..settings import CodingSettings
+from .confidence import noise_scale
 from .estimator import FacsEstimator
+from .outputs import assemble
 
-MODEL_NAME = "facs"
+MODEL, UNITS = "facs", "units"
+"""Parts of the coding graph."""
 
 
 @ACTION_UNIT_ESTIMATORS.register("keypoints")
@@ -30,22 +34,23 @@ class KeypointEstimator:
     def __init__(self, settings: CodingSettings, inference: InferenceSettings, background: bool = False) -> None:
         self._facs = FacsEstimator.load(settings=settings.facs, inference=inference)
         self.codes = self._facs.codes
-        self.coders: Mapping[str, Coder] = {MODEL_NAME: self._facs}
+        self.coders: Mapping[str, Coder | Formula] = {MODEL: self._facs, UNITS: self._facs.formula()}
 
-    def inputs(self, faces: FrameFaces) -> dict[str, dict[str, FloatArray]]:
-        """Motion and noise scale."""
-        return {MODEL_NAME: self._facs.inputs(faces.motions, faces.views)}
+    def inputs(self, faces: FrameFaces) -> dict[str, FloatArray]:
+        """Noise scale and factors of confidence; the motion comes from the graph."""
+        views = faces.views
+        scales = noise_scale(views.turn_deg, views.eye_distance_px)
+        return {"noise_scale": scales[:, None], "factors": self._facs.factors(views, faces.neutrals)}
 
     def estimate(self, faces: FrameFaces, outputs: Mapping[str, Arrays]) -> ActionUnitEstimates:
         """Of all faces."""
-        found: list[ActionUnits] = []
-        if faces.known:
-            found = self._facs.units(outputs[MODEL_NAME], faces.views, faces.known_neutrals)
-        if len(found) == len(faces):
-            return ActionUnitEstimates.of_this_frame(found)
-        units = self._facs.unknown(len(faces))
-        for i, own in zip(faces.known, found, strict=True):
-            units[i] = own
+        network, told = outputs[MODEL], outputs[UNITS]
+        units = assemble(
+            network["sides"], told["confidence"].copy(), network["presence"].copy(), told["intensity"].copy()
+        )
+        if len(faces.known) < len(faces):
+            nothing = self._facs.unknown(1)[0]
+            units = [own if i in faces.known else nothing for i, own in enumerate(units)]
         return ActionUnitEstimates.of_this_frame(units)
 
     def configure(self, settings: CodingSettings) -> None:

@@ -35,7 +35,7 @@ class NetworkEstimator:
         """What computes the network."""
         return f"image network: {self._network.backend}"
 
-    def inputs(self, faces: FrameFaces) -> dict[str, dict[str, FloatArray]]:
+    def inputs(self, faces: FrameFaces) -> dict[str, FloatArray]:
         """Of the keypoints' network."""
         return self._keypoints.inputs(faces)
 

@@ -10,17 +10,26 @@ from ...types import ActionUnits, FloatArray
 
 _SIDED = np.array([unit.sided for unit in ACTION_UNITS])
 _NO_SIDES = np.where(_SIDED, 0, np.nan).astype(np.float32)
+STRONGER, MEAN = _SIDED.astype(np.float32), 0.5 * (1 - _SIDED.astype(np.float32))
+"""Of each unit: whether its stronger side counts, or half of each."""
 
 
 def stronger_side(sides: FloatArray) -> FloatArray:
     """Intensity (n, units) of sides (n, 2, units), as FACS scores it: that of the stronger side."""
-    right, left = sides[:, 0], sides[:, 1]
-    return np.asarray(np.where(_SIDED, np.maximum(right, left), (right + left) * np.float32(0.5)), np.float32)
+    right, left = sides.take(0, 1), sides.take(1, 1)
+    return np.maximum(right, left) * STRONGER + (right + left) * MEAN
 
 
-def assemble(sides: FloatArray, confidence: FloatArray, presence: FloatArray | None = None) -> list[ActionUnits]:
-    """One result for each face. sides: (n, 2, units), right first, 0..1. confidence and presence: (n, units)."""
-    intensity = stronger_side(sides)
+def assemble(
+    sides: FloatArray,
+    confidence: FloatArray,
+    presence: FloatArray | None = None,
+    intensity: FloatArray | None = None,
+) -> list[ActionUnits]:
+    """One result for each face. sides: (n, 2, units), right first, 0..1. confidence, presence and intensity: (n,
+    units); the last is `stronger_side` of the sides, where it is known already."""
+    if intensity is None:
+        intensity = stronger_side(sides)
     sides = sides + _NO_SIDES
     presence_or_empty = np.empty((len(sides), 0), np.float32) if presence is None else presence
     return [

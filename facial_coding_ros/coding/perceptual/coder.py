@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...inference import InferenceSettings, ModelFile, Session, expect, open_session
 from ...inference.session import fill_and_run
@@ -15,10 +16,11 @@ from ...keypoints import RegistrationSettings
 from ...models import model_path
 from ...types import Expression, FloatArray, Neutral, NeutralState, Registered
 from ..expression.labels import EXPRESSION_LABELS, ExpressionSettings, expressions_of
+from ..formula import Formula
 from ..frame_faces import FrameFaces
 from ..rows import scatter
 from .card import INPUTS, LATENT, OUTPUTS, check_classifier, check_encoder
-from .latent_filter import OneEuro
+from .latent_filter import CoursesSoFar, OneEuro
 
 ENCODER, CLASSIFIER = "perceptual_m2.onnx", "perceptual_expression.onnx"
 
@@ -119,15 +121,39 @@ class PerceptualCoder:
         points = self._points([*registered, *resting])
         return dict(zip(INPUTS, (points[: len(registered)], points[len(registered) :]), strict=True))
 
-    def latents(self, outputs: Mapping[str, FloatArray], faces: FrameFaces) -> FloatArray:
-        """Latents (known, dimensions) of the faces that have a neutral, filtered where a filter is set.
+    @property
+    def gather(self) -> NDArray[np.intp]:
+        """(k, points): mesh points whose mean each keypoint of the model is."""
+        return self._gather
 
-        outputs: of the encoder for those faces. They may be overwritten by the graph's next run.
-        """
+    def filter_formula(self) -> Formula:
+        """`latent_filter`, of fusion.CODING; without a filter each face always begins, which leaves latents alone."""
+        return (self._filter or OneEuro()).formula("latent_filter", self.dimensions)
+
+    def graph_inputs(self, faces: FrameFaces) -> dict[str, FloatArray]:
+        """What the filter takes in the joined graph."""
         if self._filter is None:
-            return outputs[LATENT]
-        subject_keys = [faces.faces[i].subject_key for i in faces.known]
-        return self._filter.update(subject_keys, outputs[LATENT], faces.frame.stamp_ns)
+            so_far = CoursesSoFar.none(len(faces), self.dimensions)
+        else:
+            keys = [face.subject_key for face in faces.faces]
+            so_far = self._filter.so_far(keys, self.dimensions, faces.frame.stamp_ns)
+        return {f"latent_{name}": values for name, values in vars(so_far).items()}
+
+    def latents(self, outputs: Mapping[str, Mapping[str, FloatArray]], faces: FrameFaces) -> FloatArray:
+        """Latents (n, dimensions), filtered where a filter is set; NaN for faces that have no neutral.
+
+        outputs: of the joined graph, which its next run may overwrite.
+        """
+        told = outputs["latent_filter"]
+        filtered = told["filtered"].copy()
+        if self._filter is not None and faces.known:
+            speed = told["new_speed"].copy()
+            keys = [faces.faces[i].subject_key for i in faces.known]
+            known = list(faces.known)
+            self._filter.keep(keys, filtered[known], speed[known], faces.frame.stamp_ns)
+        if len(faces.known) < len(faces):
+            filtered[[i not in faces.known for i in range(len(faces))]] = np.nan
+        return filtered
 
     def expressions(
         self,
@@ -138,8 +164,7 @@ class PerceptualCoder:
     ) -> list[Expression]:
         """Expressions of faces from their latents (n, dimensions); a row of NaN, without a neutral, is unsure.
 
-        trust: as in `estimate`. classified: the classifier's outputs for the faces that have a neutral, where they are
-        known already.
+        trust: as in `estimate`. classified: the classifier's outputs for all faces, where they are known already.
         """
         known = [i for i, neutral in enumerate(neutrals) if neutral.registered is not None]
         if not known:
@@ -147,6 +172,8 @@ class PerceptualCoder:
             return expressions_of(shares, np.ones(len(neutrals)), self.settings.unsure_below)
         if classified is None:
             classified = self.classifier.run(latents if len(known) == len(neutrals) else latents[known])
+        elif len(known) < len(neutrals):
+            classified = {name: classified[name][known] for name in OUTPUTS}
         shares, affect = (scatter(classified[name], known, len(neutrals), 0.0) for name in OUTPUTS)
         trusted = [_TRUST_OF_STATE[neutral.state] for neutral in neutrals]
         if len(trust):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...types import FloatArray
+from ..formula import Formula
 
 MAX_SUBJECTS = 64
 """Faces remembered; the one not seen for longest is forgotten first."""
@@ -21,11 +22,52 @@ LONGEST_GAP_NS = 1_000_000_000
 
 @dataclass
 class _Course:
-    """Of one face. latent, speed: (d,), as of stamp_ns."""
+    """Of one face. state: (2, d), latent and speed as of stamp_ns; None before the first."""
 
-    latent: FloatArray
-    speed: FloatArray
     stamp_ns: int
+    state: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class CoursesSoFar:
+    """What `one_euro` takes of the faces of a frame beside their latents.
+
+    before, speed: (n, d), 0 where a face begins. fresh: (n, 1), 1 where a face begins, else 0. slowed, gained: (n, 1),
+    what of the speed stays, and what each unit of change since then adds to it. at_rest, moving: (n, 1), the cut-off
+    times the time since then, in turns, at rest and for each unit of speed.
+    """
+
+    before: FloatArray
+    speed: FloatArray
+    fresh: FloatArray
+    slowed: FloatArray
+    gained: FloatArray
+    at_rest: FloatArray
+    moving: FloatArray
+
+    @classmethod
+    def none(cls, faces: int, dimensions: int) -> CoursesSoFar:
+        """Of faces that all begin: their latents stay as they are."""
+        nothing, zero = np.zeros((faces, dimensions), np.float32), np.zeros((faces, 1), np.float32)
+        return cls(nothing, nothing, np.ones((faces, 1), np.float32), zero, zero, zero, zero)
+
+
+def one_euro(
+    latents: FloatArray,
+    before: FloatArray,
+    speed: FloatArray,
+    fresh: FloatArray,
+    slowed: FloatArray,
+    gained: FloatArray,
+    at_rest: FloatArray,
+    moving: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Filtered latents and their speeds, (n, d) each; see `OneEuro` and `CoursesSoFar`. A `coding.formula.Formula`."""
+    start = before + fresh * latents
+    change = latents - start
+    now = slowed * speed + gained * change
+    turn = at_rest + moving * np.linalg.norm(now, axis=1, keepdims=True)
+    return start + turn / (turn + 1.0) * change, now
 
 
 class OneEuro:
@@ -39,53 +81,58 @@ class OneEuro:
         self._rest_hz, self._gain, self._speed_hz = rest_hz, gain, speed_hz
         self._faces: OrderedDict[str, _Course] = OrderedDict()
 
+    def formula(self, name: str, dimensions: int) -> Formula:
+        """`one_euro`: values and the fields of CoursesSoFar -> filtered, new_speed."""
+        wide = dict.fromkeys(("values", "before", "speed"), (dimensions,))
+        single = dict.fromkeys(("fresh", "slowed", "gained", "at_rest", "moving"), (1,))
+        outputs = dict.fromkeys(("filtered", "new_speed"), (dimensions,))
+        # A speed is the difference of two latents over a thirtieth of a second.
+        return Formula(name, wide | single, outputs, one_euro, tolerance={"new_speed": 0.15})
+
     def update(self, subject_keys: Sequence[str], latents: FloatArray, stamp_ns: int) -> FloatArray:
         """Latents (n, d), n > 0, of the faces of one frame -> filtered (n, d).
 
         A row with NaN passes through unremembered. Raises ValueError for more faces than are remembered.
         """
+        so_far = self.so_far(subject_keys, latents.shape[1], stamp_ns)
+        filtered, speed = one_euro(latents, **vars(so_far))
+        self.keep(subject_keys, filtered, speed, stamp_ns)
+        return filtered
+
+    def so_far(self, subject_keys: Sequence[str], dimensions: int, stamp_ns: int) -> CoursesSoFar:
+        """Of the faces of one frame, n > 0. Raises ValueError for more faces than are remembered."""
         if len(subject_keys) > MAX_SUBJECTS:
             raise ValueError(f"{len(subject_keys)} faces in one frame; at most {MAX_SUBJECTS} are expected")
-        courses = [
-            self._course(subject_key, latent, stamp_ns)
-            for subject_key, latent in zip(subject_keys, latents, strict=True)
-        ]
-        before, speed = np.array([one.latent for one in courses]), np.array([one.speed for one in courses])
-        change = latents - before
-        turns = [2e-9 * math.pi * (stamp_ns - one.stamp_ns) for one in courses]
-        kept, per_second = [], []
-        for turn in turns:
+        rows, steps = [], []
+        for subject_key in subject_keys:
+            course = self._faces.get(subject_key)
+            gap_ns = -1 if course is None else stamp_ns - course.stamp_ns
+            if course is None or course.state is None or not 0 <= gap_ns <= LONGEST_GAP_NS:
+                rows.append(np.zeros((2, dimensions), np.float32))
+                steps.append((1.0, 0.0, 0.0, 0.0, 0.0))
+                continue
+            turn = 2e-9 * math.pi * gap_ns
             share = self._speed_hz * turn / (self._speed_hz * turn + 1)
-            kept.append([1 - share])
-            per_second.append([share * 2 * math.pi / max(turn, 1e-8)])
-        speed *= np.array(kept, np.float32)
-        speed += np.array(per_second, np.float32) * change
-        shares = []
-        for turn, square in zip(turns, np.einsum("nd,nd->n", speed, speed).tolist(), strict=True):
-            turn *= self._rest_hz + self._gain * math.sqrt(square)
-            shares.append([turn / (turn + 1)])
-        change *= np.array(shares, np.float32)
-        after: FloatArray = before + change
-        for one, latent, own_speed in zip(courses, after, speed, strict=True):
-            if not math.isnan(latent[0]):
-                one.latent, one.speed, one.stamp_ns = latent, own_speed, stamp_ns
-        return after
+            rows.append(course.state)
+            steps.append(
+                (0.0, 1 - share, share * 2 * math.pi / max(turn, 1e-8), turn * self._rest_hz, turn * self._gain)
+            )
+        states, step = np.array(rows), np.array(steps, np.float32)
+        return CoursesSoFar(states[:, 0], states[:, 1], *(step[:, i : i + 1] for i in range(5)))
 
-    def _course(self, subject_key: str, latent: FloatArray, stamp_ns: int) -> _Course:
-        """A subject's. A new one begins at this latent, as does one of another size, from the future, of long ago or
-        without numbers."""
-        course = self._faces.get(subject_key)
-        if course is None:
-            course = self._faces[subject_key] = _Course(latent, np.zeros_like(latent), stamp_ns)
-            if len(self._faces) > MAX_SUBJECTS:
-                self._faces.popitem(last=False)
-        else:
-            self._faces.move_to_end(subject_key)
-            gap_ns = stamp_ns - course.stamp_ns
-            goes_on = 0 <= gap_ns <= LONGEST_GAP_NS and len(course.latent) == len(latent)
-            if not goes_on or math.isnan(course.latent[0]):
-                course.latent, course.speed, course.stamp_ns = latent, np.zeros_like(latent), stamp_ns
-        return course
+    def keep(self, subject_keys: Sequence[str], filtered: FloatArray, speed: FloatArray, stamp_ns: int) -> None:
+        """Remembers what `one_euro` gave, (n, d) each; not rows with NaN."""
+        states = np.array((filtered, speed)).transpose(1, 0, 2)
+        for subject_key, state in zip(subject_keys, states, strict=True):
+            course = self._faces.get(subject_key)
+            if course is None:
+                course = self._faces[subject_key] = _Course(stamp_ns)
+                if len(self._faces) > MAX_SUBJECTS:
+                    self._faces.popitem(last=False)
+            else:
+                self._faces.move_to_end(subject_key)
+            if not math.isnan(state[0, 0]):
+                course.state, course.stamp_ns = state, stamp_ns
 
     def forget(self, subject_key: str) -> None:
         """Drops what is held of a face; nothing when there is none."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...coding.coding_graph import Coder
 from ...coding.expression.au_rules import AuExpression
-from ...coding.expression.fused_source import AppearanceFilter, face_sizes_px, latent_shares, motion_sizes
+from ...coding.expression.fused_source import MOTION, AppearanceFilter, face_sizes_px, latent_shares
 from ...coding.expression.labels import EXPRESSION_LABELS, ExpressionSettings
 from ...coding.expression.resting import RestingAppearance
 from ...coding.expression.witness_fusion import Witnesses
-from ...coding.perceptual.coder import PerceptualCoder
+from ...coding.formula import Formula
+from ...coding.frame_faces import FrameFaces
 from ...coding.protocols import ExpressionEvidence
 from ...coding.settings import CodingSettings
 from ...inference import InferenceSettings
@@ -96,11 +98,15 @@ class WitnessRecorder:
     """protocols.ExpressionSource that tells nothing and keeps what the witnesses tell."""
 
     landmark_network = ""
+    coders: Mapping[str, Coder | Formula] = {}
 
-    def __init__(self, perceptual: PerceptualCoder) -> None:
-        self._perceptual = perceptual
+    def __init__(self) -> None:
         self._rules = AuExpression()
         self.rows: list[tuple[object, ...]] = []
+
+    def inputs(self, faces: FrameFaces) -> dict[str, FloatArray]:
+        """None."""
+        return {}
 
     def estimate(self, evidence: ExpressionEvidence) -> list[Expression]:
         """Unsure of all faces; the first is kept."""
@@ -111,8 +117,8 @@ class WitnessRecorder:
                 (
                     face.features.astype(np.float16),
                     given.registered[0].dense.ravel().astype(np.float16),
-                    motion_sizes(given)[0],
-                    latent_shares(self._perceptual, evidence)[0],
+                    math.nan if neutral.registered is None else float(evidence.outputs[MOTION]["size"][0, 0]),
+                    latent_shares(evidence)[0],
                     self._rules.shares(evidence.action_units)[0],
                     int(neutral.state),
                     neutral.uncertainty if math.isfinite(neutral.uncertainty) else 1.0,
@@ -142,7 +148,7 @@ def watch(frames: Iterable[SceneFrame], settings: PipelineSettings | None = None
     shown: dict[int, SceneFrame] = {}
     with closing(Pipeline(settings)) as pipeline:
         pipeline.coding.source.close()
-        recorder = WitnessRecorder(pipeline.coding.perceptual)
+        recorder = WitnessRecorder()
         pipeline.coding.source = recorder
         for frame in frames:
             shown[frame.stamp_ns] = frame

@@ -39,7 +39,7 @@ def copied(tmp_path, **changes):
 def test_shipped_heads_answer_as_their_stored_inputs_ask():
     for name in (MODEL, GEOMETRY_MODEL):
         head = AppearanceHead.load(name, inference=ON_CPU)
-        shapes = {tensor.name: tensor.shape for tensor in head._session.inputs}
+        shapes = {tensor.name: tensor.shape for tensor in head.session.inputs}
         given = head.model.check_inputs(shapes, 8)
         logits = head.logits(given.get("features"), given["points"])
         assert logits.shape == (8, len(EXPRESSION_LABELS)) and np.isfinite(logits).all()
