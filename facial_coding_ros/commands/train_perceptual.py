@@ -46,6 +46,16 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set-seed", type=int, default=0, help="of the posed set and of the split; default %(default)s"
     )
+    parser.add_argument(
+        "--stills",
+        type=Path,
+        help="with --data live: real people beside the made ones, from labelled stills as of `train expression`, of "
+        "whom there is a neutral and another picture; those whom it keeps aside are not learnt from",
+    )
+    parser.add_argument("--work", type=Path, help="with --stills: folder for what is read off them, kept there")
+    parser.add_argument(
+        "--stills-licence", default="not given", help="of the stills, for the cards; default: %(default)s"
+    )
     parser.add_argument("--triplets", type=Path, help="CSV reference,closer,farther,votes; default: artificial ones")
 
 
@@ -72,11 +82,14 @@ def settings_of(arguments: argparse.Namespace) -> TrainingSettings:
 
 
 def load_data(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  # Split, without importing it for --help
-    """The three parts. Raises UserError."""
+    """The three parts; of real people there are those that are learnt from. Raises UserError."""
     from ..learning.motions.posed import PosedSettings, posed_set
     from ..learning.motions.rendered import live_parts
+    from ..learning.perceptual.real_people import with_people
 
     seed = arguments.set_seed
+    if arguments.stills is not None and (arguments.data != "live" or arguments.work is None):
+        raise UserError("--stills needs --data live, and --work, the folder for what is read off them")
     if arguments.data != "posed" and arguments.root is None:
         raise UserError(f"--data {arguments.data} needs --root, the folder of the data")
     try:
@@ -84,13 +97,27 @@ def load_data(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  #
             settings = PosedSettings(people=arguments.people or 100, keypoints=arguments.keypoints)
             return posed_set(settings, seed).split(seed)
         if arguments.data == "live":
-            return live_parts(arguments.root, arguments.keypoints, arguments.people or 300, seed).split
+            made = live_parts(arguments.root, arguments.keypoints, arguments.people or 300, seed).split
+            return made if arguments.stills is None else with_people(made, load_people(arguments))
         dataset = find(arguments.data)
         if dataset is None or dataset.expressions is None:
             raise UserError(f"no set of expressions {arguments.data!r}; there are {', '.join(expression_sets())}")
         return dataset.expressions.read(arguments.root).split(seed, dataset.shares)
     except (ValueError, FileNotFoundError) as error:
         raise UserError(str(error)) from error
+
+
+def load_people(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
+    """The three parts of the real people of --stills. Raises UserError."""
+    from ..learning.perceptual.real_people import live_people, read_views
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    try:
+        return live_people(read_views(arguments.stills, arguments.work, say), arguments.keypoints)
+    except (ValueError, OSError) as error:
+        raise UserError(f"{arguments.stills}: {error}") from error
 
 
 def load_triplets(arguments: argparse.Namespace, split):  # type: ignore[no-untyped-def]
@@ -114,7 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    from ..learning.perceptual.live_models import classifier_measures, write_live_models
+    from ..learning.perceptual.live_models import RealPeople, classifier_measures, write_live_models
     from ..learning.perceptual.training import Training, TrainingData
     from ..learning.perceptual.training_runs import CHECKPOINT, load_run, save_run
 
@@ -131,6 +158,8 @@ def run(arguments: argparse.Namespace) -> int:
         about["people"] = arguments.people
     if arguments.triplets:
         about["triplets"] = arguments.triplets.name
+    if arguments.stills:
+        about["stills"] = arguments.stills.name
     training = Training(
         TrainingData(split.training, split.validation, triplets[0], triplets[1]), settings, arguments.device
     )
@@ -149,7 +178,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{arguments.out}: best validation ELBO {training.best_elbo:.2f}")
     if arguments.live is not None:
         finished = load_run(arguments.out)
-        classifier = write_live_models(finished, split, arguments.live, command(arguments, settings))
+        people = RealPeople(load_people(arguments), arguments.stills_licence) if arguments.stills else None
+        classifier = write_live_models(finished, split, arguments.live, command(arguments, settings), people)
         print(f"{arguments.live}: test people {classifier_measures(finished, classifier, split.test)}")
     return 0
 
@@ -157,7 +187,7 @@ def run(arguments: argparse.Namespace) -> int:
 def command(arguments: argparse.Namespace, settings: TrainingSettings) -> str:
     """The command line, options that differ from their defaults only; folders by their last name."""
     words = ["facial_coding", "train", "perceptual", "--data", arguments.data]
-    for name in ("root", "people", "set_seed"):
+    for name in ("root", "people", "set_seed", "stills", "work"):
         value = getattr(arguments, name)
         if value:
             words += [f"--{name.replace('_', '-')}", value.name if isinstance(value, Path) else str(value)]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -49,6 +50,11 @@ class ViewSet:
     kind: NDArray[np.int64]
     sides: FloatArray
 
+    def where(self, kept: NDArray[np.bool_]) -> ViewSet:
+        """Some of them."""
+        own: list[NDArray[Any]] = [self.picture, self.which, self.label, self.person, self.kind, self.sides]
+        return ViewSet(self.rows.where(kept), *(values[kept] for values in own))
+
     def beside(self, other: ViewSet) -> ViewSet:
         """Both, this one first; of action units nothing is kept."""
         shift = int(self.picture.max()) + 1
@@ -65,7 +71,10 @@ class ViewSet:
 
 
 def undisturbed_stills(stills: Sequence[Still], folder: Path) -> ViewSet:
-    """Views of `still_views` that it has read already, of pictures as they are. Raises OSError when there are none."""
+    """Views of `still_views` that it has read already, of pictures as they are.
+
+    Raises FileNotFoundError when it has not read them, or not all.
+    """
     with open_npz(folder / "squares.npz") as file:
         found = file["still"].tolist()
     parts = []
@@ -73,6 +82,8 @@ def undisturbed_stills(stills: Sequence[Still], folder: Path) -> ViewSet:
         parts.append(FeatureRows.load(path))
         if sum(map(len, parts)) >= len(found):
             break
+    if sum(map(len, parts)) < len(found):
+        raise FileNotFoundError(f"{folder} lacks some of the stills; facial_coding train expression reads them")
     rows = FeatureRows.joined(parts)
     rows = rows.where(rows.shown < len(found))
     of = np.array(found)[rows.shown]

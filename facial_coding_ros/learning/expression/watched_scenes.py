@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scenes as the pipeline sees them: what each witness tells, frame by frame, with the neutral of that moment."""
+"""Scenes as the pipeline sees them: what each witness tells, frame by frame, with the neutral of that moment.
+
+What is kept on the disk is what the pipeline sees; what the coding models tell of it is told by the models of now.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +22,11 @@ from ...coding.expression.fused_source import MOTION, AppearanceFilter, face_siz
 from ...coding.expression.labels import EXPRESSION_LABELS, ExpressionSettings
 from ...coding.expression.resting import RestingAppearance
 from ...coding.expression.witness_fusion import Witnesses
+from ...coding.facs import FacsEstimator, Views
+from ...coding.facs.confidence import noise_scale
 from ...coding.formula import Formula
 from ...coding.frame_faces import FrameFaces
+from ...coding.perceptual.coder import PerceptualCoder
 from ...coding.protocols import ExpressionEvidence
 from ...coding.settings import CodingSettings
 from ...inference import InferenceSettings
@@ -30,19 +37,22 @@ from .portrait_scenes import BETWEEN, SceneFrame
 
 _REGISTERED = Registered(np.zeros((68, 2), np.float32), np.zeros((468, 3), np.float32))
 """Stands for a neutral where only its state and error count."""
+_CHUNK = 64
 
 
 @dataclass(frozen=True)
 class WatchedFrames:
     """n frames of scenes, one person in each.
 
-    features: (n, d) float16; points: (n, 1404) float16; motion: (n,), of the dense points against the neutral; latent:
-    (n, 8); aus: (n, 9); state, error: (n,), of the neutral; visible: (n, 4), face, brows, eyes, lower face; size_px,
-    stamp_ns, label, kind, covered: (n,), see SceneFrame; scene: (n,), number of the scene.
+    features: (n, d) float16; points, neutral: (n, 1404), neutral 0 where there is none; motion: (n,), of the dense
+    points against the neutral; latent: (n, 8); aus: (n, 9); state, error: (n,), of the neutral; visible: (n, 4), face,
+    brows, eyes, lower face; size_px, turn_deg, eye_distance_px (n,); stamp_ns, label, kind, covered: (n,), see
+    SceneFrame; scene: (n,), number of the scene.
     """
 
     features: NDArray[np.float16]
-    points: NDArray[np.float16]
+    points: FloatArray
+    neutral: FloatArray
     motion: FloatArray
     latent: FloatArray
     aus: FloatArray
@@ -50,6 +60,8 @@ class WatchedFrames:
     error: FloatArray
     visible: FloatArray
     size_px: FloatArray
+    turn_deg: FloatArray
+    eye_distance_px: FloatArray
     stamp_ns: NDArray[np.int64]
     label: NDArray[np.int64]
     kind: NDArray[np.int64]
@@ -75,13 +87,42 @@ class WatchedFrames:
         numbered = [replace(part, scene=np.full(len(part), number)) for number, part in enumerate(parts)]
         return cls(*(np.concatenate([getattr(part, field.name) for part in numbered]) for field in fields(cls)))
 
+    def retold(self, perceptual: PerceptualCoder, estimator: FacsEstimator) -> WatchedFrames:
+        """The same frames with what these models tell of them: latent and action units.
+
+        perceptual: has not been used before, for it remembers the scenes' faces.
+        """
+        latent = np.zeros_like(self.latent)
+        seen = [Visibility(*map(float, row)) for row in self.visible]
+        points = self.points.reshape(len(self), -1, 3).astype(np.float32)
+        neutral = self.neutral.reshape(points.shape).astype(np.float32)
+        known = np.flatnonzero(self.state != NeutralState.NONE)
+        neutrals = {i: self._neutral(i, Registered(_REGISTERED.sparse, neutral[i])) for i in known.tolist()}
+        for i, own in neutrals.items():
+            face = [Registered(_REGISTERED.sparse, points[i])]
+            latents, _ = perceptual.estimate(face, [own], [str(self.scene[i])], int(self.stamp_ns[i]))
+            latent[i] = perceptual.classifier.run(latents)["probability"][0]
+        units = estimator.unknown(len(self))
+        for start in range(0, len(known), _CHUNK):
+            rows = known[start : start + _CHUNK].tolist()
+            view = Views(
+                tuple(self.turn_deg[rows].tolist()),
+                tuple(self.eye_distance_px[rows].tolist()),
+                tuple(seen[i] for i in rows),
+            )
+            noise = noise_scale(view.turn_deg, view.eye_distance_px)[:, None]
+            told = estimator.session.run({"motion": points[rows] - neutral[rows], "noise_scale": noise})
+            for i, own_units in zip(rows, estimator.units(told, view, [neutrals[i] for i in rows]), strict=True):
+                units[i] = own_units
+        return replace(self, latent=latent, aus=AuExpression().shares(units))
+
+    def _neutral(self, i: int, registered: Registered | None) -> Neutral:
+        return Neutral(NeutralState(int(self.state[i])), registered, float(self.error[i]))
+
     def witnesses(self, appearance: FloatArray) -> Witnesses:
         """As the fused source has them. appearance: (n, 8), log-probabilities of a head, frame by frame."""
         steadied, rests, seconds = np.empty_like(appearance), np.empty_like(appearance), np.empty(len(self), np.float32)
-        neutrals = [
-            Neutral(NeutralState(int(state)), _REGISTERED if state else None, float(error))
-            for state, error in zip(self.state, self.error, strict=True)
-        ]
+        neutrals = [self._neutral(i, _REGISTERED if self.state[i] else None) for i in range(len(self))]
         steady, resting = AppearanceFilter(), RestingAppearance()
         for i in range(len(self)):
             key, stamp_ns = str(self.scene[i]), int(self.stamp_ns[i])
@@ -102,7 +143,7 @@ class WitnessRecorder:
 
     def __init__(self) -> None:
         self._rules = AuExpression()
-        self.rows: list[tuple[object, ...]] = []
+        self.rows: list[dict[str, Any]] = []
 
     def inputs(self, faces: FrameFaces) -> dict[str, FloatArray]:
         """None."""
@@ -112,20 +153,25 @@ class WitnessRecorder:
         """Unsure of all faces; the first is kept."""
         given = evidence.faces
         face, neutral, seen = given.faces[0], given.neutrals[0], given.faces[0].visibility
+        resting, view = neutral.registered, Views.of(given.faces[:1])
         if face.features is not None:
+            dense = given.registered[0].dense.ravel()
             self.rows.append(
-                (
-                    face.features.astype(np.float16),
-                    given.registered[0].dense.ravel().astype(np.float16),
-                    math.nan if neutral.registered is None else float(evidence.outputs[MOTION]["size"][0, 0]),
-                    latent_shares(evidence)[0],
-                    self._rules.shares(evidence.action_units)[0],
-                    int(neutral.state),
-                    neutral.uncertainty if math.isfinite(neutral.uncertainty) else 1.0,
-                    (seen.face, seen.brows, seen.eyes, seen.lower_face),
-                    face_sizes_px(given)[0],
-                    given.frame.stamp_ns,
-                )
+                {
+                    "features": face.features.astype(np.float16),
+                    "points": dense,
+                    "neutral": np.zeros_like(dense) if resting is None else resting.dense.ravel(),
+                    "motion": math.nan if resting is None else float(evidence.outputs[MOTION]["size"][0, 0]),
+                    "latent": latent_shares(evidence)[0],
+                    "aus": self._rules.shares(evidence.action_units)[0],
+                    "state": int(neutral.state),
+                    "error": neutral.uncertainty if math.isfinite(neutral.uncertainty) else 1.0,
+                    "visible": (seen.face, seen.brows, seen.eyes, seen.lower_face),
+                    "size_px": face_sizes_px(given)[0],
+                    "turn_deg": view.turn_deg[0],
+                    "eye_distance_px": view.eye_distance_px[0],
+                    "stamp_ns": given.frame.stamp_ns,
+                }
             )
         nothing = np.zeros(len(EXPRESSION_LABELS), np.float32)
         return [Expression(EXPRESSION_LABELS, nothing, 1.0, "unsure", 1.0, 0.0, 0.0) for _ in given.faces]
@@ -155,24 +201,15 @@ def watch(frames: Iterable[SceneFrame], settings: PipelineSettings | None = None
             pipeline.process(Frame(frame.image, frame.stamp_ns))
     if len(recorder.rows) < 2:
         return None
-    columns = [np.array(column) for column in zip(*recorder.rows, strict=True)]
-    of = [shown[int(stamp)] for stamp in columns[-1]]
-    features, points, motion, latent, aus, state, error, visible, size_px, stamp_ns = columns
+    columns = {name: np.array([row[name] for row in recorder.rows]) for name in recorder.rows[0]}
+    columns = {name: own.astype(np.float32) if own.dtype == np.float64 else own for name, own in columns.items()}
+    of = [shown[int(stamp)] for stamp in columns["stamp_ns"]]
     return WatchedFrames(
-        features,
-        points,
-        motion.astype(np.float32),
-        latent.astype(np.float32),
-        aus.astype(np.float32),
-        state,
-        error.astype(np.float32),
-        visible.astype(np.float32),
-        size_px.astype(np.float32),
-        stamp_ns,
-        np.array([frame.label for frame in of]),
-        np.array([frame.kind for frame in of]),
-        np.array([frame.covered for frame in of]),
-        np.zeros(len(of), np.int64),
+        **columns,
+        label=np.array([frame.label for frame in of]),
+        kind=np.array([frame.kind for frame in of]),
+        covered=np.array([frame.covered for frame in of]),
+        scene=np.zeros(len(of), np.int64),
     )
 
 
@@ -181,7 +218,8 @@ def watched_scenes(
 ) -> tuple[WatchedFrames, NDArray[np.str_]]:
     """Frames of all scenes, and the name of the person in each (n,); kept in `cache`, so that it goes on where it was.
 
-    scenes: name of the person and what makes the frames. Raises OSError.
+    scenes: name of the person and what makes the frames. Latents and action units are told by the shipped models of
+    now, whatever they were when a scene was watched. Raises OSError.
     """
     parts, people = [], []
     for number, (person, make) in enumerate(scenes):
@@ -196,7 +234,10 @@ def watched_scenes(
         if path.is_file():
             parts.append(WatchedFrames.load(path))
             people.append(person)
-    frames = WatchedFrames.joined(parts)
+    inference = InferenceSettings(backend="onnxruntime")
+    frames = WatchedFrames.joined(parts).retold(
+        PerceptualCoder(inference=inference), FacsEstimator.load(inference=inference)
+    )
     return frames, np.array(people)[frames.scene]
 
 

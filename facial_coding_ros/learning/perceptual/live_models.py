@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,15 @@ PRIOR = {
     "contempt": 0.04,
 }
 """How often a robot is taken to see each expression, for the probabilities: mostly none, then smiles. Our guess."""
+
+
+@dataclass(frozen=True)
+class RealPeople:
+    """Real people beside the made ones. licence: of their pictures."""
+
+    split: Split
+    licence: str
+
 
 LEAST_DEGREE = 2
 """Expressions of degree 1 are traces that a neutral face shows as well: the classifier is not fitted to them."""
@@ -99,8 +108,14 @@ def classifier_measures(run: Run, classifier: LinearExpressionClassifier, faces:
     }
 
 
-def write_live_models(run: Run, split: Split, folder: Path, command: str) -> LinearExpressionClassifier:
-    """ENCODER and CLASSIFIER in `folder`. Raises ValueError when the run's keypoints are not of the tracker's mesh."""
+def write_live_models(
+    run: Run, split: Split, folder: Path, command: str, people: RealPeople | None = None
+) -> LinearExpressionClassifier:
+    """ENCODER and CLASSIFIER in `folder`.
+
+    people: those beside whom the run was trained, who are part of `split` but for its test. Raises ValueError when the
+    run's keypoints are not of the tracker's mesh.
+    """
     if run.keypoints not in ("68", "mesh468"):
         raise ValueError(
             f"A live model needs keypoints of the tracker's mesh, 68 or mesh468; this run has {run.keypoints}"
@@ -109,11 +124,8 @@ def write_live_models(run: Run, split: Split, folder: Path, command: str) -> Lin
     scheme = SCHEMES[run.keypoints]
     encoder, path = folder / ENCODER, folder / CLASSIFIER
     export_encoder(run.model, lower_lids(split.training.neutrals, scheme), encoder)
-    trained_on = (
-        f"{len(split.training)} faces of {len(np.unique(split.training.person))} made people; validation "
-        f"{len(split.validation)} of {len(np.unique(split.validation.person))}; no recording of anyone"
-    )
-    common = {"trained_on": trained_on, "data": run.data, "made_by": command, "licence": _LICENCE}
+    licence = _LICENCE if people is None else f"{_LICENCE}, and on pictures of real people: {people.licence}"
+    common = {"trained_on": _trained_on(split, people), "data": run.data, "made_by": command, "licence": licence}
     shape = f"(n, {scheme.count}, 3) float32"
     write_card(
         encoder,
@@ -138,6 +150,9 @@ def write_live_models(run: Run, split: Split, folder: Path, command: str) -> Lin
     )
     classifier = fit_live_classifier(run, split)
     export_classifier(classifier, path)
+    metrics = {"test people": classifier_measures(run, classifier, split.test)}
+    if people is not None:
+        metrics["real people kept aside"] = classifier_measures(run, classifier, people.split.test)
     write_card(
         path,
         {
@@ -154,7 +169,22 @@ def write_live_models(run: Run, split: Split, folder: Path, command: str) -> Lin
                 OUTPUTS[0]: f"(n, {len(EXPRESSION_LABELS)}) float32, sums to 1",
                 OUTPUTS[1]: "(n, 2) float32: valence, arousal, -1..1",
             },
-            "metrics": {"test people": classifier_measures(run, classifier, split.test)},
+            "metrics": metrics,
         },
     )
     return classifier
+
+
+def _trained_on(split: Split, people: RealPeople | None) -> str:
+    def size(faces: ExpressionSet, real: ExpressionSet | None) -> tuple[int, int]:
+        less, fewer = (0, 0) if real is None else (len(real), len(np.unique(real.person)))
+        return len(faces) - less, len(np.unique(faces.person)) - fewer
+
+    own = None if people is None else people.split
+    training = size(split.training, own and own.training)
+    validation = size(split.validation, own and own.validation)
+    made = f"{training[0]} faces of {training[1]} made people; validation {validation[0]} of {validation[1]}"
+    if own is None:
+        return f"{made}; no recording of anyone"
+    real = [f"{len(part)} of {len(np.unique(part.person))}" for part in own]
+    return f"{made}; pictures of real people: {real[0]}, validation {real[1]}, kept aside {real[2]}"

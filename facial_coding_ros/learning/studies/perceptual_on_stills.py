@@ -19,52 +19,13 @@ import numpy as np
 
 from ...coding.expression.labels import EXPRESSION_LABELS
 from ...command_line import run_command
-from ...datasets.expression_set import ExpressionSet, centred_and_scaled, lower_lids
-from ...keypoints import SCHEMES
-from ...types import FloatArray
-from ..expression.stills import read_stills
-from ..expression.views import ViewSet, undisturbed_stills
 from ..perceptual.evaluation import markdown, summary, table_of_set
+from ..perceptual.real_people import read_views, real_set
 from ..perceptual.settings import TrainingSettings
 
-CLASSES, KEYPOINTS, MOST = EXPRESSION_LABELS[:5], "68", 350
-"""Classes, scheme, and the most faces of a class."""
+CLASSES, MOST = EXPRESSION_LABELS[:5], 350
+"""Classes, and the most faces of each."""
 TRIPLETS = (4000, 500, 500)
-
-
-def real_set(views: ViewSet, seed: int = 0) -> ExpressionSet:
-    """Faces of people with a neutral of their own, of undisturbed stills."""
-    rng = np.random.default_rng(seed)
-    scheme = SCHEMES[KEYPOINTS]
-    points = scheme.from_mesh(views.rows.points.astype(np.float32).reshape(len(views.rows), -1, 3))
-    points = centred_and_scaled(points, lower_lids(points, scheme))
-    neutrals: list[FloatArray] = []
-    faces: list[int] = []
-    person: list[int] = []
-    for name in np.unique(views.person):
-        own = np.flatnonzero(views.person == name)
-        resting = rng.permutation(own[views.label[own] == 0])
-        if not len(resting):
-            continue
-        reference = resting[: (len(resting) + 1) // 2]
-        others = [row for row in own if row not in set(reference.tolist()) and views.label[row] < len(CLASSES)]
-        faces += others
-        person += [len(neutrals)] * len(others)
-        neutrals.append(points[reference].mean(0))
-    rows, owner = np.array(faces), np.array(person)
-    label = views.label[rows]
-    kept = np.concatenate([rng.permutation(np.flatnonzero(label == number))[:MOST] for number in range(len(CLASSES))])
-    return ExpressionSet(
-        name="stills",
-        keypoints=KEYPOINTS,
-        points=points[rows[kept]],
-        neutrals=np.stack(neutrals).astype(np.float32),
-        person=owner[kept],
-        ids=tuple(str(views.picture[row]) for row in rows[kept]),
-        label=label[kept],
-        degree=np.where(label[kept] > 0, 4, 0),
-        classes=CLASSES,
-    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    views = undisturbed_stills(read_stills(arguments.stills), arguments.work)
+    views = read_views(arguments.stills, arguments.work, print)
     # As for the robot's model: ten times the paper's rate, for a fortieth of its iterations.
     settings = TrainingSettings(
         iterations=arguments.iterations,
@@ -96,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     results = json.loads(path.read_text()) if path.is_file() else {}
     for seed in range(arguments.seeds):
         if str(seed) not in results:
-            faces = real_set(views, seed)
+            faces = real_set(views, seed, CLASSES, MOST)
             results[str(seed)] = table_of_set(faces, settings, seed, counts=TRIPLETS)
             path.write_text(json.dumps(results, indent=1))
             print(f"split {seed}: {len(faces)} faces, {np.bincount(faces.label).tolist()}", flush=True)

@@ -12,6 +12,8 @@ pytest.importorskip("mediapipe", reason="the mesh of a portrait is MediaPipe's")
 
 from facial_coding_ros.coding.expression.appearance import AppearanceHead
 from facial_coding_ros.coding.expression.witness_fusion import ExpressionFusion
+from facial_coding_ros.coding.facs import FacsEstimator
+from facial_coding_ros.coding.perceptual.coder import PerceptualCoder
 from facial_coding_ros.image.sources import open_source
 from facial_coding_ros.inference import InferenceSettings
 from facial_coding_ros.learning.expression.face_covers import hand_over, mask_over
@@ -83,6 +85,12 @@ def test_what_is_recorded_of_a_scene_is_what_the_pipeline_tells(portrait: np.nda
     stamps = [40_000_000 * i for i in range(len(images))]
     watched = watch(SceneFrame(image, 0, RESTING, False, stamp) for image, stamp in zip(images, stamps, strict=True))
     assert watched is not None and len(watched) > 5
+    again = watched.retold(
+        PerceptualCoder(inference=settings.inference), FacsEstimator.load(inference=settings.inference)
+    )
+    np.testing.assert_allclose(again.latent, watched.latent, atol=1e-4)
+    np.testing.assert_allclose(again.aus, watched.aus, atol=1e-4)
+    assert (again.latent > 0).any() and again.aus.std(0).max() > 0
     head = AppearanceHead.load(inference=settings.inference)
     points = watched.points.astype(np.float32).reshape(len(watched), -1, 3)
     told = ExpressionFusion.load().probability(watched.witnesses(head.logits(watched.features, points)))
