@@ -13,9 +13,10 @@ import argparse
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError
-from .train_perceptual import add_settings, load_data, load_triplets, settings_of
+from .train_perceptual import add_settings, load_data, load_people, load_triplets, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--people", type=int, default=100, help="people of the posed set; default %(default)s")
     parser.add_argument("--live", type=Path, metavar="RUN", help="run of the live model")
     parser.add_argument("--root", type=Path, help="the rendered set, or the folder of BU-3DFE or BP4D")
+    parser.add_argument("--stills", type=Path, help="with --live: the real people that it was trained on too")
+    parser.add_argument("--work", type=Path, help="with --stills: folder of what is read off them")
     parser.add_argument("--triplets", type=Path, help="CSV reference,closer,farther,votes; default: artificial ones")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU; default %(default)s")
     add_settings(parser)
@@ -106,6 +109,7 @@ def _live(arguments: argparse.Namespace) -> None:
     from ..learning.motions.rendered import live_parts
     from ..learning.perceptual.live_models import classifier_measures, fit_live_classifier
     from ..learning.perceptual.live_study import calibration_study, filter_study, opinions_study
+    from ..learning.perceptual.real_people import with_people
     from ..learning.perceptual.training_runs import load_run
     from ..learning.perceptual.traversals import draw_dimensions
 
@@ -114,17 +118,29 @@ def _live(arguments: argparse.Namespace) -> None:
     finished = load_run(arguments.live)
     people, seed = (finished.data.get(name) for name in ("people", "set_seed"))
     parts = live_parts(arguments.root, finished.keypoints, int(str(people or 300)), int(str(seed or 0)))
-    classifier = fit_live_classifier(finished, parts.split)
-    results = {
+    if "stills" in finished.data and arguments.stills is None:
+        raise UserError(f"{arguments.live} was trained with real people too: name them with --stills and --work")
+    people = None if arguments.stills is None else load_people(arguments)
+    split = parts.split if people is None else with_people(parts.split, people)
+    parts = parts._replace(split=split)
+    classifier = fit_live_classifier(finished, split)
+    results: dict[str, dict[str, Any]] = {
         "people": {name: len(set(part.person)) for name, part in zip(parts.split._fields, parts.split, strict=True)},
         "calibration": calibration_study(finished, classifier, parts, arguments.out),
         "classifier": {
             "pictures of test people": classifier_measures(finished, classifier, parts.split.test),
             "posed, residuals of test people": classifier_measures(finished, classifier, parts.posed_test),
+            **(
+                {}
+                if people is None
+                else {"real people kept aside": classifier_measures(finished, classifier, people.test)}
+            ),
         },
         "opinions": opinions_study(finished, classifier, parts.split, arguments.root, arguments.out),
         "filters": filter_study(finished, classifier, parts.test_response, arguments.out),
     }
+    if people is not None:
+        results["classifier"]["real people kept aside"] = classifier_measures(finished, classifier, people.test)
     draw_dimensions(finished, parts.split, arguments.out / "traversals_live.png")
     (arguments.out / "live.json").write_text(json.dumps(results, indent=1))
     print(json.dumps(results, indent=1))

@@ -38,6 +38,7 @@ from ..learning.expression.views import portrait_picture, portrait_views, still_
 from ..learning.expression.watched_scenes import watched_scenes
 from ..types import FloatArray
 
+ALL_SCENES, RENDERED = 1000, 12
 _LICENCE = "Apache-2.0, as this package; of the data: see `data`"
 _NOT_FOR = "diagnosis, detection of lies or intentions, judging people; see docs/expression.md"
 
@@ -47,9 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "stills", type=Path, help="folder of labelled stills: labels.csv, RAF-DB, AffectNet, or as FER's"
     )
     parser.add_argument("--portraits", type=Path, required=True, help="folder of NAME_neutral.jpg, NAME_smiling.jpg")
-    parser.add_argument("--scenes", type=int, default=1000, help="of so many portraits at most; default: of all")
+    parser.add_argument(
+        "--scenes", type=int, default=ALL_SCENES, help="of so many portraits, evenly spread; default: of all"
+    )
     parser.add_argument("--ict", type=Path, help="as for `synthesize`; with it rendered people are watched too")
-    parser.add_argument("--rendered", type=int, default=12, help="so many; default %(default)s")
+    parser.add_argument("--rendered", type=int, default=RENDERED, help="so many; default %(default)s")
     parser.add_argument("--data", action="append", default=[], help="a line about source and licence for the cards")
     parser.add_argument("--work", type=Path, required=True, help="folder for what is read off the pictures, kept there")
     parser.add_argument(
@@ -107,9 +110,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _scenes(arguments: argparse.Namespace) -> list[tuple[str, Callable[[], Iterable[SceneFrame]]]]:
-    """Of portraits, then of rendered people; each the same for the same seed."""
+    """Of portraits, then of rendered people; each person's the same for the same seed, however many there are."""
     scenes: list[tuple[str, Callable[[], Iterable[SceneFrame]]]] = []
-    for number, path in enumerate(sorted(arguments.portraits.glob("*_neutral.jpg"))[: arguments.scenes]):
+    portraits = sorted(arguments.portraits.glob("*_neutral.jpg"))
+    chosen = np.linspace(0, len(portraits) - 1, min(arguments.scenes, len(portraits))).round().astype(int)
+    for number in chosen.tolist():
+        path = portraits[number]
         rng = partial(np.random.default_rng, [7 + arguments.seed, number])
         scenes.append((path.name.removesuffix("_neutral.jpg"), partial(_portrait_scene, path, rng)))
     for number in range(arguments.rendered if arguments.ict else 0):
@@ -141,12 +147,18 @@ def _card(arguments: argparse.Namespace, training: AppearanceTraining) -> dict[s
         "data": arguments.data,
         "command": (
             f"facial_coding train expression STILLS --portraits PORTRAITS{' --ict ICT' if arguments.ict else ''} "
-            f"--work WORK --steps {arguments.steps} --seed {arguments.seed}"
+            f"--work WORK --steps {arguments.steps} --seed {arguments.seed}{_not_all(arguments)}"
         ),
         "licence": _LICENCE,
         "not_for": _NOT_FOR,
         "prior": {label: float(share) for label, share in zip(EXPRESSION_LABELS, PRIOR, strict=True)},
     }
+
+
+def _not_all(arguments: argparse.Namespace) -> str:
+    """The options of fewer scenes, where they are not the defaults."""
+    fewer = f" --scenes {arguments.scenes}" if arguments.scenes < ALL_SCENES else ""
+    return fewer + (f" --rendered {arguments.rendered}" if arguments.ict and arguments.rendered != RENDERED else "")
 
 
 def _check(training: AppearanceTraining) -> dict[str, FloatArray]:

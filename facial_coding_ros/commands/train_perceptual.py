@@ -82,14 +82,11 @@ def settings_of(arguments: argparse.Namespace) -> TrainingSettings:
 
 
 def load_data(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  # Split, without importing it for --help
-    """The three parts; of real people there are those that are learnt from. Raises UserError."""
+    """The three parts, without the real people of --stills. Raises UserError."""
     from ..learning.motions.posed import PosedSettings, posed_set
     from ..learning.motions.rendered import live_parts
-    from ..learning.perceptual.real_people import with_people
 
     seed = arguments.set_seed
-    if arguments.stills is not None and (arguments.data != "live" or arguments.work is None):
-        raise UserError("--stills needs --data live, and --work, the folder for what is read off them")
     if arguments.data != "posed" and arguments.root is None:
         raise UserError(f"--data {arguments.data} needs --root, the folder of the data")
     try:
@@ -97,8 +94,7 @@ def load_data(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  #
             settings = PosedSettings(people=arguments.people or 100, keypoints=arguments.keypoints)
             return posed_set(settings, seed).split(seed)
         if arguments.data == "live":
-            made = live_parts(arguments.root, arguments.keypoints, arguments.people or 300, seed).split
-            return made if arguments.stills is None else with_people(made, load_people(arguments))
+            return live_parts(arguments.root, arguments.keypoints, arguments.people or 300, seed).split
         dataset = find(arguments.data)
         if dataset is None or dataset.expressions is None:
             raise UserError(f"no set of expressions {arguments.data!r}; there are {', '.join(expression_sets())}")
@@ -109,6 +105,8 @@ def load_data(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  #
 
 def load_people(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
     """The three parts of the real people of --stills. Raises UserError."""
+    if arguments.work is None:
+        raise UserError("--stills needs --work, the folder for what is read off them")
     from ..learning.perceptual.real_people import live_people, read_views
 
     def say(line: str) -> None:
@@ -138,10 +136,13 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     if arguments.live is not None and (arguments.data != "live" or settings.model != "m2"):
         raise UserError("--live needs --model m2 and --data live: what the robot sees is tracked, not ideal")
+    if arguments.stills is not None and (arguments.data != "live" or arguments.work is None):
+        raise UserError("--stills needs --data live, and --work, the folder for what is read off them")
     import torch
     from tqdm import tqdm
 
     from ..learning.perceptual.live_models import RealPeople, classifier_measures, write_live_models
+    from ..learning.perceptual.real_people import triplets_with_people, with_people
     from ..learning.perceptual.training import Training, TrainingData
     from ..learning.perceptual.training_runs import CHECKPOINT, load_run, save_run
 
@@ -149,8 +150,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.live is not None:
         make_folder(arguments.live)
     torch.set_num_threads(arguments.threads)
-    split = load_data(arguments)
-    triplets = load_triplets(arguments, split) if settings.model == "m2" else (None, None, None)
+    split, people, triplets = load_data(arguments), None, None
+    if settings.model == "m2":
+        triplets = load_triplets(arguments, split)
+    if arguments.stills is not None:
+        people = RealPeople(load_people(arguments), arguments.stills_licence)
+        if triplets is not None:
+            triplets = triplets_with_people(split, triplets, people.split, arguments.set_seed)
+        split = with_people(split, people.split)
+    first, second, _ = triplets or (None, None, None)
     about: dict[str, object] = {"data": arguments.data, "set_seed": arguments.set_seed}
     if arguments.data != "posed":
         about["root"] = arguments.root.name
@@ -160,9 +168,7 @@ def run(arguments: argparse.Namespace) -> int:
         about["triplets"] = arguments.triplets.name
     if arguments.stills:
         about["stills"] = arguments.stills.name
-    training = Training(
-        TrainingData(split.training, split.validation, triplets[0], triplets[1]), settings, arguments.device
-    )
+    training = Training(TrainingData(split.training, split.validation, first, second), settings, arguments.device)
     with tqdm(total=settings.iterations, unit="it", desc=settings.model) as bar:
 
         def progress(iteration: int, last: dict[str, float]) -> None:
@@ -178,7 +184,6 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{arguments.out}: best validation ELBO {training.best_elbo:.2f}")
     if arguments.live is not None:
         finished = load_run(arguments.out)
-        people = RealPeople(load_people(arguments), arguments.stills_licence) if arguments.stills else None
         classifier = write_live_models(finished, split, arguments.live, command(arguments, settings), people)
         print(f"{arguments.live}: test people {classifier_measures(finished, classifier, split.test)}")
     return 0

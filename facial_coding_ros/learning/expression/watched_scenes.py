@@ -218,12 +218,13 @@ def watched_scenes(
 ) -> tuple[WatchedFrames, NDArray[np.str_]]:
     """Frames of all scenes, and the name of the person in each (n,); kept in `cache`, so that it goes on where it was.
 
-    scenes: name of the person and what makes the frames. Latents and action units are told by the shipped models of
-    now, whatever they were when a scene was watched. Raises OSError.
+    scenes: name of the person, one for each, and what makes the frames. Latents and action units are told by the
+    shipped models of now, whatever they were when a scene was watched. Raises OSError.
     """
     parts, people = [], []
     for number, (person, make) in enumerate(scenes):
-        path, nothing = cache / f"scene_{number:04d}.npz", cache / f"scene_{number:04d}.none"
+        path = cache / f"scene_{person.replace(' ', '_')}.npz"
+        nothing = path.with_suffix(".none")
         if not path.is_file() and not nothing.is_file():
             try:
                 watched = watch(make())

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,14 @@ from ..expression.head_training import folds_of
 from ..expression.stills import read_stills
 from ..expression.views import ViewSet, still_views, undisturbed_stills
 from ..motions.rendered import joined
+from .triplets import Triplets, artificial_triplets
 
 DEGREE = 4
 """Of every expression: how strong one is, stills do not say."""
 MOST = 1000
 """Faces of a label that are learnt from: of neutral and happy pictures there are thousands."""
+TOLD, TRIPLETS = 5, (8000, 1000)
+"""Labels that triplets of real people are of, and how many triplets there are for training and validation."""
 VALIDATION = 0
 """The fold of the people on whom weights are chosen and probabilities calibrated."""
 
@@ -113,3 +117,24 @@ def with_people(made: Split, people: Split) -> Split:
         joined("live-validation", made.validation, people.validation),
         made.test,
     )
+
+
+def triplets_with_people(
+    made: Split, of_made: Sequence[Triplets], people: Split, seed: int = 0
+) -> tuple[Triplets, Triplets, Triplets]:
+    """Triplets of `with_people`'s parts: those of made faces, then artificial ones of real people among themselves.
+
+    Of the latter the labels are noisy, and only those of the first TOLD labels, of which there are enough. The test's
+    are of made faces.
+    """
+    both = []
+    for number, count in enumerate(TRIPLETS):
+        real = people[number]
+        enough = np.flatnonzero(np.bincount(real.label, minlength=TOLD)[:TOLD] > 1)
+        rows = np.flatnonzero(np.isin(real.label, enough))
+        label = np.searchsorted(enough, real.label[rows])
+        few = replace(real.chosen(rows), classes=tuple(real.classes[i] for i in enough), label=label)
+        own = artificial_triplets(few, max(count, len(few)), 3 * seed + number)
+        faces = np.concatenate([of_made[number].faces, rows[own.faces] + len(made[number])])
+        both.append(Triplets(faces, np.concatenate([of_made[number].weight, own.weight])))
+    return both[0], both[1], of_made[2]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,14 @@ from facial_coding_ros.keypoints import SCHEMES
 from facial_coding_ros.learning.expression.face_features import FeatureRows
 from facial_coding_ros.learning.expression.head_training import folds_of
 from facial_coding_ros.learning.expression.views import ViewSet
-from facial_coding_ros.learning.perceptual.real_people import DEGREE, live_people, real_set, with_people
+from facial_coding_ros.learning.perceptual.real_people import (
+    DEGREE,
+    live_people,
+    real_set,
+    triplets_with_people,
+    with_people,
+)
+from facial_coding_ros.learning.perceptual.triplets import artificial_triplets
 
 PEOPLE, LABELS = 60, (0, 0, 0, 1, 1, 4)
 
@@ -80,6 +89,15 @@ def test_people_kept_aside_are_those_of_train_expression(views: ViewSet) -> None
     both = with_people(Split(parts.test, parts.test, parts.test), parts)
     assert len(both.training) == len(parts.test) + len(parts.training) and both.test is parts.test
     assert len(np.unique(both.training.person)) == len(names[2]) + len(names[0])
+    faces = real_set(views)
+    three = replace(faces, label=np.searchsorted([0, 1, 4], faces.label), classes=("neutral", "happy", "surprised"))
+    few = artificial_triplets(three, 400)
+    triplets = triplets_with_people(Split(parts.test, parts.test, parts.test), (few, few, few), parts)
+    for part, told in zip(both[:2], triplets, strict=False):
+        own = told.faces[400:]
+        assert own.min() >= len(parts.test) and own.max() < len(part) and (told.faces[:400] == few.faces).all()
+        assert (part.label[own] < 5).all()
+    assert triplets[2] is few
 
 
 def test_stills_need_the_live_data_and_a_folder(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
