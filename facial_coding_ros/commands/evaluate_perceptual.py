@@ -120,7 +120,7 @@ def _live(arguments: argparse.Namespace) -> None:
     parts = live_parts(arguments.root, finished.keypoints, int(str(people or 300)), int(str(seed or 0)))
     if "stills" in finished.data and arguments.stills is None:
         raise UserError(f"{arguments.live} was trained with real people too: name them with --stills and --work")
-    people = None if arguments.stills is None else load_people(arguments)
+    people = None if arguments.stills is None else load_people(arguments, finished.keypoints)
     split = parts.split if people is None else with_people(parts.split, people)
     parts = parts._replace(split=split)
     classifier = fit_live_classifier(finished, split)

@@ -103,7 +103,7 @@ def load_data(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  #
         raise UserError(str(error)) from error
 
 
-def load_people(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
+def load_people(arguments: argparse.Namespace, keypoints: str):  # type: ignore[no-untyped-def]
     """The three parts of the real people of --stills. Raises UserError."""
     if arguments.work is None:
         raise UserError("--stills needs --work, the folder for what is read off them")
@@ -113,7 +113,7 @@ def load_people(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
         print(line, flush=True)
 
     try:
-        return live_people(read_views(arguments.stills, arguments.work, say), arguments.keypoints)
+        return live_people(read_views(arguments.stills, arguments.work, say), keypoints)
     except (ValueError, OSError) as error:
         raise UserError(f"{arguments.stills}: {error}") from error
 
@@ -154,7 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
     if settings.model == "m2":
         triplets = load_triplets(arguments, split)
     if arguments.stills is not None:
-        people = RealPeople(load_people(arguments), arguments.stills_licence)
+        people = RealPeople(load_people(arguments, arguments.keypoints), arguments.stills_licence)
         if triplets is not None:
             triplets = triplets_with_people(split, triplets, people.split, arguments.set_seed)
         split = with_people(split, people.split)

@@ -39,8 +39,8 @@ class ExpressionSettings(Settings):
     source: str = option(
         "fused",
         "what expressions are read from: fused: all of the following; appearance: one image, learnt from real faces; "
-        "latent: the perceptual embedding against the neutral; aus: the action units (EMFACS rules); the last two are "
-        "learnt from made faces only",
+        "latent: the perceptual embedding against the neutral, learnt from real and made faces; aus: the action units "
+        "(EMFACS rules), learnt from made faces only",
         choices=EXPRESSION_SOURCES.names,
     )
     appearance_model: str = option(
