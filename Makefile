@@ -39,7 +39,7 @@ lint: ## linting and types only
 	@standalone/env ruff check .
 	@standalone/env mypy
 
-bench: setup ## costs, as ratios to plain MediaPipe on the same frames; [WHAT=inference] another of benchmark/
+bench: setup ## what everything costs, in one table and benchmark.json; [WHAT=inference] a part, or another of benchmark/
 	@standalone/env python -m benchmark $(WHAT)
 
 check-aarch64: ## face codes on an emulated aarch64 against this machine's; needs root (docs/tracking.md); [AARCH64=folder]

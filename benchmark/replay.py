@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replay of one recording in one process: times real time, for a 30 fps 640x480 recording of one face.
+"""Replay: times real time of one recording in one process, for 30 fps 640x480 and one face; and several at once.
 
 The recording is the left half of the demo clip, one person, forwards and backwards until it is long enough: as a video,
 and as an mcap bag of JPEG and of raw images. `nproc` and what else runs on the machine are part of the result, and so
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import multiprocessing
 import os
 import resource
 import statistics
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,8 @@ from .pipeline import one_face_640x480
 
 FPS = 30
 START_NS = 1_700_000_000_000_000_000
+_DEFAULTS = PipelineSettings()
+SETTINGS = dataclasses.replace(_DEFAULTS, tracking=dataclasses.replace(_DEFAULTS.tracking, id_seed=1))
 
 
 def walk(seconds: float) -> Iterator[np.ndarray]:
@@ -112,6 +116,102 @@ def stolen_s() -> float:
     return int(counts[8]) / os.sysconf("SC_CLK_TCK") if len(counts) > 8 else 0.0
 
 
+def measure_one(path: Path, folder: Path, turns: int, formats: tuple[str, ...]) -> dict[str, Any]:
+    """A recording replayed so many times in this process; the fastest counts, as other work only ever adds."""
+    took, used, pipeline, alone = [], [], [], []
+    begin_s, stolen_before_s = time.perf_counter(), stolen_s()
+    for _ in range(turns):
+        alone.append(facemesh_ms())
+        before = os.times()
+        outcome = replay_file(ReplayJob(str(path), str(folder / "out"), formats=formats, settings=SETTINGS))
+        after = os.times()
+        assert not outcome.error and outcome.faces == 1, outcome
+        took.append(outcome.took_s)
+        metadata = json.loads((folder / "out" / "recording.json").read_text())
+        pipeline.append(metadata["timing"]["processing_ms"]["mean"])
+        used.append(after.user + after.system - before.user - before.system)
+    seconds, frame_ms = outcome.frames / FPS, 1000 / outcome.frames
+    return {
+        "times_real_time": round(seconds / min(took), 2),
+        "turns": [round(seconds / one, 1) for one in took],
+        "frame_ms": round(min(took) * frame_ms, 2),
+        "pipeline_ms": round(min(pipeline), 2),
+        "processor_ms": round(min(used) * frame_ms, 2),
+        "reading_ms": round(reading_s(path) * frame_ms, 2),
+        "facemesh_ms": [round(ms, 2) for ms in alone],
+        "stolen": round((stolen_s() - stolen_before_s) / (time.perf_counter() - begin_s) / (os.cpu_count() or 1), 3),
+    }
+
+
+def measure_several(path: Path, folder: Path, count: int, turns: int) -> dict[str, float]:
+    """So many copies of a recording on as many processes, against one on one process and one thread, by turns.
+
+    ratio: recordings in the same time, of the fastest turns; processor: processor time of one recording among several
+    over that alone, below which no machine gets.
+    """
+    took: dict[int, list[float]] = {1: [], count: []}
+    used: dict[int, list[float]] = {1: [], count: []}
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(_warm, [1.0] * count))
+        for _ in range(turns):
+            for number in took:
+                jobs = [
+                    ReplayJob(str(path), str(folder / f"several{index}"), formats=("csv",), settings=SETTINGS)
+                    for index in range(number)
+                ]
+                begin = time.perf_counter()
+                used[number].append(sum(pool.map(_replayed_alone, jobs)) / number)
+                took[number].append(time.perf_counter() - begin)
+    return {
+        "at_once": count,
+        "ratio": round(count * min(took[1]) / min(took[count]), 2),
+        "processor": round(min(used[count]) / min(used[1]), 2),
+    }
+
+
+def _warm(seconds: float) -> None:
+    """Keeps a process of the pool busy until the others have started too."""
+    time.sleep(seconds)
+
+
+def _replayed_alone(job: ReplayJob) -> float:
+    """Seconds of processor time of a replay on one thread."""
+    before = time.process_time()
+    outcome = replay_file(job, one_thread=True)
+    assert not outcome.error, outcome
+    return time.process_time() - before
+
+
+def measure(seconds: float, turns: int, formats: tuple[str, ...] = ("csv", "parquet")) -> dict[str, Any]:
+    """A video and bags one by one, then as many copies of the video at once as there are cores."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        recordings = {
+            "mp4": write_video(folder / "video.mp4", seconds),
+            "mcap, JPEG": write_bag(folder / "jpeg", seconds, compressed=True),
+            "mcap, raw": write_bag(folder / "raw", seconds, compressed=False),
+        }
+        found: dict[str, Any] = {}
+        for what, path in recordings.items():
+            one = found[what] = measure_one(path, folder, turns, formats)
+            speeds = ", ".join(f"{speed:.1f}" for speed in one["turns"])
+            print(f"{what:11} {one['times_real_time']:5.1f} times real time (turns: {speeds})")
+            between = ", ".join(f"{ms:.1f}" for ms in one["facemesh_ms"])
+            print(
+                f"{'':11} ms a frame: {one['frame_ms']:.2f}; pipeline {one['pipeline_ms']:.2f}, tracking and coding "
+                f"side by side; processor {one['processor_ms']:.2f} with the start, of it reading "
+                f"{one['reading_ms']:.2f}; FaceMesh alone, between the turns {between}; other machines took "
+                f"{one['stolen']:.0%} of the processors",
+                flush=True,
+            )
+        several = found["several"] = measure_several(recordings["mp4"], folder, os.cpu_count() or 1, turns)
+    print(
+        f"{several['at_once']} recordings at once: {several['ratio']:.2f} times one on one thread; processor time of "
+        f"each {several['processor']:.2f} times that alone"
+    )
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="length of the recording; default %(default)s")
@@ -119,43 +219,9 @@ def main() -> None:
                         "the machine only ever adds; default %(default)s")  # fmt: skip
     parser.add_argument("--formats", default="csv,parquet", help="as `facial_coding replay` has it")
     arguments = parser.parse_args()
-    settings = PipelineSettings()
-    settings = dataclasses.replace(settings, tracking=dataclasses.replace(settings.tracking, id_seed=1))
     load = os.getloadavg()[0]
     print(f"{arguments.seconds:g} s of 640x480 at {FPS} fps, one face; {os.cpu_count()} processors, load {load:.1f}")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        recordings = {
-            "mp4": write_video(folder / "video.mp4", arguments.seconds),
-            "mcap, JPEG": write_bag(folder / "jpeg", arguments.seconds, compressed=True),
-            "mcap, raw": write_bag(folder / "raw", arguments.seconds, compressed=False),
-        }
-        for what, path in recordings.items():
-            took, used, pipeline, alone = [], [], [], []
-            begin_s, stolen_before_s = time.perf_counter(), stolen_s()
-            for _ in range(arguments.turns):
-                alone.append(facemesh_ms())
-                before = os.times()
-                formats = tuple(arguments.formats.split(","))
-                job = ReplayJob(str(path), str(folder / "out"), formats=formats, settings=settings)
-                outcome = replay_file(job)
-                after = os.times()
-                assert not outcome.error and outcome.faces == 1, outcome
-                took.append(outcome.took_s)
-                metadata = json.loads((folder / "out" / "recording.json").read_text())
-                pipeline.append(metadata["timing"]["processing_ms"]["mean"])
-                used.append(after.user + after.system - before.user - before.system)
-            stolen = (stolen_s() - stolen_before_s) / (time.perf_counter() - begin_s) / (os.cpu_count() or 1)
-            frame_ms = 1000 / outcome.frames
-            seconds = outcome.frames / FPS
-            speeds = ", ".join(f"{seconds / t:.1f}" for t in took)
-            print(f"{what:11} {seconds / min(took):5.1f} times real time (turns: {speeds})")
-            print(
-                f"{'':11} ms a frame: {min(took) * frame_ms:.2f}; pipeline {min(pipeline):.2f}, tracking and coding "
-                f"side by side; processor {min(used) * frame_ms:.2f} with the start, of it reading "
-                f"{reading_s(path) * frame_ms:.2f}; FaceMesh alone {min(alone):.2f}, between the turns "
-                f"{', '.join(f'{ms:.1f}' for ms in alone)}; other machines took {stolen:.0%} of the processors"
-            )
+    measure(arguments.seconds, arguments.turns, tuple(arguments.formats.split(",")))
     print(f"largest memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 

@@ -119,9 +119,12 @@ class Problems:
             self.first.append(problem)
 
 
-def replay_file(job: ReplayJob, progress: bool = False) -> Outcome:
+def replay_file(job: ReplayJob, progress: bool = False, one_thread: bool = False) -> Outcome:
     """Does the job; files appear in its folder only when all of them are whole. Never raises for what is wrong with
-    the recording or the settings: `Outcome.error` says it."""
+    the recording or the settings: `Outcome.error` says it.
+
+    one_thread: frame by frame, for where other replays want the other cores; with the same results.
+    """
     folder = Path(job.folder)
     work = folder / f"{WORK}{uuid.uuid4().hex[:8]}"
     try:
@@ -147,7 +150,7 @@ def replay_file(job: ReplayJob, progress: bool = False) -> Outcome:
                     pipeline.give_neutrals(everyone=read_neutral(Path(job.neutral_from)))
                 elif job.neutral:
                     pipeline.give_neutrals(neutrals_of(source, job.settings, *job.neutral, progress))
-                outcome = _replay(source, pipeline, job, work, progress)
+                outcome = _replay(source, pipeline, job, work, progress, one_thread=one_thread)
             _move_into(folder, work)
         return outcome
     except (OSError, SourceError, ValueError) as error:
@@ -197,8 +200,21 @@ def _coded_stills(coder: StillCoder, source: Source, frames: Iterable[Frame]) ->
         yield frame, codes, time.perf_counter() - begin
 
 
+def _frame_by_frame(pipeline: Pipeline, frames: Iterable[Frame]) -> Coded:
+    for frame in frames:
+        begin = time.perf_counter()
+        codes = pipeline.process(frame)
+        yield frame, codes, time.perf_counter() - begin
+
+
 def _replay(
-    source: Source, pipeline: Pipeline, job: ReplayJob, folder: Path, progress: bool, stills: StillCoder | None = None
+    source: Source,
+    pipeline: Pipeline,
+    job: ReplayJob,
+    folder: Path,
+    progress: bool,
+    stills: StillCoder | None = None,
+    one_thread: bool = False,
 ) -> Outcome:
     faces: set[str] = set()
     problems = Problems()
@@ -218,10 +234,15 @@ def _replay(
             bag = files.enter_context(BagWriter(folder / BAG))
         if job.overlay:
             video = files.enter_context(VideoWriter(folder / OVERLAY, source.fps))
-        read = files.enter_context(prefetch(source.frames(problems)))
+        read = source.frames(problems)
+        if not one_thread:
+            read = files.enter_context(prefetch(read))
         # Progress counts frames as they are read, at most six before their codes.
         frames_read = _with_progress(source, read, progress, "replay")
-        followed = _coded_stills(stills, source, frames_read) if stills else pipeline.process_all(frames_read)
+        if stills:
+            followed = _coded_stills(stills, source, frames_read)
+        else:
+            followed = _frame_by_frame(pipeline, frames_read) if one_thread else pipeline.process_all(frames_read)
         coded = files.enter_context(contextlib.closing(followed))
         for frame, codes, took in coded:
             durations.add(took)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -31,7 +32,9 @@ def on_this_machine(jobs: Sequence[ReplayJob], processes: int) -> Iterator[Outco
 def _pool(jobs: Sequence[ReplayJob], processes: int) -> Iterator[tuple[ReplayJob, Future[Outcome]]]:
     # A forked copy of a process with threads may hang.
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        job_of = {pool.submit(replay_file, job): job for job in jobs}
+        # One that has a core of its own works on one thread, and leaves the others to the others.
+        one_thread = 2 * processes > (os.cpu_count() or 1)
+        job_of = {pool.submit(replay_file, job, one_thread=one_thread): job for job in jobs}
         try:
             for future in as_completed(job_of):
                 yield job_of[future], future

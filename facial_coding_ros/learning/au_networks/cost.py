@@ -26,9 +26,9 @@ class Cost:
     size_mb: float
 
 
-def count_gmac(path: Path | str) -> float:
-    """1e9 multiply-adds of Conv, Gemm and MatMul for a batch of one."""
-    model = onnx.load(str(path))
+def count_gmac(graph: Path | str | bytes) -> float:
+    """1e9 multiply-adds of Conv, Gemm and MatMul for a batch of one. graph: an ONNX file, or what it holds."""
+    model = onnx.load_from_string(graph) if isinstance(graph, bytes) else onnx.load(str(graph))
     for value in model.graph.input:
         value.type.tensor_type.shape.dim[0].dim_value = 1
     known = _shapes_by_running(model)
