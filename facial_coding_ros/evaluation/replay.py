@@ -150,7 +150,7 @@ def replay_file(job: ReplayJob, progress: bool = False, one_thread: bool = False
                     pipeline.give_neutrals(everyone=read_neutral(Path(job.neutral_from)))
                 elif job.neutral:
                     pipeline.give_neutrals(neutrals_of(source, job.settings, *job.neutral, progress))
-                outcome = _replay(source, pipeline, job, work, progress, one_thread=one_thread)
+                outcome = _replay(source, pipeline, job, work, progress, None, one_thread)
             _move_into(folder, work)
         return outcome
     except (OSError, SourceError, ValueError) as error:
