@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "datasets check": ("datasets_check", "what a data set holds, or what is wrong with it"),
     "synthesize": ("synthesize", "rendered people whose action units are known, seen through the tracker"),
     "train facs": ("train_facs", "the FACS estimator, from rendered people"),
+    "refine facs": ("refine_facs", "the FACS estimator trained further, on portraits of real people"),
     "evaluate facs": ("evaluate_facs", "FACS action units on rendered people or on labelled recordings"),
     "train perceptual": ("train_perceptual", "a perceptual latent model: VAE, M1 or M2, and the robot's files from it"),
     "evaluate perceptual": ("evaluate_perceptual", "perceptual models compared, drawn and reported"),

@@ -30,6 +30,8 @@ from ..learning.dfecs.model import DFECS
 from ..learning.dfecs.muscles import INTERPRETABLE_SCORE, read
 from ..learning.dfecs.pictures import embedded, gallery, png, reconstructions
 from ..learning.dfecs.raters import fleiss_kappa, read_ratings, write_sheet
+from ..learning.dfecs.real_motions import KINDS as REAL_KINDS
+from ..learning.dfecs.real_motions import real_motions
 from ..learning.dfecs.report import Report
 from ..learning.motions.ict_motions import SETTINGS
 from ..learning.motions.motion_data import kinds, open_data
@@ -37,8 +39,8 @@ from ..learning.motions.tracked_motions import rendered_intensities
 from ..types import FloatArray
 
 TABLES = (
-    "model", "settings", "length", "training", "parts", "sparsity", "counts", "score", "tracked", "number", "ablations",
-    "keypoints", "subjects",
+    "model", "settings", "length", "training", "parts", "sparsity", "counts", "score", "tracked", "real", "number",
+    "ablations", "keypoints", "subjects",
 )  # fmt: skip
 TITLES = {
     "settings": "From setting to setting, 16 AUs, people who were not in training, first form",
@@ -52,7 +54,7 @@ PICTURES = {"model": ("gallery", "reconstructions")}
 ATOMS = {"jaw": 4, "right_eye_brow": 8, "left_eye_brow": 8, "nose": 6, "mouth": 10}
 
 
-STUDIES = ("settings", "score", "number", "ablations", "keypoints", "tracked", "subjects")
+STUDIES = ("settings", "score", "number", "ablations", "keypoints", "tracked", "real", "subjects")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--renders", action="append", default=[], metavar="FOLDER",
         help="of facial_coding synthesize: motions as the tracker sees them; needed for the study `tracked`",
+    )  # fmt: skip
+    parser.add_argument(
+        "--real", action="append", default=[], metavar="KIND:PATH",
+        help="motions that people made themselves, needed for the study `real`: "
+        + "; ".join(f"{kind}: {about}" for kind, about in REAL_KINDS.items()),
     )  # fmt: skip
     parser.add_argument("--studies", nargs="*", choices=STUDIES, default=list(STUDIES), help="default: all")
     parser.add_argument("--seeds", type=int, default=3, help="default %(default)s")
@@ -147,7 +154,8 @@ class _Judge:
 
     def study(self, name: str) -> None:
         started = time.process_time()
-        if name != "tracked" or self._arguments.renders:
+        needed = {"tracked": self._arguments.renders, "real": self._arguments.real}
+        if needed.get(name, True):
             getattr(self, f"_{name}")()
         self._results.setdefault("cpu_seconds", {})[name] = round(time.process_time() - started, 1)
         self._write()
@@ -183,6 +191,15 @@ class _Judge:
             "judged by what was learnt from the other half"
         )
         self._keep("tracked", title, TRACKED_HEADER, rows)
+
+    def _real(self) -> None:
+        motions = joined([real_motions(spec) for spec in self._arguments.real])
+        rows = equal_terms(motions, None, self._plan, self._of_face_model())
+        title = (
+            f"Motions that people made themselves: {len(motions)} of {motions.people} people ({motions.source}); each "
+            "half of the people judged by what was learnt from the other half"
+        )
+        self._keep("real", title, TRACKED_HEADER, rows)
 
     def _subjects(self) -> None:
         tracked = self._rendered()[0].kpm[::4] if self._arguments.renders else None

@@ -148,20 +148,20 @@ TRACKED_HEADER = (
 )  # fmt: skip
 
 
-def equal_terms(motions: Motions, intensities: ArrayLike, plan: Plan, fixed: Mapping[str, Units]) -> Rows:
+def equal_terms(motions: Motions, intensities: ArrayLike | None, plan: Plan, fixed: Mapping[str, Units]) -> Rows:
     """Motions as the tracker reports them: for each seed, people are dealt into halves and each half is judged by what
     was learnt from the other.
 
-    intensities: true ones (n, units), for KPM-FACS AUs as the tracker shows them, which need labels. fixed: AUs that
-    are learnt from no tracked motion.
+    intensities: true ones (n, units), for KPM-FACS AUs as the tracker shows them, which need labels; None: without
+    these. fixed: AUs that are learnt from no tracked motion.
     """
-    x, labels = motions.kpm.astype(np.float64), np.asarray(intensities)
+    x, labels = motions.kpm.astype(np.float64), None if intensities is None else np.asarray(intensities)
     people = np.unique(motions.person)
     found: dict[tuple[str, str], list[tuple[list[float], int]]] = {}
     for seed in range(plan.seeds):
         first = np.isin(motions.person, np.random.default_rng(seed).permutation(people)[: len(people) // 2])
         for part in (first, ~first):
-            for name, units in _learnt(x[part], labels[part], plan, seed, fixed).items():
+            for name, units in _learnt(x[part], None if labels is None else labels[part], plan, seed, fixed).items():
                 test = x[~part]
                 made = units.reconstruct(test)
                 some = x[part][:: max(1, int(part.sum()) // 2000)]
@@ -175,16 +175,17 @@ def equal_terms(motions: Motions, intensities: ArrayLike, plan: Plan, fixed: Map
 
 
 def _learnt(
-    x: Array, labels: ArrayLike, plan: Plan, seed: int, fixed: Mapping[str, Units]
+    x: Array, labels: ArrayLike | None, plan: Plan, seed: int, fixed: Mapping[str, Units]
 ) -> dict[tuple[str, str], Units]:
     some = _some(x)
     units = {
         ("DFECS", "tracked motions"): Units(plan.model(seed).fit(x).components_),
         ("PCA", "tracked motions"): Units(baselines.pca_units(x, UNITS), positive=False),
-        ("KPM-FACS through the tracker", "tracked motions and labels"): Units(
-            baselines.best_units(some, baselines.tracked_facs_units(x, labels), UNITS)
-        ),
     }
+    if labels is not None:
+        units["KPM-FACS through the tracker", "tracked motions and labels"] = Units(
+            baselines.best_units(some, baselines.tracked_facs_units(x, labels), UNITS)
+        )
     for subjects in (1, 100):
         facs = baselines.facs_units(subjects, seed)[1]
         name = f"KPM-FACS, {subjects} subject{'s' if subjects > 1 else ''}"

@@ -106,7 +106,7 @@ def train(
         value, logit = (body(batch) + direct(batch)).split(2 * _UNITS, 1)
         estimate = logit.sigmoid() * value
         loss = (
-            10 * _squared_error(estimate, truth)
+            10 * squared_errors(estimate, truth).mean()
             + options.concordance * (1 - concordance(estimate, truth))
             + options.rank * overtaken(estimate, truth)
             + 0.1 * nn.functional.binary_cross_entropy_with_logits(logit, (truth >= PRESENT_FROM).float())
@@ -126,10 +126,11 @@ def train(
     return FacsNetwork(projection, layers, direct.weight.detach().numpy().T.copy())
 
 
-def _squared_error(estimate: Tensor, truth: Tensor) -> Tensor:
+def squared_errors(estimate: Tensor, truth: Tensor) -> Tensor:
+    """Of each answer; one beyond 0 or 1 on the right side of it counts a tenth."""
     error = estimate - truth
     beyond = ((truth <= 0) & (estimate < 0)) | ((truth >= 1) & (estimate > 1))
-    return ((error * (1 - 0.9 * beyond.float())) ** 2).mean()
+    return (error * (1 - 0.9 * beyond.float())) ** 2
 
 
 def concordance(estimate: Tensor, truth: Tensor) -> Tensor:

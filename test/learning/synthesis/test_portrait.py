@@ -118,6 +118,31 @@ def test_tracker_sees_what_is_shown(portrait: AnimatedPortrait, intensities: dic
     assert error.mean() < 0.06 * eye_distance(rest.mesh)
 
 
+def test_pixels_move_where_the_truth_says(photograph: np.ndarray) -> None:
+    """Optical flow, which knows no mesh, finds the skin where the points are of the mesh that it was warped by.
+
+    It smooths over its window, so that it reports a little less than there is of motions of small regions (AU6).
+    """
+    large = AnimatedPortrait(
+        cv2.resize(photograph, None, fx=1.4, fy=1.4, interpolation=cv2.INTER_CUBIC), {6: 0.4, 12: 0.7}
+    )
+    rest = large.frame({})
+    at = rest.mesh[:468, :2].astype(np.float32)[:, None]
+    before = cv2.cvtColor(rest.image, cv2.COLOR_RGB2GRAY)
+    for code in (1, 4, 6, 9, 12, 15, 17, 20, 26):
+        shown = large.frame({code: 0.6})
+        after = cv2.cvtColor(shown.image, cv2.COLOR_RGB2GRAY)
+        found, seen, _ = cv2.calcOpticalFlowPyrLK(before, after, at, None, winSize=(13, 13), maxLevel=2)
+        back, also_seen, _ = cv2.calcOpticalFlowPyrLK(after, before, found, None, winSize=(13, 13), maxLevel=2)
+        true = (shown.mesh - rest.mesh)[:468, :2]
+        sure = (seen & also_seen).ravel().astype(bool) & (np.linalg.norm(back - at, axis=2).ravel() < 0.3)
+        sure &= np.linalg.norm(true, axis=1) > 0.008 * large.eye_distance_px
+        assert sure.sum() >= 30
+        moved, drawn = (found - at)[sure, 0].ravel(), true[sure].ravel()
+        assert np.corrcoef(moved, drawn)[0, 1] > 0.9, f"AU{code}"
+        assert 0.85 < moved @ drawn / (drawn @ drawn) < 1.1, f"AU{code}"
+
+
 def test_lids_close_and_stay_closed_under_squint(portrait: AnimatedPortrait) -> None:
     open_eye = opening(measured_mesh(portrait.frame({}).image), 159, 145)
     shut = measured_mesh(portrait.frame({45: 1.0}).image)
