@@ -28,6 +28,7 @@ from ..learning.facs.output_calibration import calibrate
 from ..learning.facs.response import IdealMotions, LinearTrackerResponse
 from ..learning.facs.study import TABLE_HEAD, FacsSplit, Figures, as_card, figures, reliability
 from ..learning.facs.training import NetworkOptions, train
+from ..learning.synthesis.dataset import how_made
 from ..types import FloatArray
 
 _LICENCE = (
@@ -160,17 +161,6 @@ def _real(folders: list[Path]) -> str:
     return f"{portraits} of all these people are photographs, animated" if portraits else "no picture of anybody"
 
 
-def _made(folder: Path) -> str:
-    """How a set was made."""
-    metadata = json.loads((folder / "manifest.json").read_text())
-    source = f"{folder.name} --portraits FOLDER" if "portraits" in metadata else f"ICT-FaceKit {folder.name}"
-    return (
-        f"{folder.name}: facial_coding synthesize {source} --people {metadata['people']} "
-        f"--pictures {metadata['pictures']} --seed {metadata['seed']}"
-        + ("" if metadata["complete"] else ", not finished")
-    )
-
-
 def write_model(
     arguments: argparse.Namespace, network: FacsNetwork, study: Study, found: Figures, explained: float
 ) -> None:
@@ -188,7 +178,7 @@ def write_model(
         f"linear response learnt from them (explains {100 * explained:.0f} % of tracked motion); calibrated on "
         f"{people[1]} others; {_real(arguments.sets)}",
         "command": _command(arguments),
-        "data": [_made(folder) for folder in arguments.sets],
+        "data": [how_made(folder) for folder in arguments.sets],
         "not_for": "diagnosis, detection of lies or intentions, judging people; see docs/facs.md",
         "licence": _LICENCE,
         "inputs": {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trains a network further on another skin, held near what it says of the people it was trained on."""
+"""Trains the outputs of some units further on another skin, held near what they say of rendered people."""
 
 from __future__ import annotations
 
@@ -16,56 +16,42 @@ from .motion_sets import MotionSet
 from .network import FURTHEST, FacsNetwork
 from .scoring import PRESENT_FROM
 from .study import SMILE_COMPANIONS
-from .training import concordance, overtaken, squared_errors
+from .training import concordance_of_units, overtaken, squared_errors
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 _UNITS = len(CODES)
 _AT_12 = CODES.index(12)
 _NO_COMPANIONS = [k for k, code in enumerate(CODES) if code not in SMILE_COMPANIONS]
 _OTHERS = [k for k in range(_UNITS) if k != _AT_12]
+_LEAST_SPREAD = 0.02
 
 
 @dataclass(frozen=True)
 class RefinementOptions:
     """How a network is trained further.
 
-    renders, simulated, portraits, smiles: motions of each kind in a step. keep: weight of the squared difference from
-    what the first network says of rendered and simulated people. hold: weight of the weights' own squared difference.
-    share: how far of the way from the first network's weights to the trained ones the result lies (Wortsman et al.
-    2022, Robust fine-tuning of zero-shot models).
+    units: that learn; all others say what they said. renders, simulated, portraits, smiles: motions of each kind in a
+    step. keep: weight of the squared difference from what the first network says of rendered and simulated people, in
+    spreads of each unit. rank, real: weights of the losses on smiles. share: how far of the way from the first
+    network's weights to the trained ones the result lies (Wortsman et al. 2022, Robust fine-tuning of zero-shot
+    models).
     """
 
-    steps: int = 600
+    units: tuple[int, ...] = (1, 4, 9, 15, 17, 24, 43, 45)
+    steps: int = 400
     renders: int = 256
-    simulated: int = 192
-    portraits: int = 384
+    simulated: int = 128
+    portraits: int = 256
     smiles: int = 96
-    learning_rate: float = 5e-4
-    dropout: float = 0.15
-    concordance: float = 1.0
+    learning_rate: float = 1e-3
+    dropout: float = 0.1
     rank: float = 0.3
-    keep: float = 4.0
-    hold: float = 0.01
-    share: float = 1.0
+    real: float = 0.3
+    keep: float = 3.0
+    share: float = 0.75
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Motions along the network's directions with their mirror images.
-
-    truth: (n, 2 units). noise: (m, directions), what is added to them. count: in a step. known: of rendered people,
-    whom the first network knows. learnt: their truth counts.
-    """
-
-    motion: FloatArray
-    truth: FloatArray
-    noise: FloatArray
-    count: int
-    known: bool
-    learnt: bool = True
 
 
 def refine(
@@ -73,17 +59,17 @@ def refine(
     renders: MotionSet,
     portraits: MotionSet,
     smiles: FloatArray,
-    simulated: tuple[FloatArray, FloatArray],
+    simulated: FloatArray,
     neutral_errors: FloatArray,
     options: RefinementOptions,
     progress: Callable[[str], None] = lambda line: None,
 ) -> FacsNetwork:
-    """A network that has learnt from portraits and still says of rendered people what `first` says.
+    """A network whose units have learnt from portraits and still say of rendered people about what `first` says.
 
-    smiles: (n, 468, 3) motions of real smiles, of which only is known that AU12 leads; each a person. simulated: as for
-    `training.train`; of these only the first network's answers count. Directions, thresholds and scales stay as they
-    are. The losses are those of `training.train`; of real smiles, by how much other units exceed AU12, and those that
-    come with no smile a level of intensity.
+    smiles: (n, 468, 3) motions of real smiles, of which only is known that AU12 leads. simulated: motions (m, 468, 3)
+    as for `training.train`; of these and of rendered people the first network's answers count, not the truth. Only
+    weights of the last layer, and of what goes past the layers, change; thresholds and scales stay. The losses on
+    portraits are those of `training.train`; of real smiles count what exceeds AU12, and what comes with no smile.
     """
     import torch
     from torch import nn
@@ -91,32 +77,43 @@ def refine(
     torch.manual_seed(options.seed)
     torch.set_num_threads(1)
     rng = np.random.default_rng(options.seed)
+    projection = first.projection
 
     def along(motion: FloatArray) -> FloatArray:
-        z = first.projection(motion)
-        return np.concatenate([z, z * first.projection.parity])
+        z = projection(motion)
+        return np.concatenate([z, z * projection.parity])
 
-    sources = []
-    for data, count, known_already in ((renders, options.renders, True), (portraits, options.portraits, False)):
-        quiet = along(data.motion[data.resting | data.turned])
-        sources.append(_Source(along(data.motion), _both_ways(data.sides), quiet, count, known_already))
-    motion, sides = simulated
-    if options.simulated:
-        sources.append(_Source(along(motion), _both_ways(sides), sources[0].noise, options.simulated, True, False))
-    smiling, errors = along(smiles), along(neutral_errors)
-    body, direct = _as_modules(first, options.dropout)
-    before, before_direct = copy.deepcopy(body).eval(), copy.deepcopy(direct)
-    parameters = [*body.parameters(), *direct.parameters()]
-    start = [parameter.detach().clone() for parameter in parameters]
-    optimiser = torch.optim.Adam(parameters, lr=options.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
-    threshold, scale = torch.tensor(first.threshold), torch.tensor(first.scale)
-    counts = [s.count for s in sources]
-    known, learnt = (
-        torch.tensor(np.repeat([[float(flag)] for flag in flags], counts, 0), dtype=torch.float32)
-        for flags in ([s.known for s in sources], [s.learnt for s in sources])
+    def quiet(data: MotionSet) -> FloatArray:
+        return along(data.motion[data.resting | data.turned])
+
+    at_rest, at_rest_real, errors = quiet(renders), quiet(portraits), along(neutral_errors)
+    truths = np.concatenate([portraits.sides, portraits.sides[:, ::-1]]).reshape(-1, 2 * _UNITS)
+    sources = (  # portraits first
+        (along(portraits.motion), at_rest_real, options.portraits),
+        (along(smiles), at_rest_real, options.smiles),
+        (along(renders.motion), at_rest, options.renders),
+        (along(simulated), at_rest, options.simulated),
     )
-    skins = [known[:, 0] == kind for kind in (0, 1)]
+
+    def layer(weights: FloatArray, bias: FloatArray) -> nn.Linear:
+        made = nn.Linear(weights.shape[0], weights.shape[1])
+        made.weight.data, made.bias.data = torch.tensor(weights.T.copy()), torch.tensor(bias.copy())
+        return made
+
+    hidden = [layer(*pair) for pair in first.layers[:-1]]
+    last = layer(*first.layers[-1])
+    direct = layer(first.direct, np.zeros(first.direct.shape[1], np.float32))
+    before, before_direct = copy.deepcopy(last), copy.deepcopy(direct)
+
+    def inside(batch: Tensor, dropout: float) -> Tensor:
+        for one in hidden:
+            batch = nn.functional.dropout(nn.functional.silu(one(batch)), dropout)
+        return batch
+
+    def told(out: Tensor) -> tuple[Tensor, Tensor]:
+        """Raw intensities and the gates' logits, each (n, 2 units)."""
+        value, logit = out.split(2 * _UNITS, 1)
+        return logit.sigmoid() * value, logit
 
     def disturbed(z: FloatArray, noise: FloatArray) -> FloatArray:
         """Every other one with noise of a resting face, and every other one with an error of the neutral."""
@@ -125,44 +122,57 @@ def refine(
         z = z + amount * noise[rng.integers(0, len(noise), len(z))] + off * errors[rng.integers(0, len(errors), len(z))]
         return np.asarray(z, np.float32)
 
-    def drawn() -> tuple[Tensor, Tensor]:
-        rows = [rng.integers(0, len(s.motion), s.count) for s in sources]
-        parts = [disturbed(s.motion[at], s.noise) for s, at in zip(sources, rows, strict=True)]
-        at = rng.integers(0, len(smiling), options.smiles)
-        parts.append(disturbed(smiling[at], sources[1].noise) * rng.uniform(0.6, 1.2, (len(at), 1)).astype(np.float32))
-        truth = np.concatenate([s.truth[at] for s, at in zip(sources, rows, strict=True)])
-        return torch.tensor(np.concatenate(parts)).clip(-FURTHEST, FURTHEST), torch.tensor(truth)
-
-    body.train()
+    learning = [CODES.index(code) for code in options.units]
+    columns = torch.tensor([side * _UNITS + k for side in (0, 1) for k in learning])
+    rows = torch.zeros(4 * _UNITS)
+    rows[[part * _UNITS + k for part in range(4) for k in learning]] = 1
+    parameters = [last.weight, last.bias, direct.weight]
+    optimiser = torch.optim.Adam(parameters, lr=options.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
+    threshold, scale = torch.tensor(first.threshold), torch.tensor(first.scale)
+    with torch.no_grad():
+        sample = torch.tensor(sources[2][0][:4000]).clip(-FURTHEST, FURTHEST)
+        spread = told(before(inside(sample, 0)) + before_direct(sample))[0].std(0).clamp(min=_LEAST_SPREAD)
+    portraits_end, smiles_end = options.portraits, options.portraits + options.smiles
     for step in range(options.steps):
-        batch, truth = drawn()
-        value, logit = (body(batch) + direct(batch)).split(2 * _UNITS, 1)
-        both = logit.sigmoid() * value
-        estimate, logit, real = both[: len(truth)], logit[: len(truth)], both[len(truth) :]
+        at = [rng.integers(0, len(z), count) for z, _, count in sources]
+        parts = [disturbed(z[one], noise) for (z, noise, _), one in zip(sources, at, strict=True)]
+        parts[1] *= rng.uniform(0.6, 1.2, (options.smiles, 1)).astype(np.float32)
+        batch = torch.tensor(np.concatenate(parts)).clip(-FURTHEST, FURTHEST)
+        truth = torch.tensor(truths[at[0]])
         with torch.no_grad():
-            old_value, old_logit = (before(batch) + before_direct(batch)).split(2 * _UNITS, 1)
-            old = (old_logit.sigmoid() * old_value)[: len(truth)]
+            dropped = inside(batch, options.dropout)
+            old = told(before(inside(batch, 0)) + before_direct(batch))[0][smiles_end:]
+        estimate, logit = told(last(dropped) + direct(batch))
+        of_portraits, real = estimate[:portraits_end], estimate[portraits_end:smiles_end]
+        present = (truth[:, columns] >= PRESENT_FROM).float()
         loss = (
-            10 * (learnt * squared_errors(estimate, truth)).mean()
-            + 10 * options.keep * (known * (estimate - old) ** 2).mean()
-            + options.concordance * sum(1 - concordance(estimate[rows], truth[rows]) for rows in skins) / len(skins)
-            + options.rank * overtaken(estimate, truth)
-            + 0.1 * nn.functional.binary_cross_entropy_with_logits(logit, (truth >= PRESENT_FROM).float())
-            + _unlike_smiles(((real.reshape(-1, 2, _UNITS) - threshold) * scale).amax(1))
-            + options.hold * sum(((new - was) ** 2).sum() for new, was in zip(parameters, start, strict=True))
+            10 * squared_errors(of_portraits, truth)[:, columns].sum() / truth.numel()
+            + (1 - concordance_of_units(of_portraits, truth))[learning].sum() / _UNITS
+            + options.rank * overtaken(of_portraits, truth)
+            + 0.1 * nn.functional.binary_cross_entropy_with_logits(logit[:portraits_end, columns], present)
+            + options.real * _unlike_smiles(((real.reshape(-1, 2, _UNITS) - threshold) * scale).amax(1))
+            + options.keep * (((estimate[smiles_end:] - old) / spread) ** 2).mean()
         )
         optimiser.zero_grad()
         loss.backward()
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.grad *= rows[:, None] if parameter.dim() == 2 else rows
         optimiser.step()
         schedule.step()
         if step % 100 == 0:
             progress(f"step {step} of {options.steps}: loss {float(loss.detach()):.4f}")
-    return _between(first, body, direct, options.share)
 
+    def mixed(was: FloatArray, new: Tensor) -> FloatArray:
+        return np.asarray((1 - options.share) * was + options.share * new.detach().numpy(), np.float32)
 
-def _both_ways(sides: FloatArray) -> FloatArray:
-    """(2 n, 2 units): of faces (n, 2, units) and of their mirror images."""
-    return np.concatenate([sides, sides[:, ::-1]]).reshape(2 * len(sides), -1)
+    weights, bias = first.layers[-1]
+    layers = [*first.layers[:-1], (mixed(weights, last.weight.T), mixed(bias, last.bias))]
+    network = FacsNetwork(projection, layers, mixed(first.direct, direct.weight.T))
+    for name in ("threshold", "scale", "slope", "offset"):
+        setattr(network, name, getattr(first, name).copy())
+    return network
 
 
 def _unlike_smiles(told: Tensor) -> Tensor:
@@ -170,38 +180,3 @@ def _unlike_smiles(told: Tensor) -> Tensor:
     seen = (told[:, _AT_12] > 0.15).float()
     exceeding = (told[:, _OTHERS].amax(1) - told[:, _AT_12] + 0.08).clamp(min=0) * seen
     return exceeding.mean() + (told[:, _NO_COMPANIONS] - 0.2).clamp(min=0).sum(1).mean()
-
-
-def _as_modules(network: FacsNetwork, dropout: float) -> tuple[nn.Sequential, nn.Linear]:
-    import torch
-    from torch import nn
-
-    def linear(weights: FloatArray, bias: FloatArray | None) -> nn.Linear:
-        layer = nn.Linear(weights.shape[0], weights.shape[1], bias=bias is not None)
-        layer.weight.data = torch.tensor(weights.T.copy())
-        if bias is not None:
-            layer.bias.data = torch.tensor(bias.copy())
-        return layer
-
-    modules: list[nn.Module] = []
-    for weights, bias in network.layers:
-        modules += [linear(weights, bias), nn.SiLU(), nn.Dropout(dropout)]
-    return nn.Sequential(*modules[:-2]), linear(network.direct, None)
-
-
-def _between(first: FacsNetwork, body: nn.Sequential, direct: nn.Linear, share: float) -> FacsNetwork:
-    """The network at that share of the way from the first one to the trained one."""
-    from torch import nn
-
-    def mixed(was: FloatArray, new: Tensor) -> FloatArray:
-        return np.asarray((1 - share) * was + share * new.detach().numpy(), np.float32)
-
-    trained = [module for module in body if isinstance(module, nn.Linear)]
-    layers = [
-        (mixed(weights, layer.weight.T), mixed(bias, layer.bias))
-        for (weights, bias), layer in zip(first.layers, trained, strict=True)
-    ]
-    network = FacsNetwork(first.projection, layers, mixed(first.direct, direct.weight.T))
-    for name in ("threshold", "scale", "slope", "offset"):
-        setattr(network, name, getattr(first, name).copy())
-    return network

@@ -134,11 +134,16 @@ def squared_errors(estimate: Tensor, truth: Tensor) -> Tensor:
 
 
 def concordance(estimate: Tensor, truth: Tensor) -> Tensor:
-    """Mean over units of Lin's concordance correlation coefficient (1989), both sides of a face as two cases."""
+    """Mean of `concordance_of_units`."""
+    return concordance_of_units(estimate, truth).mean()
+
+
+def concordance_of_units(estimate: Tensor, truth: Tensor) -> Tensor:
+    """Lin's concordance correlation coefficient (1989) of each unit, both sides of a face as two cases."""
     a, b = (estimate * (1 - 0.9 * (estimate < 0).float())).reshape(-1, _UNITS), truth.reshape(-1, _UNITS)
     together = ((a - a.mean(0)) * (b - b.mean(0))).mean(0)
     apart = a.var(0, unbiased=False) + b.var(0, unbiased=False) + (a.mean(0) - b.mean(0)) ** 2
-    return (2 * together / (apart + 1e-6)).mean()
+    return 2 * together / (apart + 1e-6)
 
 
 def overtaken(estimate: Tensor, truth: Tensor, margin: float = 0.05) -> Tensor:

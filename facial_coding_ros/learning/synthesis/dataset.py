@@ -232,6 +232,17 @@ def set_options(folder: Path) -> SetOptions:
     return SetOptions(manifest["people"], manifest["pictures"], manifest["seed"], tuple(manifest["styles"]))
 
 
+def how_made(folder: Path) -> str:
+    """The command by which a set was made."""
+    metadata = json.loads((folder / "manifest.json").read_text())
+    source = f"{folder.name} --portraits FOLDER" if "portraits" in metadata else f"ICT-FaceKit {folder.name}"
+    return (
+        f"{folder.name}: facial_coding synthesize {source} --people {metadata['people']} "
+        f"--pictures {metadata['pictures']} --seed {metadata['seed']}"
+        + ("" if metadata["complete"] else ", not finished")
+    )
+
+
 def load_set(folder: Path) -> dict[str, NDArray[Any]]:
     """All chunks of a set, one row for each picture.
 
