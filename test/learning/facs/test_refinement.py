@@ -55,7 +55,7 @@ def loaded(path: Path) -> FacsNetwork:
 def test_it_learns_the_other_skin_and_says_what_of(folders: list[str], tmp_path: Path) -> None:
     out = tmp_path / "own.onnx"
     judged = ["--judge", folders[1]]
-    assert main(["refine", "facs", *folders, "--steps", "40", "--share", "1", "--out", str(out), *judged]) == 0
+    assert main(["refine", "facs", *folders, "--steps", "25", "--share", "1", "--out", str(out), *judged]) == 0
     card = yaml.safe_load(out.with_suffix(".yaml").read_text())
     assert card["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
     assert (
