@@ -23,7 +23,7 @@ YAW_GAIN, PITCH_GAIN = 2.6, 2.5
 """Sine of the eye's turn for an offset of one eye width; a sphere of 12 mm in an eye of 28.5 mm would have 2.4."""
 PITCH_AT_REST = 0.064
 """Offset up of an iris that looks straight ahead, in eye widths."""
-FULL_EYE_PX, NO_EYE_PX = 14.0, 6.0
+FULL_EYE_PX, NO_EYE_PX = 12.0, 6.0
 """Width of an eye from which its iris counts fully, and up to which it says nothing."""
 _CLOSED = 0.5
 

@@ -113,8 +113,8 @@ def _check(rule: Rule, wrong: Any) -> None:
             raise wrong(f"{field.name} is {value:g}; allowed: 0 to 600")
         if field.name == "least_confidence" and not 0 <= value <= 1:
             raise wrong(f"least_confidence is {value:g}; allowed: 0 to 1")
-        if field.name == "still_deg" and not 0 <= value <= 90:
-            raise wrong(f"still_deg is {value:g}; allowed: 0 to 90")
+        if field.name in ("still_deg", "turned_deg") and not 0 <= value <= 90:
+            raise wrong(f"{field.name} is {value:g}; allowed: 0 to 90")
         if field.name == "least_deg" and not 0 < value <= 90:
             raise wrong(f"least_deg is {value:g}; allowed: above 0, to 90")
     names: tuple[str, ...] = ()

@@ -28,8 +28,10 @@ class LevelRule:
     relative_s: time constant of the person's usual value, from which the measure is taken; 0: from zero. magnitude:
     either direction counts; its sign is the side. falling: begins under `above` and ends over `below`. unless: measures
     that must be under a value for it to begin. still_deg: it does not begin while the head turns by more than this
-    within 0.4 s; 0: it may. usually_under: it does not begin while the measure's mean over the last 20 s is more: then
-    that is how this face looks, or its neutral is wrong; 0: it may. ends_as: kind of a moment said when it is over.
+    within 0.4 s; 0: it may. turned_deg: it does not begin where the head has turned by more than this since
+    0.4 s before the measure was last under `below`: then the turn may be what raised it; 0: it does. usually_under: it
+    does not begin while the measure's mean over the last 20 s is more: then that is how this face looks, or its neutral
+    is wrong; 0: it may. ends_as: kind of a moment said when it is over.
     lag_s, end_lag_s: how late the measure is by itself at the begin and at the end, by which the stamps of start, apex
     and end are set back.
     """
@@ -49,6 +51,7 @@ class LevelRule:
     falling: bool = False
     unless: tuple[tuple[str, float], ...] = ()
     still_deg: float = 0.0
+    turned_deg: float = 0.0
     usually_under: float = 0.0
     ends_as: str = ""
     lag_s: float = 0.0
@@ -100,6 +103,7 @@ class LevelFollower:
         self._unless = [(measure(name), limit) for name, limit in rule.unless]
         self._past: deque[tuple[int, float]] = deque(maxlen=64)
         self._turns: deque[tuple[int, float, float]] = deque(maxlen=64)
+        self._low_pose: tuple[float, float] | None = None
         self._running: _RunningLevel | None = None
         self._face: tuple[str, str] = ("", "")
         self._seen_ns: int | None = None
@@ -129,17 +133,22 @@ class LevelFollower:
             self._mean += (value - self._mean) * min((stamp_ns - self._seen_ns) / 1e9 / _USUALLY_S, 1.0)
         if 0 < self.rule.usually_under <= self._mean:
             return True
-        return self._head_turns(code, stamp_ns) or any(read(code)[0] >= limit for read, limit in self._unless)
+        turns = self._head_turns(code, value, stamp_ns)
+        return turns or any(read(code)[0] >= limit for read, limit in self._unless)
 
-    def _head_turns(self, code: FaceCode, stamp_ns: int) -> bool:
-        if not self.rule.still_deg:
+    def _head_turns(self, code: FaceCode, value: float, stamp_ns: int) -> bool:
+        """Whether the head turns, or has turned since shortly before the measure was low."""
+        rule, pose = self.rule, (code.face.pose.yaw_deg, code.face.pose.pitch_deg)
+        if not (rule.still_deg or rule.turned_deg):
             return False
-        pose = code.face.pose
-        self._turns.append((stamp_ns, pose.yaw_deg, pose.pitch_deg))
+        self._turns.append((stamp_ns, *pose))
         while stamp_ns - self._turns[0][0] > _TURN_NS:
             self._turns.popleft()
         _, yaws, pitches = zip(*self._turns, strict=True)
-        return max(max(yaws) - min(yaws), max(pitches) - min(pitches)) > self.rule.still_deg
+        if self._low_pose is None or not self._over(value, rule.below):
+            self._low_pose = yaws[0], pitches[0]
+        moves = max(max(yaws) - min(yaws), max(pitches) - min(pitches))
+        return 0 < rule.still_deg < moves or 0 < rule.turned_deg < math.dist(pose, self._low_pose)
 
     def _value(self, code: FaceCode, stamp_ns: int) -> tuple[float, float, str]:
         """Value against the usual one, confidence, and the side of a magnitude."""

@@ -78,7 +78,7 @@ def summarize(history: History, start_ns: int, end_ns: int, who: str = "") -> li
     start_ns, end_ns = max(start_ns, oldest_ns), min(end_ns, history.last_ns)
     found = [_of_one(history, key, start_ns, end_ns) for key in people]
     if not who:
-        found = [one for one in found if one.seen_share > 0 or one.events]
+        found = [one for one in found if one.face_ids]
     return sorted(found, key=lambda one: -one.seen_share)
 
 
@@ -115,7 +115,8 @@ def _of_one(history: History, key: str, start_ns: int, end_ns: int) -> Summary:
     }
     total = sum(expressions.values())
     shares = {label: weight / total for label, weight in expressions.most_common()} if total > 0 else {}
-    text = described(person_id, face_ids[-1] if face_ids else "", span_s, seen_s, figures, shares, events)
+    face_id = face_ids[-1] if face_ids else ""
+    text = described(person_id, face_id, span_s, seen_s, figures, shares, events, len(samples))
     return Summary(
         person_id, face_ids, start_ns, end_ns, **figures, expressions=shares, events=tuple(events), text=text
     )

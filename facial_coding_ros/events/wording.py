@@ -44,12 +44,17 @@ def described(
     figures: Mapping[str, float],
     expressions: Mapping[str, float],
     events: Sequence[Event],
+    images: int = 0,
 ) -> str:
-    """One to three sentences about one person. figures: the shares and means of a Summary, by name.
+    """One to three sentences about one person. figures: the shares and means of a Summary, by name. images: in how many
+    the person was seen, which counts where no time can be told from them.
 
     Who is not known by a person's id is "Somebody", with the face's, so that two of them can be told apart.
     """
     who = person_id or (f"Somebody ({face_id})" if face_id else "Somebody")
+    if seen_s <= 0 and images:
+        some = "one image" if images == 1 else f"{images} single images"
+        return f"{who} was seen in {some} only in these {span_s:.0f} s, too little to say what they did."
     if seen_s <= 0:
         return f"{who} was not in view in these {span_s:.0f} s."
     parts = [f"was in view for {seen_s:.0f} of {span_s:.0f} s"] if seen_s < 0.9 * span_s else []

@@ -47,7 +47,8 @@ _LEAST_S = 0.02  # what the first frame counts for
 _INDEPENDENT_S = 0.5  # neighbouring frames share their noise for about this long
 _SAME_CLUSTER = 5.0  # squared distance per coordinate below which a bin belongs to a cluster
 _LEAST_LOOK_S = 0.2  # of a look that another one may be an expression of
-_SHOWS = 0.05  # squared size per coordinate from which a cluster is taken to show an expression
+# Squared size per coordinate of what rest may seem to show: less is nothing, and a smile from the first frame has more.
+_SHOWS_LEAST, _SHOWS_MOST = 0.05, 4.0
 _MISFIT = 0.17  # share of an expression that its shapes do not describe
 _NOISE = 1.0  # squared size of an expression, per shape, that noise alone explains in one independent frame
 _SLOPE = 60.0  # variance over people, per coordinate, of what the sine of a turn adds to a registered face
@@ -264,24 +265,25 @@ class PriorEstimator:
         goal = scaled @ (self._centres[cluster] - shrink * pull) - np.float32(_COST)
         weights = nonnegative(scaled @ prior.expressions.T, goal, self._weights[cluster] > 0)
         expressed = weights @ prior.expressions
-        if expressed @ expressed > _SHOWS * len(expressed) and self._outlasts_others(cluster):
+        if self._outlasts_others(cluster, float(expressed @ expressed)):
             weights, expressed = np.zeros_like(weights), np.zeros_like(expressed)
         self._weights[cluster], self._expressed[cluster] = weights, expressed
         beyond_noise = float(expressed @ expressed) - _NOISE * len(weights) / float(own)
         self._inflation[cluster] = 1 + _MISFIT**2 * max(beyond_noise, 0.0)
 
-    def _outlasts_others(self, cluster: int) -> bool:
+    def _outlasts_others(self, cluster: int, shown: float) -> bool:
         """Whether a cluster is the one seen longest, and rest rather than the two others that may be: the one that
-        shows least, and the one nearest to the estimate."""
+        shows least, and the one nearest to the estimate. shown: squared size of what it seems to show."""
         seconds = self._seconds[: self._used]
         possible = seconds >= _LEAST_LOOK_S
         possible[cluster] = False
         if self._known or int(seconds.argmax()) != cluster or not possible.any():
             return False
+        if not _SHOWS_LEAST < shown / len(self._coordinates) < _SHOWS_MOST:
+            return False
         others = np.flatnonzero(possible)
-        away = self._centres[others] - self._coordinates
-        shown = self._expressed[others]
-        rivals = {int(others[np.einsum("ij,ij->i", of, of).argmin()]) for of in (away, shown)}
+        of_others = self._expressed[others], self._centres[others] - self._coordinates
+        rivals = {int(others[np.einsum("ij,ij->i", one, one).argmin()]) for one in of_others}
         return all(
             outlasts(self._centres[cluster], self._centres[rival], seconds[cluster], seconds[rival], self._prior)
             for rival in rivals

@@ -109,6 +109,15 @@ def test_brows_that_only_seem_to_frown() -> None:
     assert seconds(found[1].stamp_ns) == pytest.approx(11.0, abs=0.2)
 
 
+def test_brows_that_seem_to_rise_because_the_head_turns() -> None:
+    def turning(t: float, raised_s: float) -> FaceCode:
+        return face_code({1: 0.6 * ramp(t, raised_s, raised_s + 1.5)}, yaw_deg=25 * ramp(t, 1.0, 5.0, 0.4))
+
+    assert not played(detector("brow_raise"), lambda t: turning(t, 1.1), 6.0), "they rise with the turn"
+    begin, _ = played(detector("brow_raise"), lambda t: turning(t, 2.0), 6.0)
+    assert 2.0 <= seconds(begin.start_ns) <= 2.15, "the head has turned before"
+
+
 def test_looking_away_and_back() -> None:
     away = lambda t: face_code(gaze=Gaze(22 * ramp(t, 1.0, 2.5, 0.3), 0.0, 0.8))  # noqa: E731
     begin, end, back = played(detector("look_away"), away, 4.0)

@@ -82,6 +82,18 @@ def test_what_cannot_be_said() -> None:
     assert unseen.text == "Somebody was not in view in these 2 s."
 
 
+def test_somebody_seen_in_single_images_was_in_view() -> None:
+    history = History()
+    for at_s, there in ((0.0, False), (1.0, True), (2.0, False), (4.0, False)):
+        history.update([face_code(person_id="ada")] if there else [], [], ns(at_s))
+    (ada,) = summarize(history, ns(0), ns(4))
+    assert ada.text == "ada was seen in one image only in these 4 s, too little to say what they did."
+    assert ada.seen_share == 0 and math.isnan(ada.looking_share)
+    history.update([face_code(person_id="ada")], [], ns(5.0))
+    (ada,) = summarize(history, ns(0), ns(5))
+    assert "2 single images only" in ada.text
+
+
 def test_memory_ends_after_its_time() -> None:
     history = lived(scene, 10.0, history_s=3.0)
     assert history.events("ada", ns(0), ns(10)) and all(e.kind != "smile" for e in history.events("ada", ns(0), ns(10)))

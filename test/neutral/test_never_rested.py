@@ -109,14 +109,23 @@ def test_the_neutral_of_somebody_who_rested_survives_crying_and_a_held_smile(num
 
 def test_raised_brows_do_not_become_the_neutral_of_somebody_who_rested() -> None:
     """Raised and lowered brows are opposites: either explains the other, and the raise is even the likelier neutral."""
-    keeper, actor = NeutralKeeper(), Actor(17, own=0.6)
+    keeper, actor = NeutralKeeper(), Actor(25, own=0.6)
     smile = dense_size(actor.show(smile=1.0), actor.neutral)
     _, t = run(keeper, actor, lambda t: {}, 6.0)
     for _ in range(3):
-        _, t = run(keeper, actor, lambda t: {"brow": 0.5, "frown": -0.9}, 1.5, start=t)
+        _, t = run(keeper, actor, lambda t: {"frown": -0.6}, 1.5, start=t)
         neutral, t = run(keeper, actor, lambda t: {}, 2.5, start=t)
         assert neutral.state is NeutralState.READY
         assert dense_size(neutral.registered, actor.neutral) < 0.05 * smile
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_smile_from_the_first_frame_is_no_rest_however_long_beside_other_expressions(number: int) -> None:
+    keeper, actor = NeutralKeeper(), Actor(number, own=0.6)
+    smile = dense_size(actor.show(smile=1.0), actor.neutral)
+    script = lambda t: {"smile": 1.0, "brow": float(t % 3 > 2), "blink": float(t % 2 > 1.7)}  # noqa: E731
+    neutral, _ = run(keeper, actor, script, 12.0)
+    assert dense_size(neutral.registered, actor.neutral) < 0.6 * smile
 
 
 def test_a_held_look_is_still_and_straight() -> None:

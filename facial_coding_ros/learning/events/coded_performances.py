@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Face codes of scripted people through the node's pipeline, kept in files to judge rules without tracking anew.
 
-Each picture is rendered once and coded by every camera that looks at it. What is kept are codes before the temporal
-stage: speech, gaze, blink or closure, and the events are then made within seconds.
+Each picture is rendered once and coded by every camera that looks at it. What is kept are the faces that were followed
+and their expressions: resting faces, action units, speech, gaze and events are then made within minutes.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ import contextlib
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ...coding.facs import FacsEstimator
 from ...coding.temporal import TemporalStage
 from ...events import Event, standard_detectors
+from ...keypoints import Registration, motion
+from ...neutral import NeutralKeeper
 from ...pipeline import Pipeline, PipelineSettings
 from ...tracking import TrackingSettings
 from ...types import FaceCode, Frame, ImageArray
@@ -45,7 +49,8 @@ class PerformanceCoder:
         index = len(self._found)
         stamp_ns = ZERO_NS + round(index * 1e9 / self._fps)
         codes = self._pipeline.process(Frame(np.ascontiguousarray(image), stamp_ns, index))
-        self._found.append((stamp_ns, tuple(_without_features(code) for code in codes)))
+        # Without the landmark network's features, nine tenths of a face code.
+        self._found.append((stamp_ns, tuple(replace(code, face=replace(code.face, features=None)) for code in codes)))
 
     def __enter__(self) -> PerformanceCoder:
         return self
@@ -61,18 +66,38 @@ class PerformanceCoder:
 
 
 def read(path: Path) -> Coded:
-    """A file that this module wrote (never of another origin: it is a pickle)."""
-    found = pickle.loads(path.read_bytes())
-    return [(stamp_ns, tuple(_before_temporal(code) for code in codes)) for stamp_ns, codes in found]
+    """A file that this module wrote (never of another origin: it is a pickle).
+
+    Resting faces and action units are learnt and coded anew from the faces that were followed, so that a change of
+    these is judged within minutes, too; expressions are as they were.
+    """
+    found: Coded = pickle.loads(path.read_bytes())
+    registration, keeper, estimator = Registration(), NeutralKeeper(), _estimator()
+    coded = Coded()
+    for stamp_ns, codes in found:
+        faces = [code.face for code in codes]
+        registered = registration.register([face.mesh for face in faces]) if faces else ()
+        neutrals = [
+            keeper.update(face.subject_key, points, face, stamp_ns)
+            for face, points in zip(faces, registered, strict=True)
+        ]
+        motions = [
+            motion(points, neutral.registered)
+            for points, neutral in zip(registered, neutrals, strict=True)
+            if neutral.registered is not None
+        ]
+        units = estimator.estimate(motions, faces, neutrals)
+        again = [
+            FaceCode(code.face, neutral.state, neutral.uncertainty, own, code.expression, code.dfecs, code.latent)
+            for code, neutral, own in zip(codes, neutrals, units, strict=True)
+        ]
+        coded.append((stamp_ns, tuple(again)))
+    return coded
 
 
-def _without_features(code: FaceCode) -> FaceCode:
-    """The landmark network's features, nine tenths of a face code, are not needed any more."""
-    return replace(code, face=replace(code.face, features=None))
-
-
-def _before_temporal(c: FaceCode) -> FaceCode:
-    return FaceCode(c.face, c.neutral_state, c.neutral_uncertainty, c.aus, c.expression, c.dfecs, c.latent)
+@cache
+def _estimator() -> FacsEstimator:
+    return FacsEstimator.load()
 
 
 def small(image: ImageArray) -> ImageArray:
