@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from .coding.dfecs import DfecsSettings
 from .coding.expression import ExpressionSettings
 from .coding.facs import FacsSettings
 from .coding.gaze_attention import AttentionSettings
+from .coding.output_settings import NO_EXPRESSION, NO_UNITS, OUTPUTS, Outputs, OutputSettings
 from .coding.protocols import BLENDSHAPES
 from .coding.settings import CodingSettings
 from .coding.stage import CodingStage
@@ -34,7 +35,7 @@ from .neutral import NeutralKeeper, NeutralSettings
 from .neutral.provided import ProvidedNeutrals
 from .stage_times import StageTimes
 from .tracking import TrackingSettings, make_tracker
-from .types import CodeForm, Face, FaceCode, Frame, Region, Registered
+from .types import CodeForm, Face, FaceCode, Frame, Neutral, Region, Registered
 
 if TYPE_CHECKING:
     from .tracking.interface import Sighting
@@ -71,6 +72,8 @@ class PipelineSettings:
         Where the robot's face is, and how near to it a look must be.
     events : EventSettings
         Which events are looked for, and how long they are remembered.
+    outputs : OutputSettings
+        What face codes hold.
     inference : InferenceSettings
         What computes the models: ONNX Runtime or TensorRT.
 
@@ -91,12 +94,13 @@ class PipelineSettings:
     expression: ExpressionSettings = field(default_factory=ExpressionSettings)
     attention: AttentionSettings = field(default_factory=AttentionSettings)
     events: EventSettings = field(default_factory=EventSettings)
+    outputs: OutputSettings = field(default_factory=OutputSettings)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
     @property
     def coding(self) -> CodingSettings:
         """Those of the coding stage."""
-        return CodingSettings(self.facs, self.network, self.dfecs, self.expression, self.registration)
+        return CodingSettings(self.facs, self.network, self.dfecs, self.expression, self.registration, self.outputs)
 
 
 class Pipeline:
@@ -168,7 +172,9 @@ class Pipeline:
                 "'latent' or 'aus'"
             )
 
-    def process(self, frame: Frame, regions: Mapping[str, Region] | None = None) -> tuple[FaceCode, ...]:
+    def process(
+        self, frame: Frame, regions: Mapping[str, Region] | None = None, wanted: Outputs = OUTPUTS
+    ) -> tuple[FaceCode, ...]:
         """Code one frame.
 
         Parameters
@@ -177,6 +183,9 @@ class Pipeline:
             The newest image; its stamp is later than that of the frame before, or tracking starts anew.
         regions : mapping of str to Region, optional
             Boxes of faces that something else tracks, by face id (add-on mode); without it faces are found here.
+        wanted : frozenset of str, optional
+            What is asked for of this frame, of "facs", "dfecs", "latent" and "expression"; the rest is left empty. With
+            nothing, faces are tracked and their neutrals learnt, and no more.
 
         Returns
         -------
@@ -186,7 +195,7 @@ class Pipeline:
         """
         with self.times.measure("tracking"):
             faces = self.tracker.track(frame) if regions is None else self.tracker.track_regions(frame, regions)
-        return self._codes(frame, faces)
+        return self._codes(frame, faces, wanted)
 
     def process_all(self, frames: Iterable[Frame]) -> Generator[tuple[Frame, tuple[FaceCode, ...], float], None, None]:
         """Code the frames of a recording, faster than `process` one by one.
@@ -229,26 +238,37 @@ class Pipeline:
         finally:
             sys.setswitchinterval(interval_s)
 
-    def _codes(self, frame: Frame, faces: tuple[Face, ...]) -> tuple[FaceCode, ...]:
+    def _codes(self, frame: Frame, faces: tuple[Face, ...], wanted: Outputs = OUTPUTS) -> tuple[FaceCode, ...]:
         """All stages after tracking."""
         codes: tuple[FaceCode, ...] = ()
+        wanted &= self.settings.outputs.wanted
         if faces:
             with self.times.measure("registration"):
                 registered = self.registration.register([face.mesh for face in faces])
             with self.times.measure("neutral"):
-                for face in faces:
-                    self._provided.give(self.neutral, face, frame.stamp_ns)
-                neutrals = [
-                    self.neutral.update(face.subject_key, points, face, frame.stamp_ns)
-                    for face, points in zip(faces, registered, strict=True)
-                ]
+                neutrals = self._neutrals(frame, faces, registered)
+        if faces and not wanted:
+            codes = tuple(
+                FaceCode(face, neutral.state, neutral.uncertainty, NO_UNITS, NO_EXPRESSION)
+                for face, neutral in zip(faces, neutrals, strict=True)
+            )
+        elif faces:
             with self.times.measure("coding"):
-                codes = self.coding.code(frame, faces, registered, neutrals)
+                codes = self.coding.code(frame, faces, registered, neutrals, wanted)
             with self.times.measure("temporal"):
                 codes = self.temporal.update(codes, frame.stamp_ns)
         self.faces = faces
         self.times.frame_done()
         return codes
+
+    def _neutrals(self, frame: Frame, faces: Sequence[Face], registered: Sequence[Registered]) -> list[Neutral]:
+        """Those of faces of a frame, with this frame in."""
+        for face in faces:
+            self._provided.give(self.neutral, face, frame.stamp_ns)
+        return [
+            self.neutral.update(face.subject_key, points, face, frame.stamp_ns)
+            for face, points in zip(faces, registered, strict=True)
+        ]
 
     def give_neutrals(
         self, by_subject: Mapping[str, Registered] | None = None, everyone: Registered | None = None

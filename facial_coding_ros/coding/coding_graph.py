@@ -16,7 +16,7 @@ from ..inference.session import InferenceSettings, Session, fill_and_run
 from ..models import share_folder
 from ..types import FloatArray
 from .formula import Formula
-from .fusion import CODING, MODEL, is_current
+from .fusion import CODING, MODEL, is_current, with_sources
 
 _log = logging.getLogger(__name__)
 
@@ -81,30 +81,32 @@ class CodingGraph:
         for session in self._opened():
             session.warm_up(*batches)
 
-    def run(self, inputs: Arrays) -> dict[str, Arrays]:
+    def run(self, inputs: Arrays, wanted: frozenset[str] = frozenset(CODING)) -> dict[str, Arrays]:
         """Outputs by part and name, (faces, ...) each, for inputs by name.
 
         inputs: those of fusion.INPUTS that are there. A part that lacks one of its inputs, or a part before it, is not
-        among the outputs. These may be overwritten by the next call. At least one face is expected.
+        among the outputs. These may be overwritten by the next call. At least one face is expected. wanted: parts that
+        are needed; where each has a call of its own, only these and what they need are run.
         """
         faces = len(next(iter(inputs.values())))
         if faces <= self._most_at_once or not self._most_at_once:
-            return self._run_at_once(inputs, faces)
+            return self._run_at_once(inputs, faces, wanted)
         # More than engines were built for: max_faces was raised while running.
         parts: list[dict[str, Arrays]] = []
         for start in range(0, faces, self._most_at_once):
             end = min(start + self._most_at_once, faces)
-            outputs = self._run_at_once({name: values[start:end] for name, values in inputs.items()}, end - start)
+            part = {name: values[start:end] for name, values in inputs.items()}
+            outputs = self._run_at_once(part, end - start, wanted)
             parts.append({name: {key: v.copy() for key, v in values.items()} for name, values in outputs.items()})
         return {
             name: {key: np.concatenate([part[name][key] for part in parts]) for key in values}
             for name, values in parts[0].items()
         }
 
-    def _run_at_once(self, inputs: Arrays, faces: int) -> dict[str, Arrays]:
+    def _run_at_once(self, inputs: Arrays, faces: int, wanted: frozenset[str]) -> dict[str, Arrays]:
         """In the sessions' own arrays."""
         if self._fused is None:
-            return self._run_one_by_one(inputs, faces)
+            return self._run_one_by_one(inputs, faces, wanted)
         outputs = fill_and_run(self._fused.bind(faces), inputs)
         given = frozenset(inputs)
         if given not in self._fused_outputs:
@@ -126,9 +128,12 @@ class CodingGraph:
                 there.append(name)
         return there
 
-    def _run_one_by_one(self, inputs: Arrays, faces: int) -> dict[str, Arrays]:
+    def _run_one_by_one(self, inputs: Arrays, faces: int, wanted: frozenset[str]) -> dict[str, Arrays]:
         outputs: dict[str, Arrays] = {}
+        needed = with_sources(wanted)
         for name in self._parts_of(frozenset(inputs)):
+            if name not in needed:
+                continue
             own = {key: _of(outputs, source) if "." in source else inputs[source]
                    for key, source in CODING[name].items()}  # fmt: skip
             part = self._parts[name]

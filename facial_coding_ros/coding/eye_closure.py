@@ -29,17 +29,17 @@ _LONGEST_STEP_S = 0.5
 _CORNERS = ((33, 133), (263, 362))
 _LIDS = (((160, 144), (159, 145), (158, 153)), ((387, 373), (386, 374), (385, 380)))
 """Points of the upper lid and those below them, of the right and of the left eye."""
-_POINTS = [point for pair in _CORNERS for point in pair] + [p for eye in _LIDS for pair in eye for p in pair]
+_POINTS = np.array([point for pair in _CORNERS for point in pair] + [p for eye in _LIDS for pair in eye for p in pair])
 
 
 def eye_openings(face: Face) -> tuple[float, float]:
     """Height of the right and of the left eye in widths; NaN without a mesh."""
     if len(face.mesh) < SURFACE_POINTS:
         return math.nan, math.nan
-    points = face.mesh[_POINTS].astype(np.float64).reshape(-1, 2, 3)
-    lengths = np.linalg.norm(points[:, 0] - points[:, 1], axis=1)
-    right, left = (lengths[2:].reshape(2, 3).mean(axis=1) / np.maximum(lengths[:2], 1e-6)).tolist()
-    return right, left
+    # Few numbers of a face: plain Python is quicker than numpy.
+    points = iter(face.mesh.take(_POINTS, 0).tolist())
+    right_wide, left_wide, *heights = map(math.dist, points, points)
+    return sum(heights[:3]) / 3 / max(right_wide, 1e-6), sum(heights[3:]) / 3 / max(left_wide, 1e-6)
 
 
 @dataclass(frozen=True)

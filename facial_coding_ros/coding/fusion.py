@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,13 @@ def is_current(fused: ModelFile, made_from: Mapping[str, str]) -> bool:
     if not isinstance(parts, dict) or set(fused.names("inputs") or ()) != set(INPUTS):
         return False
     return all(parts.get(name) == sha256 for name, sha256 in made_from.items())
+
+
+@cache
+def with_sources(parts: frozenset[str]) -> frozenset[str]:
+    """Parts of CODING, and all that feed them."""
+    sources = {source.partition(".")[0] for part in parts for source in CODING[part].values() if "." in source}
+    return parts if sources <= parts else with_sources(parts | sources)
 
 
 def _wires(

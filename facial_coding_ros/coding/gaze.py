@@ -19,6 +19,7 @@ from ..types import MESH_POINTS, Face, FloatArray, Gaze
 _IRISES = (468, 473)
 _CORNERS = ((33, 133), (263, 362))
 """Outer and inner corner of the right and of the left eye."""
+_POINTS = np.array([point for corners, iris in zip(_CORNERS, _IRISES, strict=True) for point in (*corners, iris)])
 YAW_GAIN, PITCH_GAIN = 2.6, 2.5
 """Sine of the eye's turn for an offset of one eye width; a sphere of 12 mm in an eye of 28.5 mm would have 2.4."""
 PITCH_AT_REST = 0.064
@@ -36,29 +37,40 @@ def gazes(faces: Sequence[Face], closed: Sequence[float]) -> list[Gaze]:
     return [_gaze(face, shut) for face, shut in zip(faces, closed, strict=True)]
 
 
-def eye_offsets(face: Face, turn: NDArray[np.float64]) -> tuple[float, float, float]:
+Rows = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+"""Of a (3, 3) matrix. Few numbers of a face: plain Python is quicker than numpy."""
+
+
+def eye_offsets(face: Face, turn: Rows) -> tuple[float, float, float]:
     """How far the irises are from the middle of their eyes: across (to the person's left) and up in the head's axes,
     in widths of the eye, mean of both eyes; and that width in pixels. turn: `line_of_sight_rotation` of the face."""
-    points = face.mesh[[*_CORNERS[0], *_CORNERS[1], *_IRISES]].astype(np.float64) @ turn
+    points = face.mesh.take(_POINTS, 0).tolist()
+    to_left, to_down, _ = zip(*turn, strict=True)
     across, up, width = 0.0, 0.0, 0.0
-    for eye in range(2):
-        outer, inner, iris = points[2 * eye], points[2 * eye + 1], points[4 + eye]
-        size = max(float(np.hypot(*(outer - inner)[:2])), 1e-6)
-        middle = (outer + inner) / 2
-        across += float(iris[0] - middle[0]) / size / 2
-        up -= float(iris[1] - middle[1]) / size / 2
+    for outer, inner, iris in (points[:3], points[3:]):
+        along = [a - b for a, b in zip(outer, inner, strict=True)]
+        away = [c - (a + b) / 2 for a, b, c in zip(outer, inner, iris, strict=True)]
+        size = max(math.hypot(_dot(along, to_left), _dot(along, to_down)), 1e-6)
+        across += _dot(away, to_left) / size / 2
+        up -= _dot(away, to_down) / size / 2
         width += size / 2
     return across, up, width
 
 
-def line_of_sight_rotation(face: Face) -> NDArray[np.float64]:
-    """(3, 3), from the head's axes (x to the person's left, y down, z into the head) to those of the mesh."""
+def _dot(a: Sequence[float], b: Sequence[float]) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def line_of_sight_rotation(face: Face) -> Rows:
+    """Rows, from the head's axes (x to the person's left, y down, z into the head) to those of the mesh."""
     yaw, pitch, roll = (math.radians(a) for a in (face.pose.yaw_deg, face.pose.pitch_deg, face.pose.roll_deg))
     sy, cy, sp, cp, sr, cr = (f(a) for a in (yaw, pitch, roll) for f in (math.sin, math.cos))
-    tilt = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    turn = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
-    nod = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
-    return np.asarray(tilt @ turn @ nod)
+    # Tilt, times turn, times nod.
+    return (
+        (cr * cy, -sr * cp + cr * sy * sp, -sr * sp - cr * sy * cp),
+        (sr * cy, cr * cp + sr * sy * sp, cr * sp - sr * sy * cp),
+        (sy, -cy * sp, cy * cp),
+    )
 
 
 def _gaze(face: Face, closed: float) -> Gaze:
@@ -71,10 +83,10 @@ def _gaze(face: Face, closed: float) -> Gaze:
     # What the irises say counts as far as they can be seen; else the eyes are taken to look where the head points.
     eye_yaw = share * math.asin(min(max(YAW_GAIN * across, -0.9), 0.9))
     eye_pitch = share * math.asin(min(max(PITCH_GAIN * (up - PITCH_AT_REST), -0.9), 0.9))
-    in_head = np.array(
-        [math.sin(eye_yaw) * math.cos(eye_pitch), -math.sin(eye_pitch), -math.cos(eye_yaw) * math.cos(eye_pitch)]
-    )
-    x, y, z = (turn @ in_head).tolist()
+    in_head = (
+        math.sin(eye_yaw) * math.cos(eye_pitch), -math.sin(eye_pitch), -math.cos(eye_yaw) * math.cos(eye_pitch)
+    )  # fmt: skip
+    x, y, z = (_dot(row, in_head) for row in turn)
     # Left and up are the person's: the angles, as those of the head, are told without its roll.
     roll = math.radians(face.pose.roll_deg)
     left, down = x * math.cos(roll) + y * math.sin(roll), y * math.cos(roll) - x * math.sin(roll)

@@ -10,14 +10,18 @@ from ..keypoints import RegistrationSettings
 from .dfecs.settings import DfecsSettings
 from .expression.labels import ExpressionSettings
 from .facs.settings import FacsSettings
+from .output_settings import OutputSettings
 
 
 @dataclass(frozen=True)
 class CodingSettings:
-    """registration: how the faces that are coded were registered; models made for another way are refused."""
+    """registration: how the faces that are coded were registered; models made for another way are refused. outputs:
+    what is coded at all.
+    """
 
     facs: FacsSettings = field(default_factory=FacsSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     dfecs: DfecsSettings = field(default_factory=DfecsSettings)
     expression: ExpressionSettings = field(default_factory=ExpressionSettings)
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
+    outputs: OutputSettings = field(default_factory=OutputSettings)

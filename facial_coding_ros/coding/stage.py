@@ -16,8 +16,9 @@ from .expression import EXPRESSION_LABELS
 from .formula import Formula
 from .frame_faces import FrameFaces
 from .motion_formula import motion_formula
+from .output_settings import NO_EXPRESSION, NO_UNITS, OUTPUTS, Outputs
 from .perceptual.coder import PerceptualCoder
-from .protocols import ActionUnitEstimator, ExpressionEvidence, ExpressionSource
+from .protocols import ActionUnitEstimates, ActionUnitEstimator, ExpressionEvidence, ExpressionSource
 from .registries import ACTION_UNIT_ESTIMATORS, EXPRESSION_SOURCES
 from .settings import CodingSettings
 
@@ -66,11 +67,21 @@ class CodingStage:
                 **self.estimator.coders,
                 **self.source.coders,
             }
-            self._graph = CodingGraph(self.coders, inference)
+            self._allowed = settings.outputs.wanted
+            self._inference = inference
+            # Without expressions the whole graph would do work that nobody needs.
+            self._graph = CodingGraph(self.coders, inference, joined="expression" in self._allowed)
             undo.callback(self._graph.close)
             self._graph.warm_up(*range(1, inference.max_batch + 1))
+            self._few: CodingGraph | None = None
             undo.pop_all()
-        self.form = CodeForm(self.estimator.codes, EXPRESSION_LABELS, len(self.dfecs.names), self.perceptual.dimensions)
+        told = self._allowed
+        self.form = CodeForm(
+            self.estimator.codes if "facs" in told else (),
+            EXPRESSION_LABELS if "expression" in told else (),
+            len(self.dfecs.names) if "dfecs" in told else 0,
+            self.perceptual.dimensions if "latent" in told else 0,
+        )
 
     @property
     def needs(self) -> frozenset[str]:
@@ -83,35 +94,70 @@ class CodingStage:
         return "; ".join(part for part in (self._graph.backend, self.estimator.backend) if part)
 
     def code(
-        self, frame: Frame, faces: Sequence[Face], registered: Sequence[Registered], neutrals: Sequence[Neutral]
+        self,
+        frame: Frame,
+        faces: Sequence[Face],
+        registered: Sequence[Registered],
+        neutrals: Sequence[Neutral],
+        wanted: Outputs = OUTPUTS,
     ) -> tuple[FaceCode, ...]:
         """Face codes of the faces of one frame, in their order; (n,) each.
 
-        What needs a neutral is NaN, unsure or of confidence 0 for a face that has none.
+        What needs a neutral is NaN, unsure or of confidence 0 for a face that has none. What is not wanted, or was
+        switched off, is empty.
         """
+        wanted &= self._allowed
         of_frame = FrameFaces(frame, faces, registered, neutrals)
-        outputs = self._graph.run(self.inputs(of_frame))
-        units = self.estimator.estimate(of_frame, outputs)
-        dfecs = outputs[DFECS]["codes"].copy()
-        if len(of_frame.known) < len(faces):
-            dfecs[[i not in of_frame.known for i in range(len(faces))]] = np.nan
-        latents = self.perceptual.latents(outputs, of_frame)
-        expressions = self.source.estimate(ExpressionEvidence(of_frame, latents, units.current, outputs))
+        outputs = self._graph_for(wanted).run(self.inputs(of_frame, wanted), self._parts(wanted))
+        units = ActionUnitEstimates.of_this_frame([NO_UNITS] * len(faces))
+        latents: FloatArray = np.empty((len(faces), 0), np.float32)
+        dfecs, expressions = latents, [NO_EXPRESSION] * len(faces)
+        if wanted & {"facs", "expression"}:
+            units = self.estimator.estimate(of_frame, outputs)
+        if "dfecs" in wanted:
+            dfecs = outputs[DFECS]["codes"].copy()
+            if len(of_frame.known) < len(faces):
+                dfecs[[i not in of_frame.known for i in range(len(faces))]] = np.nan
+        if wanted & {"latent", "expression"}:
+            latents = self.perceptual.latents(outputs, of_frame)
+        if "expression" in wanted:
+            expressions = self.source.estimate(ExpressionEvidence(of_frame, latents, units.current, outputs))
+        told = units.units if "facs" in wanted else [NO_UNITS] * len(faces)
+        latents = latents if "latent" in wanted else latents[:, :0]
         return tuple(
             FaceCode(face, neutral.state, neutral.uncertainty, own, expression, codes, latent, age_s)
             for face, neutral, own, expression, codes, latent, age_s in zip(
-                faces, neutrals, units.units, expressions, dfecs, latents, units.ages_s, strict=True
+                faces, neutrals, told, expressions, dfecs, latents, units.ages_s, strict=True
             )
         )
 
-    def inputs(self, faces: FrameFaces) -> dict[str, FloatArray]:
-        """Of the coding graph: those of fusion.INPUTS that are there."""
-        return {
-            **faces.inputs(),
-            **self.perceptual.graph_inputs(faces),
-            **self.estimator.inputs(faces),
-            **self.source.inputs(faces),
-        }
+    def _graph_for(self, wanted: Outputs) -> CodingGraph:
+        """The joined graph does all at once; for what is less than expressions parts by themselves are cheaper."""
+        if "expression" in wanted or "expression" not in self._allowed:
+            return self._graph
+        if self._few is None:
+            self._few = CodingGraph(self.coders, self._inference, joined=False)
+        return self._few
+
+    def _parts(self, wanted: Outputs) -> frozenset[str]:
+        """Of the coding graph, what these outputs need."""
+        parts = {DFECS} if "dfecs" in wanted else set()
+        parts |= {LATENT_FILTER} if "latent" in wanted else set()
+        parts |= set(self.estimator.coders) if "facs" in wanted else set()
+        if "expression" in wanted:
+            parts |= {LATENT_FILTER, CLASSIFIER, *self.estimator.coders, *self.source.coders}
+        return frozenset(parts)
+
+    def inputs(self, faces: FrameFaces, wanted: Outputs = OUTPUTS) -> dict[str, FloatArray]:
+        """Of the coding graph: those of fusion.INPUTS that are there and needed."""
+        inputs = faces.inputs()
+        if wanted & {"facs", "expression"}:
+            inputs |= self.estimator.inputs(faces)
+        if wanted & {"latent", "expression"}:
+            inputs |= self.perceptual.graph_inputs(faces)
+        if "expression" in wanted:
+            inputs |= self.source.inputs(faces)
+        return inputs
 
     @property
     def landmark_network(self) -> str:
@@ -133,3 +179,5 @@ class CodingStage:
         self.source.close()
         self.estimator.close()
         self._graph.close()
+        if self._few is not None:
+            self._few.close()

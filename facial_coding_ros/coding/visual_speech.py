@@ -22,6 +22,7 @@ MOST_FACES = 64
 _LONGEST_STEP_S = 0.5
 _UPPER_LIP, _LOWER_LIP = 13, 14
 _EYE_CORNERS = (33, 133, 362, 263)
+_POINTS = np.array([_UPPER_LIP, _LOWER_LIP, *_EYE_CORNERS])
 WINDOW_S = 0.6
 """Over which syllables are counted."""
 LONGEST_SYLLABLE_S = 0.45
@@ -40,9 +41,9 @@ def lip_gap(face: Face) -> tuple[float, float]:
     """Gap between the lips in eye distances, and the eye distance in pixels; NaN without a mesh."""
     if len(face.mesh) < SURFACE_POINTS:
         return math.nan, math.nan
-    points = face.mesh[[_UPPER_LIP, _LOWER_LIP, *_EYE_CORNERS]].astype(np.float64)
-    eyes = max(float(np.linalg.norm(points[2:4].mean(0) - points[4:].mean(0))), 1e-6)
-    return float(np.linalg.norm(points[0] - points[1])) / eyes, eyes
+    upper, lower, *corners = face.mesh.take(_POINTS, 0).tolist()
+    eyes = max(math.hypot(*(a + b - c - d for a, b, c, d in zip(*corners, strict=True))) / 2, 1e-6)
+    return math.dist(upper, lower) / eyes, eyes
 
 
 @dataclass

@@ -15,11 +15,13 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from tqdm import tqdm
 
+from ..coding.output_settings import OUTPUTS, OutputSettings
 from ..errors import UserError
 from ..evaluation.replay import FORMATS, Outcome, ReplayJob, finished, replay_file
 from ..evaluation.workers import on_cluster, on_this_machine
@@ -41,6 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fps", type=float, default=DEFAULT_FPS, help="of a folder of images; default %(default)s")
     formats = "of csv, parquet (the table) and bag (MCAP of messages); default csv, and parquet where pyarrow is"
     add("--formats", default="csv,parquet" if find_spec("pyarrow") else "csv", help=formats)
+    columns = (
+        "what is coded, of facs, dfecs, latent and expression; the rest takes no time and has no columns; default all"
+    )
+    add("--columns", metavar="LIST", default="", help=columns)
     add("--overlay", action="store_true", help="also overlay.webm: the codes on the images")
     add("--resume", action="store_true", help="keep results of the same input, settings, models and code")
     processors = os.cpu_count() or 1
@@ -141,6 +147,8 @@ def _jobs(arguments: argparse.Namespace) -> tuple[list[ReplayJob], list[Outcome]
     if not 0 < arguments.fps < 1000:
         raise ValueError(f"--fps {arguments.fps:g}: images a second are expected, above 0 and below 1000")
     settings = _settings(arguments.params_file, arguments.image_rotation)
+    if arguments.columns:
+        settings = replace(settings, outputs=_outputs(arguments.columns))
     span = _span(arguments.range)
     if arguments.stills and arguments.neutral:
         raise ValueError("--neutral names frames of a recording; with --stills: --neutral-from PICTURE")
@@ -209,6 +217,14 @@ def _settings(params_file: str | None, image_rotation: int | None) -> PipelineSe
     if not values.get("tracking.id_seed"):
         values["tracking.id_seed"] = 1
     return parameters.build(values).pipeline
+
+
+def _outputs(text: str) -> OutputSettings:
+    """Only those that are named are on."""
+    named = set(text.split(","))
+    if unknown := named - OUTPUTS:
+        raise ValueError(f"--columns {text}: {min(unknown)!r} is none of {', '.join(sorted(OUTPUTS))}")
+    return OutputSettings(**{name: name in named for name in OUTPUTS})
 
 
 def _interval(text: str) -> tuple[int, int]:

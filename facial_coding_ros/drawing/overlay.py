@@ -120,8 +120,9 @@ def _panel(canvas: ImageArray, code: FaceCode, face_box: Box, taken: list[Box]) 
 
     estimate = code.expression
     text(0, f"{code.face.person_id or code.face.face_id}  neutral: {code.neutral_state.name.lower()}", colour, 0.45)
-    text(1, f"{estimate.label} {estimate.confidence:.0%}", _TEXT, 0.62)
-    text(2, f"valence {estimate.valence:+.2f}   arousal {estimate.arousal:+.2f}", _TEXT, 0.42)
+    if estimate.labels:
+        text(1, f"{estimate.label} {estimate.confidence:.0%}", _TEXT, 0.62)
+        text(2, f"valence {estimate.valence:+.2f}   arousal {estimate.arousal:+.2f}", _TEXT, 0.42)
     for index, (intensity, au, confidence) in enumerate(shown):
         row = 3 + index
         y = top + round(line * row) + 2

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..keypoints import MESH_TO_68, PUPILS
-from ..types import SURFACE_POINTS, Face, FloatArray
+from ..keypoints import PUPILS, SPARSE
+from ..types import Face, FloatArray
+
+_FIRST, _SECOND = np.vstack([SPARSE.mesh_points, np.repeat(np.array(PUPILS)[:, None], 2, axis=1)]).T
+"""Mesh points whose mean each landmark is."""
 
 
 def landmarks_70(face: Face) -> FloatArray:
     """(70, 2) pixels; 68 is the right pupil, 69 the left."""
-    surface = face.mesh[:SURFACE_POINTS, :2]
-    return np.vstack([MESH_TO_68 @ surface, face.mesh[list(PUPILS), :2]]).astype(np.float32)
+    points = face.mesh[:, :2]
+    return (points.take(_FIRST, 0) + points.take(_SECOND, 0)) * np.float32(0.5)

@@ -37,7 +37,7 @@ class InputHealth:
 class Health:
     """One second of the node's life. stage_s: mean seconds a frame by stage. neutrals: faces by neutral state.
 
-    notices: what the store of neutrals wants a person to know.
+    coded: what is coded now, in words. notices: what the store of neutrals wants a person to know.
     """
 
     active: bool
@@ -50,6 +50,7 @@ class Health:
     stage_s: dict[str, float] = field(default_factory=dict)
     neutrals: dict[str, int] = field(default_factory=dict)
     backend: str = ""
+    coded: str = ""
     notices: tuple[str, ...] = ()
 
 
@@ -101,6 +102,7 @@ def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
         **{f"{odd} images": str(count) for odd, count in camera.dropped.items()},
         "faces": str(health.faces),
         "faces found and left out": str(health.faces_left_out),
+        "coded": health.coded,
         "backend": health.backend,
     }
     if camera.pixel_range:

@@ -10,6 +10,7 @@ from facial_coding_msgs.msg import FaceEvent
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
+from ..coding.output_settings import NOTHING, OUTPUTS, Outputs
 from ..events import Event, EventDetectors, History, standard_detectors
 from ..events.settings import EventSettings
 from ..pipeline import Pipeline
@@ -33,6 +34,7 @@ class EventTopics:
         self._publisher: Publisher[Any] | None = None
         self._detectors = EventDetectors([])
         self._history = History()
+        self._paused = self._heard = False
         self._pipeline: Pipeline | None = None
         self._gaze: GazeTopics | None = None
         self._voices: Voices | None = None
@@ -48,7 +50,7 @@ class EventTopics:
         """Begins without a memory."""
         self._pipeline = pipeline
         self._detectors = standard_detectors(self._settings)
-        self._history = History(self._settings.history_s)
+        self._history, self._paused = History(self._settings.history_s), False
         self._summaries.activate(self._history)
         self._gaze = GazeTopics(self._node, settings.engagement, settings.humans_namespace)
         self._voices = Voices(self._node, self._hear, settings.match_confidence, settings.humans_namespace)
@@ -59,9 +61,29 @@ class EventTopics:
             if self._pipeline is not None:
                 self._pipeline.temporal.hear(talking)
 
-    def publish(self, frame: Frame, codes: Sequence[FaceCode]) -> list[Event]:
-        """Says what the frame's faces show that was not known before."""
+    def look_for_users(self) -> None:
+        """Call often, in the executor's thread: whom the graph knows is asked there only."""
+        if self._publisher is None or self._pipeline is None or self._gaze is None:
+            return
+        persons = [face.person_id for face in self._pipeline.faces if face.person_id]
+        heard = self._publisher.get_subscription_count() or self._summaries.clients() or self._gaze.heard(persons)
+        self._heard = bool(heard)
+
+    def wanted(self) -> Outputs:
+        """All while somebody hears of events, of gaze or engagement, or may ask for a summary."""
+        return OUTPUTS if self._heard else NOTHING
+
+    def publish(self, frame: Frame, codes: Sequence[FaceCode], complete: bool = True) -> list[Event]:
+        """Says what the frame's faces show that was not known before.
+
+        complete: whether all is coded; else nothing is told and remembered of the frame, and detectors begin anew.
+        """
         assert self._publisher is not None
+        if not complete:
+            self._paused = True
+            return []
+        if self._paused:
+            self._detectors, self._paused = standard_detectors(self._settings), False
         events = self._detectors.update(codes, frame.stamp_ns)
         self._history.update(codes, events, frame.stamp_ns)
         header = messages.header_of(frame.stamp_ns, frame.frame_id)
@@ -86,6 +108,7 @@ class EventTopics:
             self._gaze.destroy()
         if self._robot_face is not None:
             self._robot_face.destroy()
+        self._heard = False
         self._pipeline = self._voices = self._gaze = self._robot_face = None
 
     def release(self) -> None:

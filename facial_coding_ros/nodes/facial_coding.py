@@ -21,6 +21,7 @@ from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.timer import Timer
 
+from ..coding.output_settings import NOTHING, OUTPUTS, Outputs
 from ..neutral import StoreError
 from ..pipeline import Pipeline
 from ..self_check import Level
@@ -30,6 +31,7 @@ from ..types import NeutralState
 from ..worker import LatestWorker
 from . import diagnostics, messages, parameters
 from .add_on import TrackedElsewhere
+from .demand import Demand
 from .descriptors import descriptor
 from .event_topics import EventTopics
 from .humans import RELIABLE, Humans
@@ -60,6 +62,7 @@ class FacialCodingNode(LifecycleNode):
         self._humans: Humans | None = None
         self._visualization: Visualization | None = None
         self._persons: Persons | None = None
+        self._demand: Demand | None = None
         self._neutral_services = NeutralServices(self, self._lock)
         self._events = EventTopics(self, self._lock)
         self._own_publishers: list[Publisher[Any]] = []
@@ -158,6 +161,8 @@ class FacialCodingNode(LifecycleNode):
         self._neutral_services.activate(self._pipeline)
         self._events.activate(self._pipeline, self._settings.ros)
         self._stalled = False
+        topics = (self._codes_wanted, self._humans.wanted, self._visualization.wanted, self._events.wanted)
+        self._demand = Demand(self, topics, self._settings.pipeline.outputs.wanted)
         self._worker = LatestWorker(self._work, "facial_coding")
         if (memory := check_shared_memory()).level is not Level.OK:
             self.get_logger().warning(f"shared memory: {memory.text}")
@@ -202,6 +207,9 @@ class FacialCodingNode(LifecycleNode):
         for publisher in self._own_publishers:
             self.destroy_publisher(publisher)
         self._own_publishers = []
+
+    def _codes_wanted(self) -> Outputs:
+        return OUTPUTS if self._codes.get_subscription_count() else NOTHING
 
     # -- parameters
 
@@ -254,16 +262,18 @@ class FacialCodingNode(LifecycleNode):
         regions = self._elsewhere.regions() if self._elsewhere is not None else None
         with self._lock:
             assert self._pipeline is not None and self._humans is not None
-            codes = self._pipeline.process(frame, regions)
+            assert self._demand is not None
+            wanted = self._demand.outputs()
+            codes = self._pipeline.process(frame, regions, wanted)
             with self._pipeline.times.measure("publishing"):
                 self._stalled = False
                 self._humans.publish(frame, codes)
                 if self._visualization is not None:
                     self._visualization.publish(frame, codes)
-                if self._codes.get_subscription_count():
+                if self._demand.complete and self._codes.get_subscription_count():
                     latency_s = time.perf_counter() - image.arrival_s
                     self._codes.publish(messages.face_codes(frame, codes, latency_s))
-                self._events.publish(frame, codes)
+                self._events.publish(frame, codes, self._demand.complete)
             self._neutral_services.frame_done(frame.stamp_ns)
         self._processed += 1
         if frame.camera is not None and any(code.face.pose.position_m is None for code in codes):
@@ -281,6 +291,7 @@ class FacialCodingNode(LifecycleNode):
         assert self._humans is not None and self._worker is not None and self._stream is not None
         if self._worker.failure is not None:
             raise RuntimeError("the pipeline failed") from self._worker.failure
+        self._events.look_for_users()
         if self._stream.age_s() > self._settings.ros.stall_s and not self._stalled:
             with self._lock:
                 self._humans.nobody()
@@ -331,6 +342,7 @@ class FacialCodingNode(LifecycleNode):
             stage_s=self._pipeline.times.take(),
             neutrals=self._neutral_states,
             backend=self._pipeline.backend,
+            coded=self._demand.words if self._demand is not None else "",
             notices=self._pipeline.neutral.notices,
         )
         stamp = self.get_clock().now().to_msg()  # diagnostics speak of the node, not of an image

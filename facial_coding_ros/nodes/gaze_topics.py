@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,13 @@ class GazeTopics:
         self._gazing = node.create_publisher(hri.Gaze, gazing, RELIABLE) if hasattr(hri, "Gaze") else None
         self._in_contact: set[str] = set()
         self._people: dict[str, _EngagedPerson] = {}
+
+    def heard(self, person_ids: Iterable[str]) -> bool:
+        """Whether somebody subscribes to what is said of these persons."""
+        if self._gazing is not None and self._gazing.get_subscription_count():
+            return True
+        topics = [self._engagement_topic.format(person_id) for person_id in person_ids if self._engagement]
+        return any(self._node.count_subscribers(topic) for topic in topics)
 
     def publish(self, frame: Frame, codes: Sequence[FaceCode], events: Sequence[Event]) -> None:
         """Of one frame; the node calls it under its lock."""

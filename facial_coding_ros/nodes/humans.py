@@ -13,6 +13,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from ..coding.expression import ExpressionDwell, ExpressionSettings
+from ..coding.output_settings import Outputs
 from ..types import FaceCode, Frame
 from . import messages
 
@@ -52,6 +53,7 @@ class FaceTopics:
 
     def __init__(self, node: Node, faces: str, face_id: str, topics: tuple[str, ...]) -> None:
         self._node = node
+        self._landmarks: hri.FacialLandmarks | None = None
         silent = PublisherEventCallbacks(use_default_callbacks=False)
         self._publishers: dict[str, Publisher[Any]] = {
             name: node.create_publisher(ALL_TOPICS[name], f"{faces}/{face_id}/{name}", RELIABLE, event_callbacks=silent)
@@ -66,6 +68,8 @@ class FaceTopics:
         for name, publisher in self._publishers.items():
             if publisher.get_subscription_count() == 0 or (name == "expression" and not label):
                 continue
+            if name == "facs" and not code.aus.codes:  # not coded
+                continue
             message: Any
             if name == "roi":
                 message = messages.roi(header, face)
@@ -76,12 +80,16 @@ class FaceTopics:
             elif name == "frontalized":
                 message = messages.frontalized(header, frame.image, face)
             elif name == "landmarks":
-                message = messages.landmarks(header, face, height, width)
+                message = self._landmarks = messages.landmarks(header, face, height, width, self._landmarks)
             elif name == "facs":
                 message = messages.facs(header, code)
             else:
                 message = messages.expression(header, code, label)
             publisher.publish(message)
+
+    def wanted(self) -> Outputs:
+        """What its subscribers need of coding."""
+        return frozenset(name for name in ADDED_TOPICS if self._publishers[name].get_subscription_count())
 
     def destroy(self) -> None:
         for publisher in self._publishers.values():
@@ -109,6 +117,12 @@ class Humans:
     def apply(self, settings: ExpressionSettings) -> None:
         """Takes over settings that may change while running."""
         self._dwell.settings = settings
+
+    def wanted(self) -> Outputs:
+        """What subscribers of the faces' topics need of coding; gaze in TF needs the lids."""
+        by_faces: Outputs = frozenset[str]().union(*(face.wanted() for face in self._faces.values()))
+        listened_to = self._transforms is not None and self._transforms.pub_tf.get_subscription_count()
+        return by_faces | {"facs"} if listened_to else by_faces
 
     def publish(self, frame: Frame, codes: tuple[FaceCode, ...]) -> None:
         """Every frame, also without a face: subscribers that join late learn of all faces from the next `tracked`."""

@@ -76,22 +76,25 @@ def roi(header: Header, face: Face) -> hri.NormalizedRegionOfInterest2D:
     )
 
 
-def landmarks(header: Header, face: Face, height: int, width: int) -> hri.FacialLandmarks:
+def landmarks(
+    header: Header, face: Face, height: int, width: int, into: hri.FacialLandmarks | None = None
+) -> hri.FacialLandmarks:
+    """into: the face's message of the frame before, to be filled anew: 70 points are dear to make."""
+    message = hri.FacialLandmarks() if into is None else into
+    message.header, message.height, message.width = header, height, width
     points = landmarks_70(face) / (width, height)
     c = face.visibility.face
-    return hri.FacialLandmarks(
-        header=header,
-        landmarks=[hri.NormalizedPointOfInterest2D(x=float(x), y=float(y), c=c) for x, y in points],
-        height=height,
-        width=width,
-    )
+    for point, (x, y) in zip(message.landmarks, points.tolist(), strict=True):
+        point.x, point.y, point.c = x, y, c
+    return message
 
 
 def facs(header: Header, code: FaceCode) -> hri.FacialActionUnits:
     message = hri.FacialActionUnits(header=header)
-    for au, intensity, confidence in zip(code.aus.codes, code.aus.intensity, code.aus.confidence, strict=True):
-        if confidence > 0:
-            message.intensity[au], message.confidence[au] = intensity, confidence
+    aus = code.aus
+    sure = aus.confidence > 0
+    known = np.array(aus.codes, np.intp)[sure]
+    message.intensity[known], message.confidence[known] = aus.intensity[sure], aus.confidence[sure]
     for au, part in _NOT_VISIBLE.items():
         seen = float(getattr(code.face.visibility, part))
         message.intensity[au] = 1.0 - seen if seen < 0.5 else 0.0

@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from ..events import History, summarize
 from . import messages
+from .demand import clients_of
 
 
 class SummaryService:
@@ -18,7 +19,11 @@ class SummaryService:
     def __init__(self, node: Node, lock: Any) -> None:
         self._lock = lock
         self._history: History | None = None
-        node.create_service(Summarize, "~/summarize", self._on_summarize)
+        self._node, self._service = node, node.create_service(Summarize, "~/summarize", self._on_summarize)
+
+    def clients(self) -> int:
+        """Who may ask for a summary."""
+        return clients_of(self._node, self._service.srv_name)
 
     def activate(self, history: History) -> None:
         self._history = history

@@ -11,6 +11,7 @@ from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
+from ..coding.output_settings import NOTHING, OUTPUTS, Outputs
 from ..types import FaceCode, Frame
 from . import image_annotations
 from .humans import RELIABLE
@@ -29,6 +30,11 @@ class Visualization:
             kind = image_annotations.foxglove.ImageAnnotations
             self._annotations = node.create_publisher(kind, "~/annotations", RELIABLE)
         self._last = Header()
+
+    def wanted(self) -> Outputs:
+        """All while somebody looks."""
+        publishers = (self._markers, self._annotations)
+        return OUTPUTS if any(p is not None and p.get_subscription_count() for p in publishers) else NOTHING
 
     def publish(self, frame: Frame, codes: Sequence[FaceCode]) -> None:
         """Every frame, also without a face."""
