@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a change made it slower: two results of `benchmark pipeline --out FILE.json`.
+"""Whether a change made it slower: two results of `benchmark table` or `benchmark pipeline`, as they wrote with --out.
 
 standalone/env python -m benchmark compare BEFORE.json AFTER.json
 
@@ -55,7 +55,7 @@ def read(path: Path) -> dict[str, list[float]]:
         content = json.loads(path.read_text())
         return {name: [float(one) for one in samples] for name, samples in content["samples"].items()}
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} is no result of `benchmark pipeline --out`: {error!r}") from None
+        raise ValueError(f"{path} is no result of `benchmark table` or `benchmark pipeline --out`: {error!r}") from None
 
 
 def main(words: Sequence[str] | None = None) -> int:
