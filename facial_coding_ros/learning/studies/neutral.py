@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -40,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache", type=Path, default=Path("/tmp/facial_coding_study"), help="folder for rendered faces"
     )
     parser.add_argument("--out", type=Path, default=Path("neutral_study"), help="folder for the results")
+    parser.add_argument(
+        "--means", action="store_true", help="only the chosen one, with the mean of rendered people and the shipped one"
+    )
     parser.add_argument("--model", type=Path, metavar="FILE.npz", help="also write the prior of all people there")
 
 
@@ -52,6 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.model:
         _write(arguments.model, prior_of(*halves), len(np.unique(expressions.person)))
     prior = prior_of(halves[0])
+    if arguments.means:
+        compare_means(prior, halves[1], arguments.people, arguments.many)
+        return 0
     lines = compare(prior, halves[1], arguments.people)
     lines += ["", f"## Mixed behaviour, {arguments.many} people", "", *_FEW.splitlines(), ""]
     lines += [*_columns(), _line(_CHOSEN, lambda _: PriorEstimator(prior), halves[1], "mixed", arguments.many)]
@@ -165,6 +172,16 @@ def compare(prior: FacePrior, world: World, people: int) -> list[str]:
         lines += _columns()
         lines += [_line(name, make, world, scene, people) for name, make in makers.items()]
     return lines
+
+
+def compare_means(prior: FacePrior, world: World, people: int, many: int) -> None:
+    """The chosen estimator on rendered people, with the mean of other rendered people and with that of real ones."""
+    print("\n".join(_columns()))
+    for name, mean in (("rendered people", prior.mean), ("real people, as shipped", FacePrior.load().mean)):
+        one = replace(prior, mean=mean)
+        for scene in SCENES:
+            maker: Callable[[Play], Estimator] = lambda _, one=one: PriorEstimator(one)  # noqa: E731
+            _line(f"{scene}, mean of {name}", maker, world, scene, many if scene == "mixed" else people)
 
 
 def _columns() -> list[str]:
