@@ -178,10 +178,13 @@ def compare_means(prior: FacePrior, world: World, people: int, many: int) -> Non
     """The chosen estimator on rendered people, with the mean of other rendered people and with that of real ones."""
     print("\n".join(_columns()))
     for name, mean in (("rendered people", prior.mean), ("real people, as shipped", FacePrior.load().mean)):
-        one = replace(prior, mean=mean)
         for scene in SCENES:
-            maker: Callable[[Play], Estimator] = lambda _, one=one: PriorEstimator(one)  # noqa: E731
+            maker = _chosen(replace(prior, mean=mean))
             _line(f"{scene}, mean of {name}", maker, world, scene, many if scene == "mixed" else people)
+
+
+def _chosen(prior: FacePrior) -> Callable[[Play], Estimator]:
+    return lambda _: PriorEstimator(prior)
 
 
 def _columns() -> list[str]:
