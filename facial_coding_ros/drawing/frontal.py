@@ -68,7 +68,7 @@ def delaunay(points: FloatArray, side: int) -> NDArray[np.intp]:
     places = points.astype(np.float32)
     number = {(x, y): index for index, (x, y) in enumerate(places.tolist())}
     plane = cv2.Subdiv2D((-1, -1, side + 3, side + 3))
-    plane.insert(places.tolist())
+    plane.insert([(x, y) for x, y in places.tolist()])  # OpenCV before 4.5.3 reads points as tuples alone
     found = np.array(plane.getTriangleList()).reshape(-1, 3, 2)
     known = [[number.get((x, y), -1) for x, y in triangle] for triangle in found.tolist()]
     triangles = np.array(known, np.intp).reshape(-1, 3)
