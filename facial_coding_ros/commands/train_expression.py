@@ -27,7 +27,13 @@ from ..coding.expression.witness_fusion import ExpressionFusion
 from ..errors import UserError, make_folder
 from ..inference.model_files import write_whole
 from ..learning.expression.appearance_training import ALL, GEOMETRY, HEADS, AppearanceTraining
-from ..learning.expression.expression_tables import heads_table, known_table, scenes_table, strangers_table
+from ..learning.expression.expression_tables import (
+    heads_table,
+    known_table,
+    portraits_table,
+    scenes_table,
+    strangers_table,
+)
 from ..learning.expression.face_features import FaceReader
 from ..learning.expression.fusion_training import PRIOR, prior_weights
 from ..learning.expression.head_export import write_head
@@ -95,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         strangers_table(training, fusion, apart),
         known_table(training, fusion, apart),
         scenes_table(training, fusion, apart),
+        portraits_table(training, fusion, apart),
     ]
     card = _card(arguments, training)
     check = _check(training)

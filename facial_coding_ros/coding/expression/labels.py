@@ -52,9 +52,9 @@ class ExpressionSettings(Settings):
         0.4, "share under which the likeliest label is not taken and the face is unsure", low=0.0, high=1.0, live=True
     )
     fused_unsure_below: float = option(
-        0.6,
-        "the same for sources fused and appearance, whose probabilities are calibrated on real faces; for neutral 0.1 "
-        "less, and for the label that a face had in the frame before 0.2 less",
+        0.65,
+        "the same for sources fused and appearance, whose probabilities are calibrated on real faces; for happy 0.05 "
+        "less, for neutral 0.15 less, and for the label that a face had in the frame before 0.25 less",
         low=0.0,
         high=1.0,
         live=True,

@@ -33,7 +33,7 @@ from .watched_scenes import WatchedFrames, told_frames
 FOLDS, KEPT_ASIDE = 5, 0.2
 COUNTS = {"regions": 400, "surface": 256, "points": 128}
 """Directions of each part."""
-LEAST = 0.6
+LEAST = 0.65
 """ExpressionSettings.fused_unsure_below, with which tables are made."""
 HEADS: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
     "points alone, linear": (("points",), {"dropout": 0.1}),
@@ -223,10 +223,5 @@ class AppearanceTraining:
 
     def evidence(self, told: FloatArray, rows: NDArray[np.bool_]) -> tuple[Witnesses, NDArray[np.int64]]:
         """Witnesses of the views among `rows` whose person's neutral is known, and the views' places."""
-        inside = rows[self.known.row]
-        some = KnownNeutrals(
-            self.known.row[inside],
-            self.known.neutral[inside],
-            tuple(one for one, kept in zip(self.known.resting, inside, strict=True) if kept),
-        )
+        some = self.known.within(rows)
         return witnesses(self.views, some, log_softmax(told)), some.row

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...coding.expression.labels import EXPRESSION_LABELS
-from ...coding.expression.witness_fusion import NEUTRAL_LESS
+from ...coding.expression.witness_fusion import LABEL_LESS
 from ...types import FloatArray
 from .fusion_training import PRIOR, prior_weights
 
@@ -57,9 +57,9 @@ HEAD = (
 
 
 def figures_of(probability: FloatArray, label: NDArray[np.int64], least: float) -> ExpressionFigures:
-    """probability: (n, 8). label: (n,). least: share of the likeliest label from which it is given."""
+    """probability: (n, 8). label: (n,). least: as ExpressionSettings.fused_unsure_below."""
     most, told = probability.max(1), probability.argmax(1)
-    sure = most >= np.where(told == 0, least - NEUTRAL_LESS, least)
+    sure = most >= least - LABEL_LESS[told]
     five = label < FIVE
     balanced = 1 / np.maximum(np.bincount(label, minlength=8), 1)[label]
     neutral = label == 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...action_units import CODES
 from ...coding.expression.au_rules import AuExpression
 from ...coding.expression.witness_fusion import Witnesses
 from ...coding.facs import FacsEstimator, Views
@@ -35,6 +36,15 @@ class KnownNeutrals:
     neutral: FloatArray
     resting: tuple[NDArray[np.int64], ...]
 
+    def within(self, rows: NDArray[np.bool_]) -> KnownNeutrals:
+        """Those of the views that are chosen among all of the set, (views,)."""
+        return self.within_rows(rows[self.row])
+
+    def within_rows(self, chosen: NDArray[np.bool_]) -> KnownNeutrals:
+        """Some of them, (n,)."""
+        resting = tuple(one for one, kept in zip(self.resting, chosen, strict=True) if kept)
+        return KnownNeutrals(self.row[chosen], self.neutral[chosen], resting)
+
 
 def known_neutrals(views: ViewSet, seed: int = 0) -> KnownNeutrals:
     """Of undisturbed stills whose person has another neutral picture, and of all views of portraits."""
@@ -56,10 +66,20 @@ def known_neutrals(views: ViewSet, seed: int = 0) -> KnownNeutrals:
     return KnownNeutrals(np.array(rows), np.stack(neutrals).astype(np.float32), tuple(resting))
 
 
-def witnesses(views: ViewSet, known: KnownNeutrals, appearance: FloatArray) -> Witnesses:
+def smile_strengths(views: ViewSet, known: KnownNeutrals) -> FloatArray:
+    """(n,) 0..1: intensity of AU12 against the neutral, the mean of both sides."""
+    estimator = FacsEstimator.load(inference=InferenceSettings(backend="onnxruntime"))
+    motion = views.rows.points[known.row].astype(np.float32).reshape(known.neutral.shape) - known.neutral
+    noise = noise_scale(np.full(len(motion), _TURN_DEG), np.full(len(motion), _EYE_PX))
+    starts = range(0, len(motion), _CHUNK)
+    sides = [estimator.infer(motion[i : i + _CHUNK], noise[i : i + _CHUNK])[0].copy() for i in starts]
+    return np.asarray(np.concatenate(sides)[:, :, CODES.index(12)].mean(1), np.float32)
+
+
+def witnesses(views: ViewSet, known: KnownNeutrals, appearance: FloatArray, error: float = PICTURE_ERROR) -> Witnesses:
     """What the three witnesses tell of those views; appearance: (views, 8) log-probabilities of all of the set.
 
-    The error of each neutral is that of the difference between two pictures of other cameras and days.
+    error: of a neutral of one picture, eye distances, as it is between pictures of other cameras and days.
     """
     encoder = PerceptualCoder(inference=InferenceSettings(backend="onnxruntime"))
     estimator = FacsEstimator.load(inference=InferenceSettings(backend="onnxruntime"))
@@ -71,7 +91,7 @@ def witnesses(views: ViewSet, known: KnownNeutrals, appearance: FloatArray) -> W
         faces = points[known.row[start : start + _CHUNK]]
         rests = [Registered(sparse, rest) for rest in known.neutral[start : start + _CHUNK]]
         told = [
-            Neutral(NeutralState.READY, rest, PICTURE_ERROR * math.sqrt(1 + 1 / len(others)))
+            Neutral(NeutralState.READY, rest, error * math.sqrt(1 + 1 / len(others)))
             for rest, others in zip(rests, known.resting[start : start + _CHUNK], strict=True)
         ]
         given = encoder.inputs([Registered(sparse, face) for face in faces], rests)

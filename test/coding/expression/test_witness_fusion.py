@@ -127,12 +127,14 @@ def test_rest_is_bounded():
     assert seconds == MEMORY_S
 
 
-def test_a_label_stays_while_it_is_likely_and_neutral_needs_a_little_less():
-    settings = ExpressionSettings(fused_unsure_below=0.6)
+def test_a_label_stays_while_it_is_likely_and_happy_and_neutral_need_less():
+    settings = ExpressionSettings()
+    assert settings.fused_unsure_below == 0.65
 
     def label(name, share, before=""):
         return told_of(np.exp(sure_of(name, share))[None], [SEEN], settings, np.zeros((1, 2)), [before])[0].label
 
+    assert label("sad", 0.64) == "unsure" and label("sad", 0.66) == "sad"
     assert label("happy", 0.59) == "unsure" and label("happy", 0.61) == "happy"
     assert label("neutral", 0.51) == "neutral" and label("neutral", 0.49) == "unsure"
     assert label("happy", 0.41, "happy") == "happy" and label("happy", 0.39, "happy") == "unsure"
