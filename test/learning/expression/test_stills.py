@@ -117,7 +117,8 @@ def test_scores_by_hand():
     for row, (told, share) in enumerate(((0, 0.93), (3, 0.6), (1, 0.93), (1, 0.4), (7, 0.5))):
         probability[row, told] = share
     assert mean_recall(probability, label, 5) == pytest.approx((0.5 + 1 + 0) / 3)
-    figures = figures_of(probability, label, 0.45)
+    assert figures_of(probability, label, 0.44).given == 1  # happy is asked 0.05 less
+    figures = figures_of(probability, label, 0.46)
     assert figures.neutral_wrong == pytest.approx(0.5)
     assert figures.given == pytest.approx(0.8) and figures.right == pytest.approx(0.5)
     table = confusion(probability, label)
