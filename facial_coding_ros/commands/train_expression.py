@@ -23,7 +23,7 @@ import yaml
 from ..coding.expression.appearance import FEATURES, GEOMETRY_MODEL, MODEL, POINTS
 from ..coding.expression.labels import EXPRESSION_LABELS
 from ..coding.expression.witness_fusion import MODEL as FUSION
-from ..coding.expression.witness_fusion import ExpressionFusion
+from ..coding.expression.witness_fusion import SHAPES, ExpressionFusion
 from ..errors import UserError, make_folder
 from ..inference.model_files import write_whole
 from ..learning.expression.appearance_training import ALL, GEOMETRY, HEADS, AppearanceTraining
@@ -42,6 +42,7 @@ from ..learning.expression.rendered_actor import RenderedActor, geometry_of
 from ..learning.expression.stills import counts, read_stills
 from ..learning.expression.views import portrait_picture, portrait_views, still_views
 from ..learning.expression.watched_scenes import watched_scenes
+from ..npz import open_npz
 from ..types import FloatArray
 
 ALL_SCENES, RENDERED = 1000, 12
@@ -70,12 +71,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=900, help="of each fit; default %(default)s")
     parser.add_argument("--folds", type=int, default=5, help="of five, that heads are compared in; default %(default)s")
     parser.add_argument("--only-shipped", action="store_true", help="without the comparison of heads")
+    parser.add_argument(
+        "--fusion", type=Path, help="expression_fusion.npz that the tables are of, instead of one that is fitted"
+    )
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
 
 
 def run(arguments: argparse.Namespace) -> int:
     for folder in (arguments.work, arguments.out, arguments.tables):
         make_folder(folder)
+    given = None if arguments.fusion is None else _read_fusion(arguments.fusion)
     stills = read_stills(arguments.stills)
     _say(f"{len(stills)} stills: {counts(stills)}")
     reader = FaceReader()
@@ -96,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         (arguments.tables / "heads.md").write_text(heads_table(training, told) + "\n", encoding="utf-8")
     best, apart = training.fit(ALL, arguments.steps, told[ALL])
     geometry, _ = training.fit(GEOMETRY, arguments.steps, told[GEOMETRY])
-    fusion = training.fusion(apart, used & (training.fold < arguments.folds))
+    fusion = given or training.fusion(apart, used & (training.fold < arguments.folds))
     text = [
         strangers_table(training, fusion, apart),
         known_table(training, fusion, apart),
@@ -110,9 +115,10 @@ def run(arguments: argparse.Namespace) -> int:
     metrics = {"people kept aside, stills as they are": _rounded(vars(figures))}
     write_head(arguments.out / MODEL, best, {**card, "metrics": metrics}, network, check)
     write_head(arguments.out / GEOMETRY_MODEL, geometry, card, "", {POINTS: check[POINTS]})
-    _write_fusion(arguments.out / f"{FUSION}.npz", fusion, {**card, "metrics": metrics})
+    if given is None:
+        _write_fusion(arguments.out / f"{FUSION}.npz", fusion, {**card, "metrics": metrics})
     (arguments.tables / "people_kept_aside.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
-    _say(f"wrote {arguments.out / MODEL}, {GEOMETRY_MODEL}, {FUSION}.npz and tables to {arguments.tables}")
+    _say(f"wrote models to {arguments.out} and tables to {arguments.tables}")
     return 0
 
 
@@ -176,6 +182,15 @@ def _check(training: AppearanceTraining) -> dict[str, FloatArray]:
     groups = [rng.choice(len(rows), 40, p=weight) for _ in range(8)]
     points = np.stack([rows.points[group].astype(np.float32).mean(0) for group in groups]).reshape(8, -1, 3)
     return {POINTS: points, FEATURES: np.stack([rows.features[group].astype(np.float32).mean(0) for group in groups])}
+
+
+def _read_fusion(path: Path) -> ExpressionFusion:
+    """Raises UserError when the file is none."""
+    try:
+        with open_npz(path) as file:
+            return ExpressionFusion(**{name: file[name] for name in SHAPES})
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"--fusion {path} is no {FUSION}.npz: {error}") from None
 
 
 def _write_fusion(path: Path, fusion: ExpressionFusion, card: dict[str, Any]) -> None:
