@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from facial_coding_ros.cli import main
 from facial_coding_ros.errors import UserError
 from facial_coding_ros.learning.expression.expression_scores import calibration, confusion, figures_of, mean_recall
 from facial_coding_ros.learning.expression.head_training import folds_of
@@ -126,3 +127,19 @@ def test_scores_by_hand():
     rows, error = calibration(probability, label)
     assert rows[:, 2].sum() == pytest.approx(1)
     assert error == pytest.approx((2 * abs(0.93 - 1) + 0.6 + abs(0.4 - 1) + 0.5) / 5, abs=1e-4)
+
+
+def test_a_file_that_is_no_fusion_is_refused_by_name(tmp_path, capsys):
+    (tmp_path / "fusion.npz").write_bytes(b"nothing")
+    words = [
+        "train",
+        "expression",
+        str(tmp_path),
+        "--portraits",
+        str(tmp_path),
+        "--fusion",
+        str(tmp_path / "fusion.npz"),
+    ]
+    folders = [word for name in ("work", "out", "tables") for word in (f"--{name}", str(tmp_path / name))]
+    assert main([*words, *folders]) == 1
+    assert "fusion.npz is no expression_fusion.npz" in capsys.readouterr().err
