@@ -14,10 +14,13 @@ import pytest
 
 import facial_coding_ros  # noqa: F401  before numpy: one BLAS thread, as in every process of ours
 
+from .free_domain import free_domain
+
 # Before anything loads torch: on a busy machine its threads wait for each other longer than they work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Before anything loads rclpy: no other robot, test run or demo on this machine is heard.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+DOMAIN, DOMAIN_LOCK = free_domain()
+os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 REPOSITORY = Path(__file__).parents[1]
