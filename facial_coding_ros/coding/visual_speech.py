@@ -32,7 +32,7 @@ SYLLABLES_AT_HALF, SYLLABLES_SLOPE = 0.5, 4.0
 twice, as it parts the lips and closes them."""
 SIZE_AT_HALF, SIZE_SLOPE = 0.018, 4.0
 """The same of the mean movement, in eye distances; its logarithm counts."""
-LEAST_TURN, LEAST_TURN_PX, LEAST_TURN_SHARE = 0.012, 0.5, 0.2
+LEAST_TURN, LEAST_TURN_PX, LEAST_TURN_SHARE = 0.012, 0.7, 0.2
 """A movement back by less is no turning point: in eye distances, in pixels, and as a share of the largest gap of the
 window, for the lips of an open mouth tremble."""
 
