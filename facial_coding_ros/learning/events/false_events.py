@@ -7,6 +7,7 @@ of a person is followed from its own first picture on; only what the person does
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -105,15 +106,15 @@ class FalseEvents:
 
 
 def false_events(
-    portraits: Path, work: Path, names: Sequence[str], seconds: float, *, kept: bool
+    portraits: Path, work: Path, names: Sequence[str], lengths_s: Sequence[float], *, kept: bool
 ) -> dict[str, FalseEvents]:
-    """Of each person `seconds` of each before each camera; recorded where `work` does not hold it yet.
+    """Of each person recordings of these lengths, of each before each camera; made where `work` does not hold them yet.
 
     kept: use only what it holds.
     """
     found = {doing: FalseEvents() for doing in DOING}
-    for number, name in enumerate(tqdm(names, "long recordings", leave=False)):
-        for doing, made in DOING.items():
+    for (number, name), seconds in itertools.product(enumerate(names), lengths_s):
+        for doing, made in tqdm(DOING.items(), f"{name}, {seconds:g} s", leave=False):
             script = made(1000 + number, seconds)
             stem = f"{name}@{doing.replace(' ', '_')}_{seconds:g}s"
             views = {work / f"{stem}_{camera}.pkl": view for camera, view in CAMERAS.items()}

@@ -197,7 +197,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each script")
     parser.add_argument("--pairs", type=int, default=len(JUDGED), help="of people who perform scripts")
     parser.add_argument("--long-people", type=int, default=8, help="who rest, talk and turn the head for long")
-    parser.add_argument("--long-seconds", type=float, default=75.0, help="for which each of them does each")
+    parser.add_argument(
+        "--long-seconds", type=float, nargs="+", default=[75.0], help="for which each of them does each"
+    )
     arguments = parser.parse_args()
     for folder in (arguments.work, arguments.out):
         folder.mkdir(parents=True, exist_ok=True)
