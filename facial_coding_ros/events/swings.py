@@ -42,8 +42,8 @@ class SwingRule:
         return SwingFollower(self)
 
 
-_RETURNED = 0.12
-"""Share of the first swing that must be undone before a nod is said."""
+_RETURNED, _LEAST_RETURN_DEG = 0.12, 1.2
+"""Share of the first swing that must be undone before a nod is said, and degrees: lids that close move the pitch by 1."""
 _THROUGH = 1.2
 """How much larger the second swing of a shake is than the first, which starts from the middle."""
 _MOST_UNLIKE = 3.0
@@ -113,7 +113,7 @@ class SwingFollower:
         recent = [(at, sign * value) for at, value, _ in self._past if now_ns - at <= slowest_ns]
         turn_ns, turn = max(recent, key=lambda one: one[1])
         second = turn - recent[-1][1]
-        if second < _RETURNED * rule.least_deg:
+        if second < _LEAST_RETURN_DEG:
             return None
         before = [(at, turn - sign * value) for at, value, _ in self._past if 0 <= turn_ns - at <= slowest_ns]
         first = max(away for _, away in before)
