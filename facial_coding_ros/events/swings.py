@@ -43,7 +43,7 @@ class SwingRule:
 
 
 _RETURNED, _LEAST_RETURN_DEG = 0.12, 1.2
-"""Share of the first swing that must be undone before a nod is said, and degrees: lids that close move the pitch by 1."""
+"""Share of the first swing, and degrees, that must be undone before a nod is said: lids that close move the pitch."""
 _THROUGH = 1.2
 """How much larger the second swing of a shake is than the first, which starts from the middle."""
 _MOST_UNLIKE = 3.0
