@@ -46,6 +46,7 @@ _GUESS_S = 0.3  # what a face to begin from counts for
 _LEAST_S = 0.02  # what the first frame counts for
 _INDEPENDENT_S = 0.5  # neighbouring frames share their noise for about this long
 _SAME_CLUSTER = 5.0  # squared distance per coordinate below which a bin belongs to a cluster
+_MOSTLY, _LEAST_REST_S = 0.4, 2.0  # share of the time, and time, that a look has been seen for to be taken for rest
 _LEAST_LOOK_S = 0.2  # of a look that another one may be an expression of
 # Squared size per coordinate of what rest may seem to show: less is nothing, and a smile from the first frame has more.
 _SHOWS_LEAST, _SHOWS_MOST = 0.05, 4.0
@@ -86,8 +87,8 @@ class PriorEstimator:
     is never given up.
 
     Some expressions are the opposite of others, as raised brows are of lowered ones, so that the fit alone may take
-    rest for an expression of a look that was shown for a second. The cluster that was seen longest therefore shows none
-    where it outlasts the looks that could be the neutral in its place (`outlasts`).
+    rest for an expression of a look that was shown for a second. A cluster that was seen for most of the time
+    therefore shows none where it outlasts the looks that could be the neutral in its place (`outlasts`).
     """
 
     def __init__(self, prior: FacePrior | None = None, memory_s: float = 300.0) -> None:
@@ -272,12 +273,13 @@ class PriorEstimator:
         self._inflation[cluster] = 1 + _MISFIT**2 * max(beyond_noise, 0.0)
 
     def _outlasts_others(self, cluster: int, shown: float) -> bool:
-        """Whether a cluster is the one seen longest, and rest rather than the two others that may be: the one that
-        shows least, and the one nearest to the estimate. shown: squared size of what it seems to show."""
+        """Whether a cluster is what was mostly seen, and rest rather than the two others that may be: the one that shows
+        least, and the one nearest to the estimate. shown: squared size of what it seems to show.
+        """
         seconds = self._seconds[: self._used]
         possible = seconds >= _LEAST_LOOK_S
         possible[cluster] = False
-        if self._known or int(seconds.argmax()) != cluster or not possible.any():
+        if self._known or seconds[cluster] < max(_MOSTLY * seconds.sum(), _LEAST_REST_S) or not possible.any():
             return False
         if not _SHOWS_LEAST < shown / len(self._coordinates) < _SHOWS_MOST:
             return False

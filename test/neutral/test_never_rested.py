@@ -109,11 +109,11 @@ def test_the_neutral_of_somebody_who_rested_survives_crying_and_a_held_smile(num
 
 def test_raised_brows_do_not_become_the_neutral_of_somebody_who_rested() -> None:
     """Raised and lowered brows are opposites: either explains the other, and the raise is even the likelier neutral."""
-    keeper, actor = NeutralKeeper(), Actor(25, own=0.6)
+    keeper, actor = NeutralKeeper(), Actor(24, own=0.6)
     smile = dense_size(actor.show(smile=1.0), actor.neutral)
     _, t = run(keeper, actor, lambda t: {}, 6.0, fps=10)
     for _ in range(3):
-        _, t = run(keeper, actor, lambda t: {"frown": -0.6}, 1.5, start=t, fps=10)
+        _, t = run(keeper, actor, lambda t: {"brow": 0.5, "frown": -0.5}, 1.5, start=t, fps=10)
         neutral, t = run(keeper, actor, lambda t: {}, 2.5, start=t, fps=10)
         assert neutral.state is NeutralState.READY
         assert dense_size(neutral.registered, actor.neutral) < 0.05 * smile
