@@ -273,8 +273,8 @@ class PriorEstimator:
         self._inflation[cluster] = 1 + _MISFIT**2 * max(beyond_noise, 0.0)
 
     def _outlasts_others(self, cluster: int, shown: float) -> bool:
-        """Whether a cluster is what was mostly seen, and rest rather than the two others that may be: the one that shows
-        least, and the one nearest to the estimate. shown: squared size of what it seems to show.
+        """Whether a cluster is what was mostly seen, and rest rather than the two others that may be: the one that
+        shows least, and the one nearest to the estimate. shown: squared size of what it seems to show.
         """
         seconds = self._seconds[: self._used]
         possible = seconds >= _LEAST_LOOK_S
