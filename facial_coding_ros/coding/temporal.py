@@ -56,7 +56,7 @@ class TemporalStage:
         completed = []
         for key, code, (aus, _), gaze in zip(keys, codes, closed, looks, strict=True):
             attention = self._attention.update(key, code.face, gaze, stamp_ns)
-            talking = self._speech.update(key, code.face, stamp_ns)
+            talking = self._speech.update(key, code.face, stamp_ns, _parted(code.aus))
             talking = self._voices.get(key, self._voices.get(code.face.face_id, talking))
             completed.append(
                 replace(
@@ -69,6 +69,12 @@ class TemporalStage:
                 )
             )
         return tuple(completed)
+
+
+def _parted(aus: ActionUnits) -> float:
+    """AU25; NaN where it is not known."""
+    at = aus.codes.index(25) if 25 in aus.codes else None
+    return float(aus.intensity[at]) if at is not None and aus.confidence[at] > 0 else math.nan
 
 
 def _spoken(talking: float) -> float:

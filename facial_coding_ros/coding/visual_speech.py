@@ -35,6 +35,8 @@ SIZE_AT_HALF, SIZE_SLOPE = 0.018, 4.0
 LEAST_TURN, LEAST_TURN_PX, LEAST_TURN_SHARE = 0.012, 0.7, 0.2
 """A movement back by less is no turning point: in eye distances, in pixels, and as a share of the largest gap of the
 window, for the lips of an open mouth tremble."""
+LEAST_PARTED = 0.1
+"""AU25 that somebody who talks shows within the window; of closed lips, which tremble in a poor picture, it is 0."""
 
 
 def lip_gap(face: Face) -> tuple[float, float]:
@@ -49,7 +51,8 @@ def lip_gap(face: Face) -> tuple[float, float]:
 @dataclass
 class _HeldMouth:
     """farthest: time and gap that may become the next turning point. moves: of each finished turn, when it was noticed,
-    +1 where the lips part and -1 where they close, and how far they had moved before it."""
+    +1 where the lips part and -1 where they close, and how far they had moved before it. parted: AU25 of each gap's
+    frame."""
 
     stamp_ns: int
     since_ns: int
@@ -59,6 +62,7 @@ class _HeldMouth:
     rising: int = 0
     moves: deque[tuple[int, int, float]] = field(default_factory=lambda: deque(maxlen=24))
     gaps: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=240))
+    parted: deque[float] = field(default_factory=lambda: deque(maxlen=240))
 
 
 class VisualSpeech:
@@ -67,8 +71,9 @@ class VisualSpeech:
     def __init__(self) -> None:
         self._held: OrderedDict[str, _HeldMouth] = OrderedDict()
 
-    def update(self, key: str, face: Face, stamp_ns: int) -> float:
-        """Of one face in one frame; NaN until it has been watched for as long as the window. key: whose it is."""
+    def update(self, key: str, face: Face, stamp_ns: int, parted: float = math.nan) -> float:
+        """Of one face in one frame; NaN until it has been watched for as long as the window. key: whose it is. parted:
+        AU25, NaN where it is not known."""
         gap, eyes_px = lip_gap(face)
         if math.isnan(gap):
             return math.nan
@@ -80,13 +85,15 @@ class VisualSpeech:
         while len(self._held) > MOST_FACES:
             self._held.popitem(last=False)
         held.gaps.append((stamp_ns, gap))
+        held.parted.append(math.inf if math.isnan(parted) else parted)
         while stamp_ns - held.gaps[0][0] > WINDOW_S * 1e9:
             held.gaps.popleft()
+            held.parted.popleft()
         largest = max(gap for _, gap in held.gaps)
         _follow(held, gap, stamp_ns, max(LEAST_TURN, LEAST_TURN_PX / eyes_px, LEAST_TURN_SHARE * largest))
         if stamp_ns - held.since_ns < WINDOW_S * 1e9:
             return math.nan
-        return _probability(held, stamp_ns)
+        return _probability(held, stamp_ns) if max(held.parted) >= LEAST_PARTED else 0.0
 
 
 def _follow(held: _HeldMouth, gap: float, stamp_ns: int, least: float) -> None:

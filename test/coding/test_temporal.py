@@ -37,12 +37,17 @@ def seen(mesh: FloatArray, size_px: float = EYES_PX) -> Face:
     return dataclasses.replace(face_code().face, mesh=pixels, pose=pose)
 
 
-def watched(stage: TemporalStage, head: FloatArray, gap: object, seconds: float, fps: float = 30.0) -> list[FaceCode]:
+def watched(
+    stage: TemporalStage, head: FloatArray, gap: object, seconds: float, fps: float = 30.0, au25: float = 1 / 0.13
+) -> list[FaceCode]:
+    """gap: between the lips at a time, in eye distances. au25: what of it is seen as AU25."""
     codes, resting = [], seen(head)
     for index in range(round(seconds * fps)):
-        mesh = resting.mesh.copy()
-        mesh[14, 1] += EYES_PX * gap(index / fps)  # type: ignore[operator]
-        code = dataclasses.replace(face_code({16: 0.5}), face=dataclasses.replace(resting, mesh=mesh))
+        mesh, parted = resting.mesh.copy(), float(gap(index / fps))  # type: ignore[operator]
+        mesh[14, 1] += EYES_PX * parted
+        code = dataclasses.replace(
+            face_code({16: 0.5, 25: min(au25 * parted, 1.0)}), face=dataclasses.replace(resting, mesh=mesh)
+        )
         codes.append(stage.update([code], START_NS + round(index * 1e9 / fps))[0])
     return codes
 
@@ -75,6 +80,15 @@ def test_syllables_are_speech_and_a_yawn_a_smile_or_chewing_are_not(head: FloatA
             )
             < 0.5
         )
+
+
+def test_closed_lips_that_tremble_do_not_talk(head: FloatArray) -> None:
+    """As in small faces of strongly compressed pictures; the action units know that the lips are closed."""
+    tremble = lambda t: 0.03 * (round(t * 15) % 3 == 0)  # noqa: E731
+    codes = watched(TemporalStage(), head, tremble, 3.0, 15.0, au25=0.0)
+    assert max(code.talking for code in codes[10:]) == 0.0
+    codes = watched(TemporalStage(), head, tremble, 3.0, 15.0, au25=4.0)
+    assert max(code.talking for code in codes[10:]) > 0.6
 
 
 def test_a_voice_is_the_better_witness(head: FloatArray) -> None:
