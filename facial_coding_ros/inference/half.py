@@ -13,7 +13,10 @@ SINGLE = "single/"
 
 
 def to_half(graph: bytes, name: str) -> bytes:
-    """The same ONNX graph with float16 inside, but for nodes named `SINGLE`..., and float32 inputs and outputs.
+    """The same ONNX graph with float16 inside and float32 inputs and outputs.
+
+    Nodes named `SINGLE`... stay in float32, and so do projections of inputs (MatMul): these are coordinates, and what is
+    told from them is their small differences.
 
     Raises ModelError when the `onnx` package is missing or an operation cannot be converted.
     """
@@ -26,7 +29,9 @@ def to_half(graph: bytes, name: str) -> bytes:
         # Min and Max are on the list for the sake of ONNX Runtime's CPU; a GPU has them.
         kept = [kind for kind in DEFAULT_OP_BLOCK_LIST if kind not in ("Min", "Max")]
         model = onnx.load_from_string(graph)
-        single = [node.name for node in model.graph.node if node.name.startswith(SINGLE)]
+        for node in model.graph.node:
+            node.name = node.name or node.output[0]
+        single = [node.name for node in model.graph.node if node.name.startswith(SINGLE)] + _projections(model.graph)
         half = convert_float_to_float16(model, keep_io_types=True, op_block_list=kept, node_block_list=single)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ModelError(f"{name} cannot be converted to half precision: {one_line(error)}") from None
@@ -34,6 +39,17 @@ def to_half(graph: bytes, name: str) -> bytes:
         _without_detours(half.graph, onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
         name_nodes(half)
     return bytes(half.SerializeToString())
+
+
+def _projections(graph: Any) -> list[str]:
+    """Names of the matrix products that inputs reach unchanged, and of what brings them there."""
+    unchanged, names = {tensor.name for tensor in graph.input}, []
+    for node in graph.node:
+        if node.input and node.input[0] in unchanged and node.op_type in ("Reshape", "Transpose", "MatMul"):
+            names.append(node.name)
+            if node.op_type != "MatMul":
+                unchanged.update(node.output)
+    return names
 
 
 def _without_detours(graph: Any, single: int, half: int) -> None:
