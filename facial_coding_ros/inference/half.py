@@ -15,8 +15,8 @@ SINGLE = "single/"
 def to_half(graph: bytes, name: str) -> bytes:
     """The same ONNX graph with float16 inside and float32 inputs and outputs.
 
-    Nodes named `SINGLE`... stay in float32, and so do projections of inputs (MatMul): these are coordinates, and what is
-    told from them is their small differences.
+    Nodes named `SINGLE`... stay in float32, and so do projections of inputs (MatMul): these are coordinates, and what
+    is told from them is their small differences.
 
     Raises ModelError when the `onnx` package is missing or an operation cannot be converted.
     """
