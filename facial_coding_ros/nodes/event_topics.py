@@ -79,6 +79,7 @@ class EventTopics:
         complete: whether all is coded; else nothing is told and remembered of the frame, and detectors begin anew.
         """
         assert self._publisher is not None
+        self._summaries.coded = complete
         if not complete:
             self._paused = True
             return []

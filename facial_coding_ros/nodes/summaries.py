@@ -12,6 +12,8 @@ from ..events import History, summarize
 from . import messages
 from .demand import clients_of
 
+_NOT_CODED = "images are not coded now, as nobody listens; keep a client of ~/summarize open, and ask again later"
+
 
 class SummaryService:
     """Answers from the node's history. Made and destroyed with the node; refuses while it is not active."""
@@ -19,6 +21,8 @@ class SummaryService:
     def __init__(self, node: Node, lock: Any) -> None:
         self._lock = lock
         self._history: History | None = None
+        self.coded = True
+        """Whether the newest image was coded; what nobody listens to is not, and not remembered."""
         self._node, self._service = node, node.create_service(Summarize, "~/summarize", self._on_summarize)
 
     def clients(self) -> int:
@@ -46,6 +50,8 @@ class SummaryService:
         response.text = " ".join(one.text for one in found) or "Nobody was in view."
         if found and (begin_ns := min(one.start_ns for one in found)) > start_ns:
             response.message = f"only the last {(found[0].end_ns - begin_ns) / 1e9:.1f} s of the span are remembered"
+        if not self.coded:
+            response.message = f"this is of the time before: {_NOT_CODED}"
         return response
 
     @property
@@ -60,7 +66,7 @@ class SummaryService:
         start_ns, end_ns = messages.nanoseconds(request.start), messages.nanoseconds(request.end)
         newest_ns = self._known.last_ns
         if newest_ns is None:
-            raise ValueError("no image has come yet")
+            raise ValueError("no image has come yet" if self.coded else f"nothing is remembered: {_NOT_CODED}")
         if start_ns == 0 and end_ns == 0:
             if not 0 < request.seconds < 1e6:
                 raise ValueError(f"seconds is {request.seconds:g}; a number above 0 is expected, or a start and an end")
