@@ -15,6 +15,10 @@ import numpy as np
 
 from ..types import FloatArray
 
+COHERENT_FROM = 72
+"""Compute capability from which an integrated GPU sees what the CPU's caches hold. Below it the CPU does not cache
+pinned memory, which makes it slow to work in (NVIDIA: CUDA for Tegra, Memory Selection)."""
+
 
 class GpuError(RuntimeError):
     """No GPU, or a call that failed; the text says which and what may help."""
@@ -32,10 +36,19 @@ def cuda_runtime() -> ModuleType:
     raise GpuError("cuda-python is not installed; install the one of the driver's CUDA")
 
 
+def shares_memory(properties: Any) -> bool:
+    """Whether a GPU works in the host's own memory as fast as in a copy of it, as those of a Jetson do.
+
+    properties: cudaDeviceProp.
+    """
+    coherent = 10 * properties.major + properties.minor >= COHERENT_FROM
+    return coherent and bool(properties.integrated) and bool(properties.canMapHostMemory)
+
+
 class Gpu:
     """The first GPU, and one stream on it. name: as its driver says; capability: 87 for SM87.
 
-    Raises GpuError when there is none.
+    shares_memory: it needs no copies of pinned arrays; see `address_of`. Raises GpuError when there is none.
     """
 
     def __init__(self) -> None:
@@ -47,6 +60,7 @@ class Gpu:
         name = properties.name
         self.name: str = (name.decode() if isinstance(name, bytes) else str(name)).strip("\0 ")
         self.capability: int = 10 * properties.major + properties.minor
+        self.shares_memory = shares_memory(properties)
         self._stream: Any = None
 
     def __str__(self) -> str:
@@ -60,12 +74,17 @@ class Gpu:
     def pinned(self, shape: tuple[int, ...]) -> FloatArray:
         """Page-locked host memory as a float32 array of zeros; freed with the last array that looks at it."""
         count = math.prod(shape)
-        address = int(self._call("cudaHostAlloc", max(4 * count, 4), 0))
+        flags = self._cuda.cudaHostAllocMapped if self.shares_memory else self._cuda.cudaHostAllocDefault
+        address = int(self._call("cudaHostAlloc", max(4 * count, 4), flags))
         memory = (ctypes.c_float * max(count, 1)).from_address(address)
         weakref.finalize(memory, self._cuda.cudaFreeHost, address)
         array = np.ctypeslib.as_array(memory)[:count].reshape(shape)
         array[...] = 0
         return array
+
+    def address_of(self, array: FloatArray) -> int:
+        """Where a GPU that `shares_memory` reads and writes a pinned array."""
+        return int(self._call("cudaHostGetDevicePointer", array.ctypes.data, 0))
 
     def allocate(self, size: int) -> int:
         """Address of `size` bytes on the device; given back with `free`."""

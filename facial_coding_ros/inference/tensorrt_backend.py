@@ -91,7 +91,9 @@ class EngineTools:
 
     def session(self, model: ModelFile, engine: Engine, why: str = "") -> TensorRtSession:
         """A session of an engine, unchecked."""
-        backend = f"{self.library}, {engine.key.precision}, on {self.gpu}" + (f" ({why})" if why else "")
+        backend = f"{self.library}, {engine.key.precision}, on {self.gpu}"
+        backend += ", without copies" if self.gpu.shares_memory else ""
+        backend += f" ({why})" if why else ""
         compiled = self.cache.compiled(engine.key)
         return TensorRtSession(model, self.library, Gpu(), engine.plan, backend, compiled)
 

@@ -19,7 +19,8 @@ _log = logging.getLogger(__name__)
 
 
 class TensorRtSession:
-    """Session of TensorRT. Each size of batch has its own context, pinned arrays and captured CUDA graph.
+    """Session of TensorRT. Each size of batch has its own context, pinned arrays and captured CUDA graph. On a GPU that
+    shares the host's memory nothing is copied.
 
     reference: takes over, with one warning, when the GPU fails while running; without it GpuError is raised.
     Raises TensorRtError when the engine is damaged or of another GPU, GpuError when there is no memory, ModelError when
@@ -120,8 +121,15 @@ class TensorRtSession:
         return tuple(inputs), tuple(outputs)
 
 
+ALIGNMENT = 256
+"""Of the addresses that TensorRT takes, in bytes."""
+
+
 class _GpuBinding:
-    """Pinned arrays, their copies on the device, and the way through the engine for one size of batch."""
+    """Pinned arrays and the way through the engine for one size of batch.
+
+    A GPU that shares the host's memory works in these arrays; others have copies of them.
+    """
 
     def __init__(self, session: TensorRtSession, library: TensorRtLibrary, gpu: Gpu, engine: Any, batch: int) -> None:
         self._session, self._gpu, self._batch = session, gpu, batch
@@ -135,14 +143,21 @@ class _GpuBinding:
             if not self._context.set_input_shape(name, array.shape):
                 raise TensorRtError(f"the engine of {session.model.name} refuses {name} of shape {array.shape}")
         self.outputs = {t.name: gpu.pinned(tuple(self._context.get_tensor_shape(t.name))) for t in session.outputs}
-        self._device: dict[str, int] = {}
+        self._copies: dict[str, int] = {}
         try:
             for name, array in {**self.inputs, **self.outputs}.items():
-                self._device[name] = gpu.allocate(array.nbytes)
-                self._context.set_tensor_address(name, self._device[name])
-        except GpuError:
+                if not self._context.set_tensor_address(name, self._place_of(name, array)):
+                    raise TensorRtError(f"the engine of {session.model.name} refuses the address of {name}")
+        except (GpuError, TensorRtError):
             self.close()
             raise
+
+    def _place_of(self, name: str, array: FloatArray) -> int:
+        """Address at which the GPU finds an array: that of the array itself, or of its copy."""
+        if self._gpu.shares_memory and (address := self._gpu.address_of(array)) % ALIGNMENT == 0:
+            return address
+        self._copies[name] = self._gpu.allocate(array.nbytes)
+        return self._copies[name]
 
     def run(self) -> None:
         if self._spare is None:
@@ -161,9 +176,9 @@ class _GpuBinding:
         with contextlib.suppress(GpuError):  # after a failure of the GPU nothing can be freed any more
             if self._graph is not None:
                 self._gpu.free_graph(self._graph)
-            for address in self._device.values():
+            for address in self._copies.values():
                 self._gpu.free(address)
-        self._device = {}
+        self._copies = {}
         self._graph = self._context = self.cache = None
 
     def _run_on_gpu(self) -> None:
@@ -185,8 +200,10 @@ class _GpuBinding:
 
     def _enqueue(self) -> None:
         for name, array in self.inputs.items():
-            self._gpu.upload(self._device[name], array)
+            if name in self._copies:
+                self._gpu.upload(self._copies[name], array)
         if not self._context.execute_async_v3(self._gpu.stream):
             raise GpuError(f"{self._session.model.name}: TensorRT could not be started")
         for name, array in self.outputs.items():
-            self._gpu.download(array, self._device[name])
+            if name in self._copies:
+                self._gpu.download(array, self._copies[name])

@@ -46,20 +46,30 @@ class TensorIOMode(enum.Enum):
 
 
 class StandInGpu:
-    """Memory of the host instead of the device's; `fails` makes the next waiting fail."""
+    """Memory of the host instead of the device's; `fails` makes the next waiting fail.
+
+    shares_memory: as an integrated one. offset: of pinned arrays from what is aligned, in numbers.
+    """
 
     name, capability, stream = "stand-in", 87, 0
-    fails = False
+    fails = shares_memory = False
+    offset = 0
 
     def __str__(self) -> str:
         return "stand-in SM87"
 
     def pinned(self, shape: tuple[int, ...]) -> np.ndarray:
-        return np.zeros(shape, np.float32)
+        memory = np.zeros(int(np.prod(shape)) + 128, np.float32)
+        start = -memory.ctypes.data % 256 // 4 + self.offset
+        return memory[start : start + int(np.prod(shape))].reshape(shape)
+
+    def address_of(self, array: np.ndarray) -> int:
+        return array.ctypes.data
 
     def allocate(self, size: int) -> int:
-        self._kept = [*getattr(self, "_kept", []), ctypes.create_string_buffer(size)]
-        return ctypes.addressof(self._kept[-1])
+        self._kept = [*getattr(self, "_kept", []), ctypes.create_string_buffer(size + 256)]
+        address = ctypes.addressof(self._kept[-1])
+        return address + -address % 256
 
     def free(self, address: int) -> None:
         pass
@@ -120,8 +130,9 @@ class StandInEngine:
         self._shapes[name] = tuple(shape)
         return True
 
-    def set_tensor_address(self, name: str, address: int) -> None:
+    def set_tensor_address(self, name: str, address: int) -> bool:
         self._addresses[name] = address
+        return address % 256 == 0
 
     def execute_async_v3(self, stream: int) -> bool:
         def at(name: str) -> np.ndarray:
@@ -173,7 +184,8 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(tensorrt_backend, "TensorRtLibrary", SimpleNamespace(find=lambda capability: library))
         monkeypatch.setattr(tensorrt_backend, "to_half", lambda graph, name: b"half" + graph)
         monkeypatch.setattr(opening, "what_tensorrt_lacks", lambda: "")
-        monkeypatch.setattr(StandInGpu, "fails", False)
+        for name in ("fails", "shares_memory", "offset"):
+            monkeypatch.setattr(StandInGpu, name, 0)
         return library
 
     return put
@@ -312,6 +324,60 @@ def test_a_gpu_that_fails_while_running(tmp_path: Path, use: Any, caplog: pytest
     assert session.backend.startswith("ONNX Runtime")
     assert [r.levelname for r in caplog.records if "the GPU fails" in r.message] == ["WARNING"]
     session.close()
+
+
+def no_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> Any:
+        raise AssertionError("nothing is to be copied, and nothing to be kept for it")
+
+    for name in ("allocate", "upload", "download"):
+        monkeypatch.setattr(StandInGpu, name, refuse)
+
+
+def test_a_gpu_that_shares_the_hosts_memory_works_in_it(
+    tmp_path: Path, use: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(StandInLibrary())
+    path = write_model(tmp_path)
+    expected = open_session(path, InferenceSettings(backend="onnxruntime")).run(X)
+    StandInGpu.shares_memory = True
+    no_copies(monkeypatch)
+    session = open_session(path, settings(tmp_path))
+    assert session.backend == "TensorRT 10.3.0, fp32, on stand-in SM87, without copies"
+    binding = session.bind(2)
+    assert binding._context._addresses == {  # type: ignore[attr-defined]
+        name: array.ctypes.data for name, array in {**binding.inputs, **binding.outputs}.items()
+    }
+    for sign in (1, -1, 1):  # plainly, captured, replayed
+        binding.inputs["x"][...] = sign * X["x"]
+        binding.run()
+    for name, answer in binding.outputs.items():
+        np.testing.assert_allclose(answer, expected[name], atol=1e-6)
+    StandInGpu.fails = True
+    for array in binding.outputs.values():
+        array[...] = np.nan
+    binding.run()  # the CPU takes over, on the same arrays
+    for name, answer in binding.outputs.items():
+        np.testing.assert_allclose(answer, expected[name], atol=1e-6)
+    assert session.backend.startswith("ONNX Runtime")
+    session.close()
+
+
+def test_memory_that_is_not_aligned_is_copied_all_the_same(tmp_path: Path, use: Any) -> None:
+    use(StandInLibrary())
+    StandInGpu.shares_memory, StandInGpu.offset = True, 1
+    path = write_model(tmp_path)
+    expected = open_session(path, InferenceSettings(backend="onnxruntime")).run(X)
+    session = open_session(path, settings(tmp_path, backend="tensorrt"))
+    for name, answer in session.run(X).items():
+        np.testing.assert_allclose(answer, expected[name], atol=1e-6)
+
+
+def test_an_address_that_tensorrt_refuses(tmp_path: Path, use: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(StandInLibrary())
+    monkeypatch.setattr(StandInEngine, "set_tensor_address", lambda *of: False)
+    session = open_session(write_model(tmp_path), settings(tmp_path))
+    assert session.backend.startswith("ONNX Runtime") and "refuses the address of x" in session.backend
 
 
 @pytest.mark.parametrize("what", ["memory", "context"])

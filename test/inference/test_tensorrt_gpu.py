@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facial_coding_ros.inference import InferenceSettings, Session, open_session, what_tensorrt_lacks
+from facial_coding_ros.inference import InferenceSettings, Session, gpu, open_session, what_tensorrt_lacks
 from facial_coding_ros.inference.engines import EngineCache
-from facial_coding_ros.inference.gpu import GpuError
+from facial_coding_ros.inference.gpu import Gpu, GpuError
 from facial_coding_ros.inference.tensorrt_session import TensorRtSession
 from facial_coding_ros.models import share_folder
 from facial_coding_ros.tracking.conversion.model_cache import made_models
@@ -44,6 +44,34 @@ def test_both_backends_answer_the_same(path: Path, tmp_path: Path) -> None:
             for name, found in session.run(inputs).items():
                 size = max(1.0, float(np.abs(expected[name]).max()))
                 np.testing.assert_allclose(found, expected[name], atol=reference.model.tolerance(name) * size)
+    session.close()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_with_copies_and_without_the_answers_are_the_same(
+    path: Path, shared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every GPU can work in the host's memory, also one for which this is slow."""
+    monkeypatch.setattr(gpu, "shares_memory", lambda properties: shared)
+    reference = open_session(path, InferenceSettings(backend="onnxruntime"))
+    session = on_gpu(path, tmp_path)
+    assert session.backend.endswith(", without copies") is shared
+    copied: list[int] = []
+    for name in ("upload", "download"):
+        original = getattr(Gpu, name)
+        monkeypatch.setattr(Gpu, name, lambda *of, original=original: (copied.append(1), original(*of)))
+    shapes = {tensor.name: tensor.shape for tensor in reference.inputs}
+    inputs = reference.model.check_inputs(shapes, 3)
+    expected, first = reference.run(inputs), session.bind(3)
+    for scale in (0.5, 0.75, 1.0):  # plainly, captured, replayed: with what the arrays hold at the time
+        for name, values in inputs.items():
+            first.inputs[name][...] = scale * values
+        first.run()
+    assert bool(copied) is not shared
+    for name, values in expected.items():
+        size = max(1.0, float(np.abs(values).max()))
+        np.testing.assert_allclose(first.outputs[name], values, atol=reference.model.tolerance(name) * size)
     session.close()
 
 
