@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,10 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """An ONNX file that is the one its card describes. graph: the bytes of the file; sha256: of them."""
+    """An ONNX file that is the one its card describes.
+
+    graph: the bytes of the file, or empty where they were let go. sha256: of them.
+    """
 
     path: Path
     card: dict[str, Any]
@@ -67,6 +70,22 @@ class ModelFile:
         except GraphError as error:
             raise ModelError(f"{path} is refused: {error}.") from None
         return cls(path, card, graph, found)
+
+    def without_graph(self) -> ModelFile:
+        """The same without the bytes of its graph, some MiB; `open_session` reads them again."""
+        return replace(self, graph=b"")
+
+    def with_graph(self) -> ModelFile:
+        """The same with the bytes of its graph, read again where they were let go.
+
+        Raises FileNotFoundError when the file is gone, ModelError when it is another one by now.
+        """
+        if self.graph:
+            return self
+        graph = self.path.read_bytes()
+        if hashlib.sha256(graph).hexdigest() != self.sha256:
+            raise ModelError(f"{self.path} is no longer the file that was read when this process began; start it anew.")
+        return replace(self, graph=graph)
 
     @property
     def name(self) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -70,7 +69,7 @@ class OnnxRuntimeSession:
         self._session: ort.InferenceSession | None = None
         self.provider = provider
         self._graph_bytes = len(model.graph)
-        self.model = replace(model, graph=b"")  # what was read is in the session now, some MiB
+        self.model = model.without_graph()  # what was read is in the session now
         providers = [(provider, dict(provider_options or {})), *([CPU] if provider != CPU else [])]
         with self._bounded():
             session = ort.InferenceSession(model.graph, options, providers=providers)

@@ -20,14 +20,14 @@ _log = logging.getLogger(__name__)
 def open_session(path: Path | str | ModelFile, settings: InferenceSettings | None = None) -> Session:
     """The model NAME.onnx with its card NAME.yaml, checked and ready; `Session.backend` says what computes it and why.
 
-    path: of the ONNX file, or a model that is read already.
+    path: of the ONNX file, or a model that is read already, with or without its graph.
     With TensorRT this may build an engine, which takes up to minutes: call it when configuring, never in a frame.
     Raises FileNotFoundError when a file is missing; ModelError when the file is damaged, foreign or refused, or when
     TensorRT was asked for by name and cannot be had. `Session.run` raises GpuError when the GPU fails and TensorRT was
     asked for by name; with `auto` ONNX Runtime takes over.
     """
     settings = settings or InferenceSettings()
-    model = path if isinstance(path, ModelFile) else ModelFile.read(path)
+    model = path.with_graph() if isinstance(path, ModelFile) else ModelFile.read(path)
     session = _open(model, settings)
     _log.info("%s: %s", model.name, session.backend)
     return session

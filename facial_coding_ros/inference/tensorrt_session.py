@@ -36,7 +36,7 @@ class TensorRtSession:
         backend: str,
         compiled: bytes = b"",
     ) -> None:
-        self.model = model
+        self.model = model.without_graph()
         self.backend = backend
         self.max_batch = 0
         self.reference: OnnxRuntimeSession | None = None

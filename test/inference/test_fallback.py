@@ -207,6 +207,7 @@ def test_auto_takes_tensorrt_and_builds_once(tmp_path: Path, use: Any, caplog: p
             np.testing.assert_allclose(session.run(X)["doubled"], expected["doubled"], atol=1e-6)
         with pytest.raises(ValueError, match="up to 8 at once; not a batch of 9"):
             session.bind(9)
+        assert not session.model.graph, "it is in the engine by now"
         session.close()
     assert library.builds == ["fp32"] and caplog.text.count("Building the engine of small fp32") == 1
     assert len(EngineCache(tmp_path / "cache").entries()) == 1

@@ -56,6 +56,20 @@ def write_card(path: Path, **card: object) -> None:
     path.with_suffix(".yaml").write_text(yaml.safe_dump(content))
 
 
+def test_a_graph_that_was_let_go_is_read_again_from_the_same_file_only(tmp_path: Path) -> None:
+    path = write_model(tmp_path)
+    model = ModelFile.read(path).without_graph()
+    x = {"x": np.ones((1, 3), np.float32)}
+    session = open_session(model, ONNX_RUNTIME)
+    assert not model.graph and not session.model.graph and session.run(x)["y"].tolist() == [[3.5, 1.5]]
+    write_model(tmp_path, opset=18)
+    with pytest.raises(ModelError, match=r"small\.onnx is no longer the file that was read"):
+        open_session(model, ONNX_RUNTIME)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        open_session(model, ONNX_RUNTIME)
+
+
 @pytest.mark.parametrize("batch", [0, 1, 5])
 def test_answers_of_any_batch(tmp_path: Path, batch: int) -> None:
     session = open_session(write_model(tmp_path), ONNX_RUNTIME)

@@ -24,7 +24,7 @@ class DfecsEncoder:
     def __init__(self, card: Card, inference: InferenceSettings | None = None) -> None:
         self.card = card
         self.names = card.names
-        self.model = ModelFile.read(card.graph)
+        self.model = ModelFile.read(card.graph).without_graph()
         self._inference = inference
 
     @classmethod
@@ -35,7 +35,7 @@ class DfecsEncoder:
     @cached_property
     def session(self) -> Session:
         """The graph by itself. Raises ModelError when it does not fit its card."""
-        session = open_session(self.model.path, self._inference)
+        session = open_session(self.model, self._inference)
         expect(session, {"motion": (136,)}, {"codes": (len(self.names),)})
         return session
 

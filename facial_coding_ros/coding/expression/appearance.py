@@ -49,7 +49,7 @@ class AppearanceHead:
                 f"{model.path} was made for points that are {card.get('dense_points')}; here they are {form}."
             )
         self.landmark_network = str(card.get("landmark_source_sha256", ""))
-        self.model = model
+        self.model = model.without_graph()
         self._inference = inference
 
     @cached_property

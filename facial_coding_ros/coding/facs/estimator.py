@@ -36,7 +36,7 @@ class FacsEstimator:
         if not isinstance(reliability, list) or len(reliability) != len(CODES):
             raise ModelError(f"The card of {model.path} lacks the reliability of each of {len(CODES)} action units.")
         self.codes = CODES
-        self.model = model
+        self.model = model.without_graph()
         self.settings = settings or FacsSettings()
         self._confidence = Confidence(reliability)
         self._inference = inference
@@ -57,7 +57,7 @@ class FacsEstimator:
     @cached_property
     def session(self) -> Session:
         """The network by itself. Raises ModelError when it is of another form."""
-        session = open_session(self.model.path, self._inference)
+        session = open_session(self.model, self._inference)
         expect(session, _INPUTS, _OUTPUTS)
         return session
 

@@ -34,12 +34,12 @@ class ExpressionClassifier:
     """Latent to probabilities of the labels, and valence and arousal."""
 
     def __init__(self, model: ModelFile, inference: InferenceSettings | None = None) -> None:
-        self.model = model
+        self.model = model.without_graph()
         self._inference = inference
 
     @cached_property
     def session(self) -> Session:
-        return open_session(self.model.path, self._inference)
+        return open_session(self.model, self._inference)
 
     def run(self, latents: FloatArray) -> Mapping[str, FloatArray]:
         """Of latents (n, d), n > 0: (n, labels) and (n, 2); the next call may overwrite them."""
@@ -65,7 +65,7 @@ class PerceptualCoder:
         inference: InferenceSettings | None = None,
     ) -> None:
         self.settings = settings or ExpressionSettings()
-        self.model = ModelFile.read(encoder or model_path(ENCODER))
+        self.model = ModelFile.read(encoder or model_path(ENCODER)).without_graph()
         self.classifier = ExpressionClassifier(ModelFile.read(classifier or model_path(CLASSIFIER)), inference)
         card = self.model.card
         scheme = check_encoder(self.model.path, card, registration or RegistrationSettings())
@@ -112,7 +112,7 @@ class PerceptualCoder:
     @cached_property
     def session(self) -> Session:
         """The encoder by itself. Raises ModelError when it is of another form."""
-        session = open_session(self.model.path, self._inference)
+        session = open_session(self.model, self._inference)
         expect(session, dict.fromkeys(INPUTS, (self._points_of_model, 3)), {LATENT: (self.dimensions,)})
         return session
 
