@@ -12,6 +12,7 @@ import numpy as np
 
 from ..inference import open_session
 from ..inference.model_files import ModelError, ModelFile, one_line
+from ..inference.onnx_runtime import on_processor
 from ..inference.session import InferenceSettings, Session, fill_and_run
 from ..models import share_folder
 from ..types import FloatArray
@@ -70,6 +71,11 @@ class CodingGraph:
         except (FileNotFoundError, ModelError) as error:
             _log.warning("%s; the coding models run one by one.", one_line(error))
             return None
+
+    @property
+    def does_more_than_wanted(self) -> bool:
+        """Whether a processor always computes all parts. On a GPU that is one call, and no time of the processor."""
+        return self._fused is not None and on_processor(self._fused)
 
     @property
     def backend(self) -> str:

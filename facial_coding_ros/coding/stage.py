@@ -15,7 +15,9 @@ from .dfecs import DfecsEncoder
 from .expression import EXPRESSION_LABELS
 from .formula import Formula
 from .frame_faces import FrameFaces
+from .fusion import with_sources
 from .motion_formula import motion_formula
+from .opening_beside import OpeningBeside
 from .output_settings import NO_EXPRESSION, NO_UNITS, OUTPUTS, Outputs
 from .perceptual.coder import PerceptualCoder
 from .protocols import ActionUnitEstimates, ActionUnitEstimator, ExpressionEvidence, ExpressionSource
@@ -73,8 +75,8 @@ class CodingStage:
             self._graph = CodingGraph(self.coders, inference, joined="expression" in self._allowed)
             undo.callback(self._graph.close)
             self._graph.warm_up(*range(1, inference.max_batch + 1))
-            self._few: CodingGraph | None = None
             undo.pop_all()
+        self._few = OpeningBeside(self._graph_of_few)
         told = self._allowed
         self.form = CodeForm(
             self.estimator.codes if "facs" in told else (),
@@ -132,12 +134,18 @@ class CodingStage:
         )
 
     def _graph_for(self, wanted: Outputs) -> CodingGraph:
-        """The joined graph does all at once; for what is less than expressions parts by themselves are cheaper."""
-        if "expression" in wanted or "expression" not in self._allowed:
+        """The joined graph does all at once; for what is less than expressions parts by themselves are cheaper, from
+        the frame on for which they are open."""
+        if "expression" in wanted or not self._graph.does_more_than_wanted:
             return self._graph
-        if self._few is None:
-            self._few = CodingGraph(self.coders, self._inference, joined=False)
-        return self._few
+        return self._few.graph() or self._graph
+
+    def _graph_of_few(self) -> CodingGraph:
+        """All but expressions, one call each."""
+        parts = with_sources(self._parts(self._allowed - {"expression"}))
+        graph = CodingGraph({name: self.coders[name] for name in parts}, self._inference, joined=False)
+        graph.warm_up(*range(1, self._inference.max_batch + 1))
+        return graph
 
     def _parts(self, wanted: Outputs) -> frozenset[str]:
         """Of the coding graph, what these outputs need."""
@@ -178,6 +186,5 @@ class CodingStage:
         """Frees the models; a second call does nothing."""
         self.source.close()
         self.estimator.close()
+        self._few.close()
         self._graph.close()
-        if self._few is not None:
-            self._few.close()

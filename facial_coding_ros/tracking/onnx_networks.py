@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -13,6 +10,7 @@ import numpy as np
 
 from ..inference import InferenceSettings, ModelFile, open_session
 from ..inference.onnx_runtime import on_processor
+from ..niceness import yield_to_others
 from ..types import FloatArray, ImageArray
 from .conversion.model_cache import TrackerModels
 from .detector.network import DetectorNetwork, pictures_of
@@ -23,8 +21,6 @@ MOST_VIEWS = 16
 """Of one batch of the detector: all views of a frame, with tiles too."""
 MOST_FACES = 2
 """Of one batch of the landmark network on a processor: four take 5 % less for each face, and 7 MiB more."""
-SEARCH_NICENESS = 5
-"""A third of the share of the others where they compete."""
 FIRST_VIEWS = 7
 """Of the first image, without tiles; see `FaceSearch.views`."""
 
@@ -56,7 +52,7 @@ class OnnxNetworks:
         self._detection_score = detection_score
         # One more than further networks: the detector works beside them.
         self._helpers = ThreadPoolExecutor(len(self._landmarks), "tracking")
-        self._searching = ThreadPoolExecutor(1, "search", _yield_to_others)
+        self._searching = ThreadPoolExecutor(1, "search", yield_to_others)
 
     @property
     def backend(self) -> str:
@@ -110,13 +106,6 @@ class OnnxNetworks:
         self._detector.close()
         for network in self._landmarks:
             network.close()
-
-
-def _yield_to_others() -> None:
-    """This thread's work has time until the next image: on a busy processor the code of this one goes first."""
-    if sys.platform == "linux":  # elsewhere it would be the whole process
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + SEARCH_NICENESS)
 
 
 def open_detector(model: ModelFile, inference: InferenceSettings) -> DetectorNetwork:

@@ -4,18 +4,22 @@
 from __future__ import annotations
 
 import csv
+import threading
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from facial_coding_ros.cli import main
+from facial_coding_ros.coding.facs import estimator
 from facial_coding_ros.coding.output_settings import NOTHING, OUTPUTS, OutputSettings
 from facial_coding_ros.coding.protocols import ExpressionEvidence
 from facial_coding_ros.image.sources import open_source
+from facial_coding_ros.inference import ModelError, Session
 from facial_coding_ros.pipeline import Pipeline, PipelineSettings
 from facial_coding_ros.tracking import TrackingSettings
 from facial_coding_ros.types import FaceCode, Frame
@@ -78,6 +82,53 @@ def test_nothing_is_computed_for_nobody(frames: list[Frame], monkeypatch: pytest
             pipeline.process(replace(frame, stamp_ns=frame.stamp_ns + 1), wanted=frozenset({"dfecs"}))
         times = pipeline.times.take()
     assert not told and times["coding"] > 0
+
+
+def test_models_of_few_outputs_are_opened_beside_the_frames(
+    frames: list[Frame], whole: list[FaceCode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until they are open the joined graph goes on, with the same units; then it is run no more."""
+    may_open, by = threading.Event(), set[int]()
+    open_now = estimator.open_session
+
+    def held(*what: Any) -> Session:
+        assert may_open.wait(30)
+        by.add(threading.get_ident())
+        return open_now(*what)
+
+    def joined(*what: Any) -> Any:
+        raise AssertionError("it does more than is asked for")
+
+    monkeypatch.setattr(estimator, "open_session", held)
+    with closing(Pipeline(SETTINGS)) as pipeline:
+        codes = [code for frame in frames[:10] for code in pipeline.process(frame, wanted=frozenset({"facs"}))]
+        assert codes and not by
+        may_open.set()
+        assert pipeline.coding._few._opening is not None and pipeline.coding._few._opening.result(30)
+        monkeypatch.setattr(pipeline.coding._graph, "run", joined)
+        codes += [code for frame in frames[10:] for code in pipeline.process(frame, wanted=frozenset({"facs"}))]
+    assert len(by) == 1 and threading.get_ident() not in by
+    assert len(codes) == len(whole)
+    for one, other in zip(codes, whole, strict=True):
+        np.testing.assert_allclose(one.aus.intensity, other.aus.intensity, atol=1e-5)
+        np.testing.assert_allclose(one.aus.confidence, other.aus.confidence, atol=1e-5)
+        assert not one.expression.labels and not len(one.dfecs)
+
+
+def test_models_of_few_outputs_that_cannot_be_opened(
+    frames: list[Frame], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(*what: Any) -> Session:
+        raise ModelError("models/facs.onnx is no longer the file")
+
+    monkeypatch.setattr(estimator, "open_session", refused)
+    with closing(Pipeline(SETTINGS)) as pipeline:
+        for frame in frames:
+            codes = pipeline.process(frame, wanted=frozenset({"facs"}))
+    assert codes and np.isfinite(codes[0].aus.intensity).all()
+    assert [r.getMessage() for r in caplog.records] == [
+        "models/facs.onnx is no longer the file; all that the joined graph gives is coded."
+    ]
 
 
 def test_a_replay_of_some_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
