@@ -170,6 +170,10 @@ class FaceTracker:
         self._forget(stamp)
         if later:
             self._beside.begin(frame.image, views)
+        elif squares:
+            self._beside.go_on(frame.image)
+        else:
+            self._beside.give_up()
         return self._sightings(visible)
 
     def track_regions(self, frame: Frame, regions: Mapping[str, Region]) -> tuple[Face, ...]:

@@ -15,6 +15,7 @@ from facial_coding_ros.face_model.ict import IctFaces
 from facial_coding_ros.inference import InferenceSettings
 from facial_coding_ros.learning.tracking.scenes import FacePlace, background, between, paste, shoot
 from facial_coding_ros.tracking import TrackingSettings
+from facial_coding_ros.tracking.beside import MOST_VIEWS
 from facial_coding_ros.tracking.conversion.model_cache import tracker_models
 from facial_coding_ros.tracking.onnx_networks import OnnxNetworks
 from facial_coding_ros.tracking.pose import PoseEstimator
@@ -63,9 +64,12 @@ class Searcher:
 
 class BesideSearcher(Searcher):
     beside_searches = 0
+    views: Sequence[Sequence[Square]] = ()
+    """Of each search beside."""
 
     def begin_search(self, image: ImageArray, views: Sequence[Square]) -> Future[list[Detection]]:
         self.beside_searches += 1
+        self.views = [*self.views, views]
         return Found(self.networks, image, views, self.at_once)
 
 
@@ -131,6 +135,34 @@ def test_the_numbers_do_not_depend_on_when_an_answer_comes(networks: OnnxNetwork
         again.append(tracker.track(replace(frame, image=buffer)))
         buffer[...] = 0
     assert_same(seen[0], again)
+
+
+def test_a_search_of_many_views_is_shared_out_over_frames(networks: OnnxNetworks) -> None:
+    """With tiles: no frame waits for more than three views, all are seen, and the numbers are as with one of them."""
+    settings, seen = replace(SETTINGS, tiles=True), []
+    for at_once in (True, False):
+        source = BesideSearcher(networks)
+        source.at_once = at_once
+        tracker = tracker_on(source, settings)
+        seen.append([tracker.track(frame) for frame in arrival()])
+        assert len(seen[-1][-1]) == 2
+        assert max(map(len, source.views)) == MOST_VIEWS == 3
+        whole_search = [view for views in source.views[:5] for view in views]
+        assert len(set(whole_search)) == 13 and len({view.side for view in whole_search}) == 2
+        assert source.at_once_searches == 1
+    assert_same(*seen)
+
+
+def test_what_is_left_of_a_search_is_given_up_with_the_last_face(networks: OnnxNetworks) -> None:
+    one, empty = background(640, 480).copy(), background(640, 480)
+    paste(one, "collins", FacePlace(320, 240, 120))
+    source = BesideSearcher(networks)
+    tracker = tracker_on(source, replace(SETTINGS, tiles=True, max_lost_s=0.0))
+    begun = until_begun(tracker, source, one)
+    searches, beside = source.at_once_searches, source.beside_searches
+    for index in range(begun + 1, begun + 12):
+        tracker.track(Frame(empty, index * STEP_NS, index))
+    assert source.beside_searches < beside + 4 and source.at_once_searches > searches
 
 
 def test_at_few_frames_a_second_and_with_nobody_it_is_at_once(networks: OnnxNetworks) -> None:
