@@ -86,8 +86,9 @@ class FaceListener:
 
     def _on_faces(self, codes: list[FaceCode], stamp_ns: int) -> None:
         self._on_snapshots([Snapshot.of(code, stamp_ns) for code in codes], stamp_ns)
-        events = self._detectors.update(codes, stamp_ns)
-        self._history.update(codes, events, stamp_ns)
+        with self._lock:  # summarize may be called in another thread
+            events = self._detectors.update(codes, stamp_ns)
+            self._history.update(codes, events, stamp_ns)
         for event in events:
             self._on_event(event)
 
@@ -176,10 +177,11 @@ class FaceListener:
             The node does not answer.
         """
         if self.rep155_only:
-            newest_ns = self._history.last_ns
-            if newest_ns is None:
-                raise ValueError("nobody has been seen yet")
-            found = summarize(self._history, newest_ns - round(seconds * 1e9), newest_ns, who)
+            with self._lock:
+                newest_ns = self._history.last_ns
+                if newest_ns is None:
+                    raise ValueError("nobody has been seen yet")
+                found = summarize(self._history, newest_ns - round(seconds * 1e9), newest_ns, who)
             return " ".join(one.text for one in found) or "Nobody was in view."
         return text_of(self._answer(seconds, who, timeout_s))[0]
 

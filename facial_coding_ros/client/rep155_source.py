@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from ..action_units import CODES
+from ..nodes.ids import with_topics
 from ..types import (
     UNSURE,
     ActionUnits,
@@ -103,7 +104,7 @@ class Rep155Source:
         self._tracked = node.create_subscription(hri.IdsList, f"{FACES}/tracked", self._on_tracked, 10)
 
     def _on_tracked(self, message: hri.IdsList) -> None:
-        ids = {one for one in message.ids if one.isidentifier()}
+        ids = with_topics(self._node, message.ids, f"{FACES}/{{}}/facs")
         for face_id in ids - set(self._faces):
             self._faces[face_id] = _Rep155Face(self._node, face_id, self._on_facs)
         for face_id in set(self._faces) - ids:
@@ -114,7 +115,7 @@ class Rep155Source:
 
     def _on_facs(self) -> None:
         """Said once for each image, by the first face that has its action units."""
-        newest_ns = max(face.stamp_ns for face in self._faces.values())
+        newest_ns = max((face.stamp_ns for face in self._faces.values()), default=self._stamp_ns)
         if newest_ns != self._stamp_ns:
             self._stamp_ns = newest_ns
             self._heard([face.code() for face in self._faces.values() if face.stamp_ns], newest_ns)

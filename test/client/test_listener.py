@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,7 @@ from facial_coding_ros.nodes.messages import header_of
 from facial_coding_ros.types import ImageArray
 
 from ..conftest import CLIP
+from ..events.simulated import FRAME_NS, START_NS, face_code
 from ..ros import PATIENCE_S, Client, node
 
 pytestmark = pytest.mark.ros
@@ -135,3 +137,42 @@ def test_with_rep155_alone(client: Client) -> None:
     publish[IdsList].publish(IdsList(ids=[]))
     client.wait(lambda: not listener.people(), "an empty room")
     listener.destroy()
+
+
+def test_ids_that_are_no_names_of_topics_are_left_out(client: Client) -> None:
+    listener = FaceListener(client.node, rep155_only=True)
+    tracked = client.node.create_publisher(IdsList, "/humans/faces/tracked", 10)
+    facs = client.node.create_publisher(FacialActionUnits, "/humans/faces/abc/facs", 10)
+    client.wait(tracked.get_subscription_count, "the listener")
+    tracked.publish(IdsList(ids=["fé", "../etc", "", "abc"]))
+    client.wait(facs.get_subscription_count, "the subscription of the one that is")
+    listener.destroy()
+
+
+def test_summaries_may_be_asked_for_in_another_thread(client: Client) -> None:
+    listener = FaceListener(client.node, rep155_only=True)
+    failures: list[RuntimeError] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                listener.summarize(60.0, "f1")
+            except ValueError:  # not seen yet
+                continue
+            except RuntimeError as error:
+                failures.append(error)
+                return
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for frame in range(300):
+            ids = [(frame // 7 + place) % 70 for place in range(3)]
+            codes = [face_code(face_id=f"f{one}", person_id=f"p{one}") for one in ids]
+            listener._on_faces(codes, START_NS + frame * FRAME_NS)
+    finally:
+        over.set()
+        asking.join()
+    listener.destroy()
+    assert not failures
