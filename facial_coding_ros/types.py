@@ -107,7 +107,7 @@ class Face:
     """One tracked face in one frame.
 
     face_id: the track, short-lived; letters, digits and _ only. person_id: lasting; empty when not known.
-    mesh: (478, 3), pixels. smoothed: False when the mesh is the tracker's raw answer.
+    mesh: (478, 3), pixels.
     blendshapes: (52,) 0..1 in MediaPipe's order, only from the Tasks backend.
     features: (d,) of the landmark network's pass over the picture, only where the converted network computes it.
     """

@@ -106,8 +106,9 @@ def _panel(canvas: ImageArray, code: FaceCode, face_box: Box, taken: list[Box]) 
     scale = float(np.clip(canvas.shape[0] / 720, 0.62, 1.6))
     line = round(22 * scale)
     wide = round(232 * scale)
-    active = sorted(zip(code.aus.intensity, code.aus.codes, code.aus.confidence, strict=True), reverse=True)
-    shown = [entry for entry in active[:_SHOWN_AUS] if entry[0] >= _LEAST_SHOWN and entry[2] > 0]
+    units = zip(code.aus.intensity.tolist(), code.aus.codes, code.aus.confidence.tolist(), strict=True)
+    known = [entry for entry in units if entry[0] >= _LEAST_SHOWN and entry[2] > 0]  # NaN is not
+    shown = sorted(known, reverse=True)[:_SHOWN_AUS]
     tall = line * (3 + _SHOWN_AUS) + line // 2
     place = _place(face_box, wide, tall, canvas, taken)
     left, top = place[:2]

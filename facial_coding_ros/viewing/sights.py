@@ -51,7 +51,7 @@ class Sight:
 
 def sights_of_source(source: Source, settings: PipelineSettings) -> Generator[Sight, None, None]:
     """Codes a recording or a camera. Raises SourceError where it cannot be read."""
-    detectors = standard_detectors()
+    detectors = standard_detectors(settings.events)
     with contextlib.closing(Pipeline(settings)) as pipeline:
         for frame in source.frames():
             codes = pipeline.process(frame)

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from facial_coding_ros.drawing import overlay
 from facial_coding_ros.drawing.overlay import NEUTRAL_COLOURS, _overlap, _place, draw
 from facial_coding_ros.types import (
     ActionUnits,
@@ -52,3 +55,16 @@ def test_panels_keep_off_faces_and_each_other() -> None:
         place = _place(box, 175, 140, image, taken)
         assert sum(_overlap(place, other) for other in taken) == 0
         taken.append(place)
+
+
+def test_the_strongest_units_are_shown_whatever_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    write = overlay.cv2.putText
+    monkeypatch.setattr(overlay.cv2, "putText", lambda on, text, *how: written.append(text) or write(on, text, *how))
+    codes = (1, 2, 4, 5, 6, 7, 12, 25)
+    intensity = np.array([0.3, np.nan, 0.4, np.nan, 0.6, np.nan, 0.9, 0.5], np.float32)
+    known = np.ones(len(codes), np.float32)
+    aus = ActionUnits(codes, intensity, known, intensity, intensity)
+    face = dataclasses.replace(code(Region(0.1, 0.2, 0.3, 0.6)), aus=aus)
+    draw(np.zeros((480, 640, 3), np.uint8), [(face, np.full((70, 2), 100, np.float32))])
+    assert [text.split()[0] for text in written if text.startswith("AU")] == ["AU12", "AU6", "AU25", "AU4", "AU1"]
