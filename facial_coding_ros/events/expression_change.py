@@ -9,6 +9,9 @@ from ..coding.expression import ExpressionDwell, ExpressionSettings
 from ..types import FaceCode
 from .event import Event, Phase
 
+LONGEST_HOLD_S = 5.0
+"""As `expression.dwell_s`."""
+
 
 @dataclass(frozen=True)
 class ExpressionRule:

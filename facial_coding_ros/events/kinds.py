@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from ..models import share_folder
-from .expression_change import ExpressionRule
+from .expression_change import LONGEST_HOLD_S, ExpressionRule
 from .level import COMBINATIONS, LevelRule
 from .signals import measure
 from .swings import SwingRule
@@ -107,6 +107,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _check(rule: Rule, wrong: Any) -> None:
+    if isinstance(rule, ExpressionRule) and not 0 <= rule.hold_s <= LONGEST_HOLD_S:
+        raise wrong(f"hold_s is {rule.hold_s:g}; allowed for an expression: 0 to {LONGEST_HOLD_S:g}")
     for field in dataclasses.fields(rule):
         value = getattr(rule, field.name)
         if field.name.endswith("_s") and not 0 <= value <= 600:

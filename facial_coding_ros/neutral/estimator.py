@@ -92,12 +92,12 @@ class PriorEstimator:
     """
 
     def __init__(self, prior: FacePrior | None = None, memory_s: float = 300.0) -> None:
-        """memory_s: a cluster that is not seen again loses weight by this time constant.
+        """memory_s: a cluster that is not seen again loses weight by this time constant, in seconds; may be changed.
 
         given_up: how often a neutral was, since the beginning.
         """
         self._prior = prior or FacePrior.load()
-        self._memory_s = memory_s
+        self.memory_s = memory_s
         self.given_up = 0
         self._clear()
 
@@ -184,7 +184,7 @@ class PriorEstimator:
         centre = offset @ prior.coordinates
         residual = offset - centre @ prior.faces
         self._total_s += seconds
-        self._seconds[self._known : self._used] *= math.exp(-seconds / self._memory_s)
+        self._seconds[self._known : self._used] *= math.exp(-seconds / self.memory_s)
         cluster = self._assign(centre, residual, head_turn, seconds)
         self._revisited = self._revisited + 1 if self._revisited + 1 < self._used else self._known
         if cluster != self._revisited and self._seconds[cluster] < _FIT_S:

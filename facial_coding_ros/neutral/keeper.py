@@ -79,6 +79,12 @@ class NeutralKeeper:
         said = (*self._notices, *(self._store.notices if self._store else ()))
         return (*said, self._problem) if self._problem else said
 
+    def configure(self, settings: NeutralSettings) -> None:
+        """Applies the settings that may change while running, to subjects that are known too."""
+        self.settings = settings
+        for entry in self._entries.values():
+            entry.estimator.memory_s = settings.memory_s
+
     def update(self, subject_key: str, registered: Registered, face: Face, stamp_ns: int) -> Neutral:
         """Learns from one face of one frame and returns its neutral as known now."""
         vector = to_vector(registered)

@@ -242,3 +242,9 @@ def test_memory_is_bounded() -> None:
         one.update([face_code({12: 0.8}, face_id=f"f{number}")], START_NS + number * FRAME_NS)
     assert len(one._faces) <= 64
     assert np.isfinite(START_NS)
+
+
+def test_an_expression_cannot_be_held_for_longer_than_a_dwell_time_may_be() -> None:
+    rule_of("mood", {"rule": "expression", "hold_s": 5}).follower()
+    with pytest.raises(ValueError, match="mood: hold_s is 10; allowed for an expression: 0 to 5"):
+        rule_of("mood", {"rule": "expression", "hold_s": 10})

@@ -419,3 +419,13 @@ def test_smile_clip_is_ready_early_and_its_neutral_survives_the_smile():
     assert sizes[160] < 0.25 * smile
     assert dense_size(neutrals[58], neutrals[40]) < 0.15 * smile
     assert dense_size(neutrals[132], neutrals[104]) < 0.15 * smile
+
+
+def test_a_changed_memory_is_that_of_known_faces_too():
+    """memory_s may change while the node runs."""
+    keeper, resting = NeutralKeeper(NeutralSettings(memory_s=300.0)), from_vector(FacePrior.load().mean)
+    keeper.update("f", resting, a_face(), 0)
+    keeper.configure(NeutralSettings(memory_s=10.0))
+    keeper.update("f", resting, a_face(), 40_000_000)
+    keeper.update("g", resting, a_face("g"), 40_000_000)
+    assert [keeper._entries[key].estimator.memory_s for key in ("f", "g")] == [10.0, 10.0]
