@@ -304,7 +304,7 @@ class Pipeline:
         """
         self.settings = settings
         self.tracker.configure(settings.tracking)
-        self.neutral.settings = settings.neutral
+        self.neutral.configure(settings.neutral)
         self.coding.configure(settings.coding)
         self.temporal.configure(settings.attention)
 
@@ -341,6 +341,28 @@ class Pipeline:
             self.neutral.adopt(former, person_id)
             self.coding.adopt(former, person_id)
         return formers
+
+    def forget(self, person_id: str) -> bool:
+        """Delete what was learnt about a person, in memory and in the store.
+
+        Parameters
+        ----------
+        person_id : str
+            The person, in view or not; somebody in view is learnt anew from the next frame on.
+
+        Returns
+        -------
+        bool
+            Whether a resting face was known.
+
+        Raises
+        ------
+        StoreError
+            When the store cannot be written; then nothing is deleted.
+        """
+        known = self.neutral.forget(person_id)
+        self.coding.forget(person_id)
+        return known
 
     def reset(self) -> None:
         """Forget all tracks; resting faces of persons stay."""

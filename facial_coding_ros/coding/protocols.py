@@ -109,6 +109,9 @@ class ExpressionSource(Protocol):
     def adopt(self, face_id: str, person_id: str) -> None:
         """A face turns out to be a person: what was learnt of the face is the person's from now on."""
 
+    def forget(self, subject_key: str) -> None:
+        """Drops what was learnt of a face or person; nothing when there is none."""
+
     def configure(self, settings: CodingSettings) -> None:
         """Applies the settings that may change while running."""
 

@@ -176,6 +176,11 @@ class CodingStage:
         """A face turns out to be a person, whose history goes on."""
         self.source.adopt(face_id, person_id)
 
+    def forget(self, subject_key: str) -> None:
+        """Drops what was learnt of a face or person; nothing when there is none."""
+        self.perceptual.forget(subject_key)
+        self.source.forget(subject_key)
+
     def configure(self, settings: CodingSettings) -> None:
         """Applies the settings that may change while running."""
         self.estimator.configure(settings)

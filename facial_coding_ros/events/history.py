@@ -6,7 +6,7 @@ from __future__ import annotations
 import bisect
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..types import FaceCode
 from .event import Event, Phase
@@ -76,12 +76,23 @@ class History:
         for code in codes:
             self._of(code.face.subject_key, code.face.face_id).samples.append(Sample.of(code, stamp_ns))
         for event in events:
+            if event.start_ns > stamp_ns:  # the end of an event from before the stamps went back
+                continue
             held = self._of(event.person_id or event.face_id, event.face_id).events
             if event.phase is Phase.WITHDRAWN:
                 held.pop(event.event_id, None)
             else:
                 held[event.event_id] = event
         self._forget(stamp_ns - round(self.seconds * 1e9))
+
+    def end_open_events(self) -> None:
+        """Ends the events that are going on with the last frame. Call when frames will be missing: nobody would see
+        them end."""
+        for held in self._people.values():
+            for event_id, event in held.events.items():
+                if event.end_ns is None and self.last_ns is not None:
+                    end_ns = max(event.start_ns, self.last_ns)
+                    held.events[event_id] = replace(event, phase=Phase.END, end_ns=end_ns)
 
     def _of(self, key: str, face_id: str) -> Remembered:
         """What is held of a person, joined with what was held of a face that turns out to be this person."""

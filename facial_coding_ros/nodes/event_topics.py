@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from facial_coding_msgs.msg import FaceEvent
@@ -46,14 +46,14 @@ class EventTopics:
         standard_detectors(settings)
         self._publisher = self._node.create_publisher(FaceEvent, "~/events", RELIABLE)
 
-    def activate(self, pipeline: Pipeline, settings: RosSettings) -> None:
-        """Begins without a memory."""
+    def activate(self, pipeline: Pipeline, settings: RosSettings, match_confidence: Callable[[], float]) -> None:
+        """Begins without a memory. match_confidence: the parameter, which may change while the node runs."""
         self._pipeline = pipeline
         self._detectors = standard_detectors(self._settings)
         self._history, self._paused = History(self._settings.history_s), False
         self._summaries.activate(self._history)
         self._gaze = GazeTopics(self._node, settings.engagement, settings.humans_namespace)
-        self._voices = Voices(self._node, self._hear, settings.match_confidence, settings.humans_namespace)
+        self._voices = Voices(self._node, self._hear, match_confidence, settings.humans_namespace)
         self._robot_face = RobotFace(self._node, settings.robot_face_frame)
 
     def _hear(self, talking: dict[str, float]) -> None:
@@ -81,10 +81,10 @@ class EventTopics:
         assert self._publisher is not None
         self._summaries.coded = complete
         if not complete:
-            self._paused = True
+            if not self._paused:
+                self._pause()
             return []
-        if self._paused:
-            self._detectors, self._paused = standard_detectors(self._settings), False
+        self._paused = False
         events = self._detectors.update(codes, frame.stamp_ns)
         self._history.update(codes, events, frame.stamp_ns)
         header = messages.header_of(frame.stamp_ns, frame.frame_id)
@@ -96,15 +96,24 @@ class EventTopics:
             self._pipeline.temporal.place_robot_face(self._robot_face.position_m(frame.frame_id))
         return events
 
-    def forget(self, person_id: str) -> None:
-        """Drops what is remembered of a person."""
-        self._history.forget(person_id)
+    def _pause(self) -> None:
+        """What is going on counts as ended: nothing is known of it from now on."""
+        self._paused = True
+        self._detectors = standard_detectors(self._settings)
+        self._history.end_open_events()
+        if self._gaze is not None:
+            self._gaze.forget_contacts()
+
+    def forget(self, person_id: str) -> bool:
+        """Drops what is remembered of a person; whether there was something."""
+        return self._history.forget(person_id)
 
     def deactivate(self) -> None:
         """Ends what `activate` began; a second time does nothing."""
         self._summaries.deactivate()
         if self._voices is not None:
             self._voices.destroy()
+            self._hear({})
         if self._gaze is not None:
             self._gaze.destroy()
         if self._robot_face is not None:

@@ -63,8 +63,8 @@ class FacialCodingNode(LifecycleNode):
         self._visualization: Visualization | None = None
         self._persons: Persons | None = None
         self._demand: Demand | None = None
-        self._neutral_services = NeutralServices(self, self._lock)
         self._events = EventTopics(self, self._lock)
+        self._neutral_services = NeutralServices(self, self._lock, self._events.forget)
         self._own_publishers: list[Publisher[Any]] = []
         self._watch_timers: list[Timer] = []
         self._refusal: tuple[Publisher[Any], Timer] | None = None
@@ -157,9 +157,9 @@ class FacialCodingNode(LifecycleNode):
         self._humans = Humans(self, self._settings.pipeline.expression, add_on, namespace)
         self._visualization = Visualization(self)
         self._elsewhere = TrackedElsewhere(self, namespace) if add_on else None
-        self._persons = Persons(self, lambda: self._settings.ros.match_confidence, self._on_joined, namespace)
+        self._persons = Persons(self, self._match_confidence, self._on_joined, namespace)
         self._neutral_services.activate(self._pipeline)
-        self._events.activate(self._pipeline, self._settings.ros)
+        self._events.activate(self._pipeline, self._settings.ros, self._match_confidence)
         self._stalled = False
         topics = (self._codes_wanted, self._humans.wanted, self._visualization.wanted, self._events.wanted)
         self._demand = Demand(self, topics, self._settings.pipeline.outputs.wanted)
@@ -242,6 +242,9 @@ class FacialCodingNode(LifecycleNode):
                     self._humans.apply(settings.pipeline.expression)
         return SetParametersResult(successful=True)
 
+    def _match_confidence(self) -> float:
+        return self._settings.ros.match_confidence
+
     def _on_joined(self, face_id: str, person_id: str, anonymous: bool) -> None:
         with self._lock:
             if self._pipeline is not None:
@@ -292,14 +295,18 @@ class FacialCodingNode(LifecycleNode):
         if self._worker.failure is not None:
             raise RuntimeError("the pipeline failed") from self._worker.failure
         self._events.look_for_users()
-        if self._stream.age_s() > self._settings.ros.stall_s and not self._stalled:
+        if self._has_stalled(self._stream):
             with self._lock:
-                self._humans.nobody()
-                if self._visualization is not None:
-                    self._visualization.nobody()
-                self._neutral_services.input_stalled()
-                self._stalled, self._faces = True, 0
+                if self._has_stalled(self._stream):  # still, after an image that was worked on meanwhile
+                    self._humans.nobody()
+                    if self._visualization is not None:
+                        self._visualization.nobody()
+                    self._neutral_services.input_stalled()
+                    self._stalled, self._faces = True, 0
         self._stream.warn_of_silence()
+
+    def _has_stalled(self, stream: ImageStream) -> bool:
+        return not self._stalled and stream.age_s() > self._settings.ros.stall_s
 
     def _each_second(self) -> None:
         assert self._humans is not None and self._stream is not None

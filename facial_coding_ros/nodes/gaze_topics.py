@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from ..events import Event, Phase
-from ..types import FaceCode, Frame
+from ..types import Face, FaceCode, Frame
 from . import messages
 from .humans import DEFAULT_NAMESPACE, RELIABLE
 
@@ -24,6 +25,8 @@ except ImportError:  # Humble
 _ENGAGED_FROM, _DISENGAGED_FROM = 0.6, 0.25
 _FAR_M = 2.5
 """Beyond this distance attention counts half for engagement; at twice of it, not at all."""
+_KEPT_S = 5.0
+"""How long a person's publisher and level are kept out of view, in seconds of image time."""
 _TURN_S = 1.0
 """How long attention must be high or low before somebody counts as engaged or disengaged."""
 
@@ -47,7 +50,7 @@ class GazeTopics:
         gazing = f"{namespace}/interactions/gazing"
         self._engagement_topic = f"{namespace}/persons/{{}}/engagement_status"
         self._gazing = node.create_publisher(hri.Gaze, gazing, RELIABLE) if hasattr(hri, "Gaze") else None
-        self._in_contact: set[str] = set()
+        self._contacts: dict[str, Event] = {}  # those that have begun and not ended, by event_id
         self._people: dict[str, _EngagedPerson] = {}
 
     def heard(self, person_ids: Iterable[str]) -> bool:
@@ -60,22 +63,34 @@ class GazeTopics:
     def publish(self, frame: Frame, codes: Sequence[FaceCode], events: Sequence[Event]) -> None:
         """Of one frame; the node calls it under its lock."""
         for event in events:
-            if event.kind == "eye_contact":
-                change = self._in_contact.add if event.phase is Phase.BEGIN else self._in_contact.discard
-                change(event.face_id)
+            if event.kind == "eye_contact" and event.phase is Phase.BEGIN:
+                self._contacts[event.event_id] = event
+            elif event.kind == "eye_contact":
+                self._contacts.pop(event.event_id, None)
         header = messages.header_of(frame.stamp_ns, frame.frame_id)
         for code in codes:
             person_id = code.face.person_id
             if not person_id:
                 continue
-            if self._gazing is not None and code.face.face_id in self._in_contact:
+            if self._gazing is not None and self._in_contact(code.face):
                 self._gazing.publish(hri.Gaze(header=header, sender=person_id, receiver=""))  # empty: the robot
             if self._engagement:
                 self._publish_engagement(header, code, frame.stamp_ns)
         known = {code.face.person_id for code in codes}
-        gone = [p for p, held in self._people.items() if p not in known and frame.stamp_ns - held.stamp_ns > 5e9]
-        for person_id in gone:
-            self._node.destroy_publisher(self._people.pop(person_id).publisher)
+        for person_id, held in list(self._people.items()):
+            if person_id not in known and not 0 <= frame.stamp_ns - held.stamp_ns <= _KEPT_S * 1e9:
+                self._node.destroy_publisher(self._people.pop(person_id).publisher)
+
+    def _in_contact(self, face: Face) -> bool:
+        """Whether eye contact of this face or person has begun. A face may have become a person since."""
+        return any(
+            face.person_id == contact.person_id if contact.person_id else face.face_id == contact.face_id
+            for contact in self._contacts.values()
+        )
+
+    def forget_contacts(self) -> None:
+        """Call when frames are missing: nobody would see eye contact end."""
+        self._contacts.clear()
 
     def _publish_engagement(self, header: Any, code: FaceCode, stamp_ns: int) -> None:
         person_id = code.face.person_id
@@ -118,10 +133,11 @@ def engagement_level(level: int, turning_ns: int, score: float, stamp_ns: int) -
     """The next level of hri_msgs/EngagementLevel and when it was taken.
 
     A person passes ENGAGING on the way to ENGAGED, and DISENGAGING on the way back; each takes a second of high or low
-    attention. Unknown attention changes nothing.
+    attention. Unknown attention changes nothing. Where stamps have gone back, the second begins anew.
     """
     message = hri.EngagementLevel
-    if score != score:
+    turning_ns = min(turning_ns, stamp_ns)
+    if math.isnan(score):
         return level, turning_ns
     settled = stamp_ns - turning_ns >= _TURN_S * 1e9
     if level == message.ENGAGED:

@@ -134,7 +134,9 @@ class Humans:
                 self._faces[face_id] = FaceTopics(self._node, self._faces_topic, face_id, topics)
         self._announce(ids)
         for code in codes:
-            label = self._dwell.update(code.face.subject_key, code.expression, frame.stamp_ns)
+            label = ""
+            if code.expression.labels:  # else expressions are not coded now
+                label = self._dwell.update(code.face.subject_key, code.expression, frame.stamp_ns)
             self._faces[code.face.face_id].publish(frame, code, label)
             if self._transforms is not None:
                 header = messages.header_of(frame.stamp_ns, frame.frame_id)

@@ -147,6 +147,8 @@ class ImageStream:
         taken, dropped = self._stamps.offer(stamp_ns_of(message.header), waiting)
         for one in dropped:
             self._dropped.add(one, self.topic)
+        if taken:
+            self._watch.waiting()
         if wanted := tuple(one.item for one in taken if self._rate.takes(one.stamp_ns)):
             self._offer(wanted)
         elif taken:

@@ -43,11 +43,15 @@ class InputWatch:
     def refused(self) -> None:
         self._last_usable = False
 
-    def pass_over(self) -> None:
-        """An image that was not looked at, for there are more than are wanted: it is held for one like the last."""
-        self.passed_over += 1
+    def waiting(self) -> None:
+        """An image whose stamp is good: until it is looked at, if ever, it is held for one like the last. So a pipeline
+        that takes long for an image is not taken for a camera that has stopped."""
         if self._last_usable:
             self.usable()
+
+    def pass_over(self) -> None:
+        """An image that is not looked at, for there are more than are wanted."""
+        self.passed_over += 1
 
     def age_s(self) -> float:
         """Seconds since the last image that could be used, or since the start when there was none."""

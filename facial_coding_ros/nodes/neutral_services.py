@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from facial_coding_msgs.srv import CalibrateNeutral, ForgetPerson, ListNeutrals, ResetNeutral
@@ -28,12 +29,14 @@ class _Waiting:
 class NeutralServices:
     """`lock` guards the pipeline; `frame_done` is called under it after every frame.
 
+    forget_events: drops what is remembered of a person's events; whether there was something.
+
     They live as long as the node and refuse while it is not active: an answer that still has to leave when its service
     is destroyed would end the executor.
     """
 
-    def __init__(self, node: Node, lock: threading.Lock) -> None:
-        self._lock = lock
+    def __init__(self, node: Node, lock: threading.Lock, forget_events: Callable[[str], bool]) -> None:
+        self._lock, self._forget_events = lock, forget_events
         self._active: Pipeline | None = None
         self._stamp_ns: int | None = None
         self._waiting: list[_Waiting] = []
@@ -155,7 +158,7 @@ class NeutralServices:
     def _on_forget(self, request: ForgetPerson.Request, response: ForgetPerson.Response) -> ForgetPerson.Response:
         try:
             with self._lock:
-                response.success = bool(request.person_id) and self._pipeline.neutral.forget(request.person_id)
+                response.success = bool(request.person_id) and self._forget(request.person_id)
         except (ValueError, StoreError) as error:
             response.success, response.message = False, str(error)
             return response
@@ -165,6 +168,11 @@ class NeutralServices:
             what = "deleted all" if response.success else "nothing"
             response.message = f"{what} that was kept about {request.person_id}"
         return response
+
+    def _forget(self, person_id: str) -> bool:
+        """Neutral, learnt appearance and remembered events; whether there was something. Raises StoreError."""
+        known = self._pipeline.forget(person_id)  # first: it may fail, and then nothing is to change
+        return self._forget_events(person_id) or known
 
     def _on_list(self, _request: ListNeutrals.Request, response: ListNeutrals.Response) -> ListNeutrals.Response:
         if self._active is None:

@@ -43,8 +43,11 @@ class Joined(Protocol):
 
 @dataclass
 class _Match:
+    """certain: said by the person's own topic, which alone may change it."""
+
     face_id: str
     confidence: float
+    certain: bool = False
 
 
 class Persons:
@@ -120,15 +123,15 @@ class Persons:
     def _on_own_face(self, person_id: str, message: String) -> None:
         if message.data and not with_topics(self._node, [message.data], self._face_id_topic):
             return
-        self._on_face(person_id, message.data, 1.0)
+        self._on_face(person_id, message.data, 1.0, certain=True)
 
-    def _on_face(self, person_id: str, face_id: str, confidence: float) -> None:
+    def _on_face(self, person_id: str, face_id: str, confidence: float, certain: bool = False) -> None:
         known = self._matches.get(person_id)
         if known is not None and known.face_id == face_id:
-            known.confidence = confidence
+            known.confidence, known.certain = confidence, certain
             return
         other = next((p for p, match in self._matches.items() if match.face_id == face_id), None)
-        if other is not None and self._outranks(other, person_id, confidence):
+        if other is not None and self._outranks(other, person_id, confidence, certain):
             return
         if known is not None:
             del self._matches[person_id]
@@ -136,17 +139,18 @@ class Persons:
         if other is not None:
             del self._matches[other]
         if face_id:
-            self._matches[person_id] = _Match(face_id, confidence)
+            self._matches[person_id] = _Match(face_id, confidence, certain)
             self._joined(face_id, person_id, self._is_anonymous(person_id))
         while len(self._matches) > MOST_MATCHES:
             self._matches.popitem(last=False)
 
-    def _outranks(self, other: str, person_id: str, confidence: float) -> bool:
+    def _outranks(self, other: str, person_id: str, confidence: float, certain: bool) -> bool:
         """Whether the person that a face is held for stays it."""
         unknown = self._is_anonymous(other)
         if unknown != self._is_anonymous(person_id):
             return not unknown
-        return self._matches[other].confidence > confidence
+        match = self._matches[other]
+        return (match.certain and not certain) or match.confidence > confidence
 
     def _on_match(self, message: IdsMatch) -> None:
         ids = {message.id1_type: message.id1, message.id2_type: message.id2}
@@ -163,6 +167,8 @@ class Persons:
             )
             return
         known = self._matches.get(person_id)
+        if known is not None and known.certain:
+            return
         if message.confidence >= self._match_confidence():
             self._on_face(person_id, face_id, message.confidence)
         elif known is not None and known.face_id == face_id:

@@ -25,14 +25,15 @@ MOST_OWNERS = 256
 class Voices:
     """Who is heard to talk: REP-155's `voices`, and `candidate_matches` that say whose they are.
 
-    changed: called with person or face id -> 0 or 1 whenever that changes.
+    changed: called with person or face id -> 0 or 1 whenever that changes. match_confidence: confidence from which a
+    match counts.
     """
 
     def __init__(
         self,
         node: Node,
         changed: Callable[[dict[str, float]], None],
-        match_confidence: float,
+        match_confidence: Callable[[], float],
         namespace: str = DEFAULT_NAMESPACE,
     ) -> None:
         self._node, self._changed, self._match_confidence = node, changed, match_confidence
@@ -61,7 +62,7 @@ class Voices:
         whose = ids.get(hri.IdsMatch.PERSON) or ids.get(hri.IdsMatch.FACE) or ""
         if not voice or not whose or with_topics(self._node, [voice, whose], self._topic) != {voice, whose}:
             return
-        if self._match_confidence <= message.confidence <= 1:
+        if self._match_confidence() <= message.confidence <= 1:
             self._owner[voice] = whose
         elif self._owner.get(voice) == whose:
             del self._owner[voice]

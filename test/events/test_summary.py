@@ -103,3 +103,34 @@ def test_memory_ends_after_its_time() -> None:
     assert history.people == (), "who has gone is forgotten"
     history.update([face_code()], [], ns(1))
     assert history.people == ("abcde",), "time that goes back begins anew"
+
+
+def smiling(history: History, begin_s: float, end_s: float, smiles: bool) -> None:
+    """ada, for some seconds, as newly made detectors see her."""
+    detectors = standard_detectors()
+    for index in range(round((end_s - begin_s) * FPS)):
+        stamp_ns = ns(begin_s) + round(index * 1e9 / FPS)
+        codes = [face_code({12: 0.8 * smiles}, person_id="ada")]
+        history.update(codes, detectors.update(codes, stamp_ns), stamp_ns)
+
+
+def test_a_smile_that_nobody_saw_end_is_over_when_frames_are_missing() -> None:
+    history = History()
+    smiling(history, 0.0, 2.0, True)
+    history.end_open_events()
+    smiling(history, 60.0, 70.0, False)
+    (then,) = summarize(history, ns(0), ns(2), "ada")
+    (now,) = summarize(history, ns(60), ns(70), "ada")
+    assert then.smiling_share > 0.8 and now.smiling_share == 0
+    assert "smil" not in now.text, now.text
+
+
+def test_events_of_the_time_before_stamps_went_back_are_not_told_again() -> None:
+    history, detectors = History(), standard_detectors()
+    for smiles in (True, False):  # a bag, played twice
+        for index in range(round(4 * FPS)):
+            stamp_ns = START_NS + round(index * 1e9 / FPS)
+            codes = [face_code({12: 0.8 * (smiles and index > 2 * FPS)}, person_id="ada")]
+            history.update(codes, detectors.update(codes, stamp_ns), stamp_ns)
+    (second,) = summarize(history, ns(0), ns(4), "ada")
+    assert second.smiling_share == 0 and "smile" not in {event.kind for event in second.events}

@@ -14,18 +14,19 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
 
 from facial_coding_msgs.msg import FaceCodeArray, FaceEvent
-from facial_coding_msgs.srv import Summarize
+from facial_coding_msgs.srv import ForgetPerson, Summarize
 from hri_msgs.msg import EngagementLevel, Gaze, IdsList, IdsMatch
 from std_msgs.msg import Bool
 
 from facial_coding_ros.client import FaceListener
-from facial_coding_ros.events import Event
+from facial_coding_ros.events import Event, Phase
 from facial_coding_ros.image.sources import open_source
-from facial_coding_ros.nodes.gaze_topics import engagement_level, engagement_score
+from facial_coding_ros.nodes.gaze_topics import GazeTopics, engagement_level, engagement_score
 from facial_coding_ros.nodes.messages import header_of, nanoseconds, stamp_ns_of
-from facial_coding_ros.types import ImageArray
+from facial_coding_ros.types import Frame, ImageArray
 
 from ..conftest import CLIP
+from ..events.simulated import FRAME_NS, START_NS, face_code
 from ..ros import PATIENCE_S, Camera, Client, node
 
 pytestmark = pytest.mark.ros
@@ -140,6 +141,15 @@ def test_persons_are_looked_at_and_engaged(client: Client, images: list[ImageArr
             EngagementLevel.ENGAGED,
         ]
 
+        def forgotten() -> bool:
+            """Asked again, as an image may still have been on its way."""
+            client.call(ForgetPerson, "/facial_coding/forget_person", ForgetPerson.Request(person_id="ada"))
+            request = Summarize.Request(person_id="ada", seconds=60.0)
+            answer = client.call(Summarize, "/facial_coding/summarize", request)
+            return not answer.success and "'ada' was not seen" in answer.message
+
+        client.wait(forgotten, "that nothing is remembered of ada", process)
+
 
 def test_a_voice_says_who_talks(client: Client, images: list[ImageArray]) -> None:
     """A publisher of REP-155's voices, as an audio node is; nobody in these images moves the lips."""
@@ -188,3 +198,40 @@ def test_engagement_takes_time_and_attention() -> None:
     assert list(dict.fromkeys(seen)) == [2, 3, 4, 1], "engaging, engaged, disengaging, disengaged"
     assert engagement_level(3, 0, float("nan"), 10**10) == (3, 0), "unknown attention changes nothing"
     assert engagement_score(0.8, 1.0) == 0.8 and engagement_score(0.8, 10.0) == 0 and engagement_score(0.8, None) == 0.8
+
+
+def test_engagement_goes_on_after_stamps_went_back() -> None:
+    level, since = EngagementLevel.ENGAGING, 100_000_000_000
+    for frame in range(40):
+        level, since = engagement_level(level, since, 0.9, frame * FRAME_NS)
+    assert level == EngagementLevel.ENGAGED, "the second of attention is counted from the new time"
+
+
+def test_eye_contact_is_of_who_began_it_until_it_ends(client: Client) -> None:
+    """Whatever face id the person has by then, and not after frames were missing."""
+    topics = GazeTopics(client.node, engagement=False)
+    gazing = client.collect(Gaze, "/humans/interactions/gazing")
+    client.wait(lambda: topics.heard([]), "the subscription")
+    image = np.zeros((8, 8, 3), np.uint8)
+    stamp_ns = START_NS
+
+    def publish(face_id: str, *phases: Phase) -> None:
+        nonlocal stamp_ns
+        stamp_ns += FRAME_NS
+        events = [Event("eye_contact", face_id, "ada", stamp_ns, "id", phase, stamp_ns, stamp_ns) for phase in phases]
+        topics.publish(Frame(image, stamp_ns), [face_code(face_id=face_id, person_id="ada")], events)
+
+    def stamps() -> list[int]:
+        return [(stamp_ns_of(message.header) - START_NS) // FRAME_NS for message in gazing]
+
+    publish("fa", Phase.BEGIN)
+    publish("fb")
+    publish("fb", Phase.END)
+    publish("fa")
+    publish("fa", Phase.BEGIN)
+    topics.forget_contacts()
+    publish("fa")
+    publish("fa", Phase.BEGIN)
+    client.wait(lambda: stamps()[-1:] == [7], "the last message")
+    assert stamps() == [1, 2, 5, 7]
+    topics.destroy()

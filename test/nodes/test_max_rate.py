@@ -44,16 +44,17 @@ def test_of_15_images_a_second_5_are_worked_on_until_all_are_wanted() -> None:
         camera.send_until(lambda: steps_s()[-1] == pytest.approx(1 / 15, abs=1e-3), images, process, "each image")
 
 
-def test_an_image_passed_over_is_held_for_one_like_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_waits_is_held_for_one_like_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     """A camera whose images are all refused stays unusable, however many of them were not looked at."""
     now = [100.0]
     monkeypatch.setattr(input_watch.time, "monotonic", lambda: now[0])
     watch = InputWatch(Clock())
     watch.usable()
     now[0] += 3
-    watch.pass_over()
+    watch.waiting()
     assert watch.age_s() == 0
     watch.refused()
     now[0] += 3
+    watch.waiting()
     watch.pass_over()
-    assert watch.age_s() == 3 and watch.passed_over == 2
+    assert watch.age_s() == 3 and watch.passed_over == 1

@@ -298,3 +298,23 @@ def test_another_person_ten_minutes_later_is_somebody_new(client: Client, images
         assert not {face.face_id for face in after} & set(before), "no old face id"
         assert {face.person_id for face in after} == {""}, "nobody's name"
         assert after[0].neutral_state != FaceCode.NEUTRAL_READY, "nobody's neutral"
+
+
+def test_what_a_persons_own_topic_says_is_changed_by_that_topic_alone(client: Client) -> None:
+    said: list[tuple[str, str]] = []
+    persons = Persons(client.node, lambda: 0.5, lambda face_id, person_id, _: said.append((face_id, person_id)))
+
+    def match(person_id: str, face_id: str, confidence: float) -> None:
+        kinds = {"id1_type": IdsMatch.PERSON, "id2_type": IdsMatch.FACE}
+        persons._on_match(IdsMatch(id1=person_id, id2=face_id, confidence=confidence, **kinds))
+
+    try:
+        persons._on_own_face("ada", String(data="fa"))
+        for person_id, face_id, confidence in (("ada", "fa", 0.6), ("ada", "fa", 0.1), ("grace", "fa", 1.0)):
+            match(person_id, face_id, confidence)
+        assert said == [("fa", "ada")], "recognisers neither weaken it nor take it away"
+        persons._on_own_face("ada", String(data=""))
+        match("grace", "fa", 0.7)
+        assert said == [("fa", "ada"), ("fa", ""), ("fa", "grace")]
+    finally:
+        persons.destroy()

@@ -21,6 +21,9 @@ SILENT_NS = 333_000_000
 LONGEST_STEP_NS = 500_000_000
 """A gap between two frames that is longer counts for nothing."""
 
+LONGEST_GAP_NS = 2_000_000_000
+"""After a longer gap the face begins anew: nobody knows what it showed meanwhile."""
+
 
 @dataclass
 class _Held:
@@ -45,10 +48,10 @@ class ExpressionDwell:
     def update(self, subject_key: str, expression: Expression, stamp_ns: int) -> str:
         """The listed label to publish for this face now, empty while nothing is to be said.
 
-        A stamp before the last one starts the face anew.
+        A stamp before the last one, or more than LONGEST_GAP_NS after it, starts the face anew.
         """
         held = self._subjects.get(subject_key)
-        if held is None or stamp_ns < held.stamp_ns:
+        if held is None or not 0 <= stamp_ns - held.stamp_ns <= LONGEST_GAP_NS:
             held = self._subjects[subject_key] = _Held(stamp_ns, stamp_ns)
         self._subjects.move_to_end(subject_key)
         while len(self._subjects) > MAX_SUBJECTS:

@@ -167,6 +167,12 @@ class AppearanceExpressions:
         """A face turns out to be a person."""
         self._resting.adopt(face_id, person_id)
 
+    def forget(self, subject_key: str) -> None:
+        """Drops what was learnt of a face or person."""
+        self._resting.forget(subject_key)
+        self._filter.forget(subject_key)
+        self._labels.pop(subject_key, None)
+
     def configure(self, settings: CodingSettings) -> None:
         self._settings = settings.expression
         self._rules.settings = settings.expression

@@ -29,6 +29,9 @@ class LatentExpressions:
     def adopt(self, face_id: str, person_id: str) -> None:
         """Nothing is learnt of a face."""
 
+    def forget(self, subject_key: str) -> None:
+        """Nothing is learnt of a face."""
+
     def inputs(self, faces: FrameFaces) -> dict[str, FloatArray]:
         """None."""
         return {}

@@ -179,6 +179,9 @@ class WitnessRecorder:
     def adopt(self, face_id: str, person_id: str) -> None:
         """Nothing is learnt of a face."""
 
+    def forget(self, subject_key: str) -> None:
+        """Nothing is learnt of a face."""
+
     def configure(self, settings: CodingSettings) -> None:
         """Nothing is set."""
 

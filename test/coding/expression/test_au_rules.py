@@ -150,3 +150,12 @@ def test_settings_name_what_is_wrong():
         ExpressionSettings(dwell_s=-1.0)
     with pytest.raises(ValueError, match="'appearance', 'aus', 'fused', 'latent'"):
         ExpressionSettings(source="au")
+
+
+def test_after_seconds_out_of_sight_a_face_begins_anew():
+    """Nobody knows what it showed meanwhile: a person who comes back is not told to be as they went."""
+    dwell = ExpressionDwell()
+    sent = [dwell.update("ada", label_of("angry"), i * SECOND // 10) for i in range(10)]
+    assert sent[-1] == "angry"
+    assert dwell.update("ada", label_of("unsure"), SECOND) == "angry", "after a frame that is unsure"
+    assert dwell.update("ada", label_of("unsure"), 3600 * SECOND) == ""
