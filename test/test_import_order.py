@@ -14,7 +14,7 @@ from .conftest import REPOSITORY
 PACKAGE = "facial_coding_ros"
 GROUND = (
     "types", "registry", "options", "errors", "command_line", "npz", "yaml_files", "action_units", "models", "worker",
-    "stage_times", "face_model",
+    "niceness", "stage_times", "face_model",
 )  # fmt: skip
 ROBOT = (
     "inference", "image", "keypoints", "tracking", "neutral", "au_networks", "coding", "events", "face_codes",
