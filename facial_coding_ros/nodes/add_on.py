@@ -18,11 +18,17 @@ from .latched import LatchedSubscription
 
 MOST_FACES = 64
 """Faces listened to at once."""
+LONGEST_SILENCE_NS = 2_000_000_000
+"""Image time after which a box that was not published again says nothing any more: its publisher has ended."""
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class TrackedElsewhere:
-    """Ids and newest regions of the faces that another node publishes under /humans/faces."""
+    """Ids and newest regions of the faces that another node publishes under /humans/faces.
+
+    REP-155 knows no time-out: a node that dies leaves its faces in the last `tracked`. So faces count for as long as
+    their boxes come.
+    """
 
     def __init__(self, node: Node, namespace: str = DEFAULT_NAMESPACE) -> None:
         faces = f"{namespace}/faces"
@@ -30,12 +36,23 @@ class TrackedElsewhere:
         self._node = node
         self._lock = threading.Lock()  # the worker reads, the executor writes
         self._regions: dict[str, Region] = {}
+        self._came: set[str] = set()  # faces whose box came since the last image
+        self._last_ns: dict[str, int] = {}  # stamp of the first image after each face's newest box
         self._faces: dict[str, Subscription[Any]] = {}
         self._tracked = LatchedSubscription(node, IdsList, f"{faces}/tracked", self._on_tracked)
 
-    def regions(self) -> dict[str, Region]:
+    def regions(self, stamp_ns: int) -> dict[str, Region]:
+        """Newest box of each face for the image of this stamp, by face id."""
         with self._lock:
-            return dict(self._regions)
+            for face_id in self._regions:
+                if face_id in self._came or stamp_ns < self._last_ns[face_id]:
+                    self._last_ns[face_id] = stamp_ns
+            self._came.clear()
+            return {
+                face_id: region
+                for face_id, region in self._regions.items()
+                if stamp_ns - self._last_ns[face_id] <= LONGEST_SILENCE_NS
+            }
 
     def _on_tracked(self, message: IdsList) -> None:
         ids = with_topics(self._node, message.ids, self._roi, MOST_FACES)
@@ -50,10 +67,13 @@ class TrackedElsewhere:
             self._node.destroy_subscription(self._faces.pop(face_id))
             with self._lock:
                 self._regions.pop(face_id, None)
+                self._last_ns.pop(face_id, None)
+                self._came.discard(face_id)
 
     def _on_roi(self, face_id: str, box: NormalizedRegionOfInterest2D) -> None:
         with self._lock:
             self._regions[face_id] = Region(box.xmin, box.ymin, box.xmax, box.ymax)
+            self._came.add(face_id)
 
     def destroy(self) -> None:
         self._tracked.destroy()

@@ -262,7 +262,7 @@ class FacialCodingNode(LifecycleNode):
         frame = self._stream.frame(image.message)
         if frame is None:
             return
-        regions = self._elsewhere.regions() if self._elsewhere is not None else None
+        regions = self._elsewhere.regions(frame.stamp_ns) if self._elsewhere is not None else None
         with self._lock:
             assert self._pipeline is not None and self._humans is not None
             assert self._demand is not None

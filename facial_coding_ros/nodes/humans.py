@@ -138,11 +138,17 @@ class Humans:
             if code.expression.labels:  # else expressions are not coded now
                 label = self._dwell.update(code.face.subject_key, code.expression, frame.stamp_ns)
             self._faces[code.face.face_id].publish(frame, code, label)
-            if self._transforms is not None:
-                header = messages.header_of(frame.stamp_ns, frame.frame_id)
-                self._transforms.sendTransform(messages.transforms(header, code.face, code.gaze))
+        self._send_transforms(frame, codes)
         for face_id in [known for known in self._faces if known not in ids]:
             self._faces.pop(face_id).destroy()
+
+    def _send_transforms(self, frame: Frame, codes: tuple[FaceCode, ...]) -> None:
+        """Of all faces whose distance is known, in one message; without any, none."""
+        if self._transforms is None:
+            return
+        header = messages.header_of(frame.stamp_ns, frame.frame_id)
+        if found := [one for code in codes for one in messages.transforms(header, code.face, code.gaze)]:
+            self._transforms.sendTransform(found)
 
     def nobody(self) -> None:
         """Says that no face is tracked, with the last image's stamp: there is no time-out on the other side."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -139,8 +140,10 @@ class Broadcaster:
 
     def __init__(self, node: Node) -> None:
         self.pub_tf = node.create_publisher(TransformStamped, "/tf_one_by_one", 10)
+        self.sent: list[int] = []
 
     def sendTransform(self, transforms: list[TransformStamped]) -> None:  # noqa: N802  tf2_ros's name
+        self.sent.append(len(transforms))
         for transform in transforms:
             self.pub_tf.publish(transform)
 
@@ -152,7 +155,10 @@ def test_frames_are_sent_as_long_as_faces_are(client: Client, monkeypatch: pytes
     client.wait(lambda: client.node.count_subscribers("/tf_one_by_one"), "the subscription")
     frame = Frame(np.zeros((480, 640, 3), np.uint8), 3_000_000_007, frame_id="camera_optical_frame")
     said.publish(frame, (code(),))
+    said.publish(frame, (dataclasses.replace(code(), face=face(position=None)),))
+    said.publish(frame, ())
     client.wait(lambda: len(received) == 2, "two transforms")
+    assert said._transforms.sent == [2], "no empty messages while no distance is known"
     assert [one.child_frame_id for one in received] == ["face_fab", "gaze_fab"]
     assert received[0].header.stamp.nanosec == 7
     assert any(p.topic_name == "/tf_one_by_one" for p in client.node.publishers)

@@ -199,6 +199,9 @@ def test_add_on_mode_uses_the_ids_of_another_node(client: Client, images: Iterat
         camera.send_until(coded, images, process, "codes for the other node's face")
         publishers = client.node.get_publishers_info_by_topic("/humans/faces/tracked")
         assert [info.node_name for info in publishers] == ["test_client"], "add-on mode never publishes `tracked`"
+        client.node.destroy_publisher(ids)
+        client.node.destroy_publisher(boxes)
+        camera.send_until(lambda: not codes[-1].faces, images, process, "the end of a face whose node has died")
 
 
 def set_parameter(client: Client, name: str, value: ParameterValue) -> tuple[bool, str]:
