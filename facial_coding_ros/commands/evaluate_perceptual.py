@@ -130,11 +130,6 @@ def _live(arguments: argparse.Namespace) -> None:
         "classifier": {
             "pictures of test people": classifier_measures(finished, classifier, parts.split.test),
             "posed, residuals of test people": classifier_measures(finished, classifier, parts.posed_test),
-            **(
-                {}
-                if people is None
-                else {"real people kept aside": classifier_measures(finished, classifier, people.test)}
-            ),
         },
         "opinions": opinions_study(finished, classifier, parts.split, arguments.root, arguments.out),
         "filters": filter_study(finished, classifier, parts.test_response, arguments.out),
