@@ -41,11 +41,17 @@ def to_half(graph: bytes, name: str) -> bytes:
     return bytes(half.SerializeToString())
 
 
+_STRAIGHT = ("Reshape", "Transpose", "Gather", "Mul", "Add", "Sub", "MatMul")
+
+
 def _projections(graph: Any) -> list[str]:
-    """Names of the matrix products that inputs reach unchanged, and of what brings them there."""
+    """Names of the matrix products that inputs reach, at most sorted or in sums and differences, and of what brings
+    them there."""
+    constants = {tensor.name for tensor in graph.initializer}
     unchanged, names = {tensor.name for tensor in graph.input}, []
     for node in graph.node:
-        if node.input and node.input[0] in unchanged and node.op_type in ("Reshape", "Transpose", "MatMul"):
+        of_inputs = unchanged.intersection(node.input) and unchanged.union(constants).issuperset(node.input)
+        if of_inputs and node.op_type in _STRAIGHT:
             names.append(node.name)
             if node.op_type != "MatMul":
                 unchanged.update(node.output)

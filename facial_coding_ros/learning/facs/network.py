@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...action_units import CODES
 from ...inference.node_names import name_nodes
+from ...keypoints.mesh_mirror import MESH_PAIRS
 from ...types import SURFACE_POINTS, FloatArray
 from .disturbances import Disturbances
 from .motion_sets import MotionSet, mirrored
@@ -19,6 +20,13 @@ FURTHEST = 4.0
 """Along no direction is a motion read as more than this, see `Projection`: what was never seen is not extrapolated."""
 _UNITS = len(CODES)
 _VALUES = SURFACE_POINTS * 3
+_MIDDLE = np.setdiff1d(np.arange(SURFACE_POINTS), MESH_PAIRS)
+_ON_THE_RIGHT, _ON_THE_LEFT = (np.concatenate([side, _MIDDLE]) for side in np.transpose(MESH_PAIRS))
+_RIGHT, _LEFT = (np.ravel(3 * points[:, None] + np.arange(3)) for points in (_ON_THE_RIGHT, _ON_THE_LEFT))
+"""(744,) places of coordinates in a row of 1404, and of what stands there in the mirror; points in the middle are their
+own other side."""
+_FLIP = np.tile(np.array([-1, 1, 1], np.float32), len(_ON_THE_RIGHT))
+"""Sign of these coordinates in the mirror."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,22 @@ class Projection:
         vectors = (vectors + parity[:, None] * flipped) / 2
         scale = np.sqrt(np.einsum("kv,vw,kw->k", vectors, spread, vectors))
         return cls((vectors / scale[:, None]).T.astype(np.float32), parity.astype(np.float32))
+
+    def halves(self) -> tuple[FloatArray, FloatArray]:
+        """Weights (744, s) and (744, a) of the directions of parity 1 and of parity -1, in their order: the first for
+        sums of both sides, the second for differences. Half as many numbers give the same projection."""
+        once = np.where(np.isin(_RIGHT, _LEFT), 0.5, 1.0).astype(np.float32)  # in the middle a sum is twice the point
+        right = self.weights[_RIGHT] * once[:, None]
+        return right[:, self.parity > 0], right[:, self.parity < 0]
+
+    @classmethod
+    def from_halves(cls, symmetric: FloatArray, antisymmetric: FloatArray) -> Projection:
+        """The projection of these `halves`, symmetric directions first."""
+        parity = np.repeat(np.array([1, -1], np.float32), [symmetric.shape[1], antisymmetric.shape[1]])
+        right = np.hstack([symmetric, antisymmetric]) * np.where(np.isin(_RIGHT, _LEFT), 2, 1)[:, None]
+        weights = np.zeros((_VALUES, len(parity)), np.float32)
+        weights[_LEFT], weights[_RIGHT] = right * _FLIP[:, None] * parity, right
+        return cls(weights, parity)
 
     def __call__(self, motion: FloatArray) -> FloatArray:
         return np.asarray(motion.reshape(len(motion), -1) @ self.weights, np.float32)
@@ -109,14 +133,15 @@ def _sigmoid(x: FloatArray) -> FloatArray:
 
 
 def from_onnx(graph: bytes) -> FacsNetwork:
-    """The network that `to_onnx` wrote."""
+    """The network that `to_onnx` wrote; symmetric directions come first."""
     import onnx
     from onnx import numpy_helper
 
     values = {c.name: numpy_helper.to_array(c).copy() for c in onnx.load_from_string(graph).graph.initializer}
     count = sum(name.startswith("weights") for name in values)
     layers = [(values[f"weights{i}"], values[f"bias{i}"]) for i in range(count)]
-    network = FacsNetwork(Projection(values["projection"], values["parity"]), layers, values["direct"])
+    projection = Projection.from_halves(values["symmetric"], values["antisymmetric"])
+    network = FacsNetwork(projection, layers, values["direct"])
     network.threshold, network.scale = values["threshold"].reshape(-1), values["scale"]
     network.slope, network.offset = values["slope"], values["offset"]
     return network
@@ -139,18 +164,27 @@ def to_onnx(network: FacsNetwork) -> bytes:
         return output
 
     flat = node("Reshape", ["motion", constant("as_row", np.array([-1, _VALUES], np.int64))], "flat")
-    along = node("MatMul", [flat, constant("projection", network.projection.weights)], "along")
+    right = node("Gather", [flat, constant("places_right", _RIGHT)], "right", axis=1)
+    left = node("Gather", [flat, constant("places_left", _LEFT)], "left", axis=1)
+    flipped = node("Mul", [left, constant("flip", _FLIP)], "flipped")
+    halves = dict(zip(("symmetric", "antisymmetric"), network.projection.halves(), strict=True))
+    along = [
+        node("MatMul", [node(kind, [right, flipped], f"{name}_motion"), constant(name, halves[name])], f"along_{name}")
+        for name, kind in (("symmetric", "Add"), ("antisymmetric", "Sub"))
+    ]
+    order = np.argsort(-network.projection.parity, kind="stable")
+    layers = [(network.layers[0][0][order], network.layers[0][1]), *network.layers[1:]]
     bounds = [constant(f"furthest{sign}", np.array(sign * FURTHEST, np.float32)) for sign in (-1, 1)]
-    z = node("Clip", [along, *bounds], "z")
-    other = node("Mul", [z, constant("parity", network.projection.parity)], "z_mirrored")
+    z = node("Clip", [node("Concat", along, "along", axis=1), *bounds], "z")
+    other = node("Mul", [z, constant("parity", network.projection.parity[order])], "z_mirrored")
     both = node("Concat", [z, other], "both", axis=0)
     h = both
-    for number, (weights, bias) in enumerate(network.layers):
+    for number, (weights, bias) in enumerate(layers):
         names = [constant(f"weights{number}", weights), constant(f"bias{number}", bias)]
         h = node("Gemm", [h, *names], f"layer{number}")
-        if number < len(network.layers) - 1:
+        if number < len(layers) - 1:
             h = node("Mul", [h, node("Sigmoid", [h], f"gate{number}")], f"silu{number}")
-    h = node("Add", [h, node("MatMul", [both, constant("direct", network.direct)], "past")], "output")
+    h = node("Add", [h, node("MatMul", [both, constant("direct", network.direct[order])], "past")], "output")
     h = node("Reshape", [h, constant("as_sides", np.array([2, -1, 2, 2, _UNITS], np.int64))], "outputs")
     first = node("Gather", [h, constant("first", np.array(0, np.int64))], "as_seen", axis=0)
     second = node("Gather", [h, constant("second", np.array(1, np.int64))], "in_mirror", axis=0)

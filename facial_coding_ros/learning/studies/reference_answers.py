@@ -114,7 +114,7 @@ def write_codes(folder: Path) -> int:
     card = {
         "name": path.stem,
         "what": "Face codes of the pictures in reference_answers.npz, for comparison with another machine's.",
-        "made_by": "python -m facial_coding_ros.learning.studies.reference_answers --codes",
+        "made_by": "python -m facial_coding_ros.learning.studies.reference_answers models --codes",
         "made_with": f"ONNX Runtime {onnxruntime.__version__} on {platform.machine()}",
         "licence": "Apache-2.0, as this package",
         "models": models,
