@@ -20,7 +20,8 @@ from .vectors import from_vector, to_vector
 
 _LONGEST_STEP_S = 0.2  # what one frame counts at most, however long the gap before it
 _READY_SLACK = 1.5
-_MOST_ANONYMOUS, _MOST_NOTICES = 256, 20
+_MOST_ANONYMOUS = 4096  # ids remembered; the one longest out of view goes first, and then counts as one that lasts
+_MOST_NOTICES = 20
 _TRIES_EVERY = 30  # checks of the store between tries to open it
 _BY_HAND_S, _STORED_S = 120.0, 60.0  # seconds of frames that a given neutral counts for
 
@@ -90,6 +91,8 @@ class NeutralKeeper:
         vector = to_vector(registered)
         entry = self._entry(subject_key, stamp_ns, bool(face.person_id))
         entry.person = self._lasts(subject_key, bool(face.person_id))
+        if subject_key in self._anonymous:
+            self._anonymous.move_to_end(subject_key)
         seconds = min(max(stamp_ns - entry.last_ns, 0) / 1e9, _LONGEST_STEP_S)
         entry.last_ns = stamp_ns
         weight = entry.usual_pose.weight(face.pose.yaw_deg, face.pose.pitch_deg, seconds) * face.visibility.face

@@ -38,7 +38,7 @@ DOUBT_NS = 3_000_000_000
 SURE = 0.5
 """Landmarks of a new face with less presence are sought once more."""
 MOST_PERSONS = 256
-"""Faces whose person is remembered, in sight or not; the one told first is forgotten first."""
+"""Faces whose person is remembered, in sight or not; of those that are not followed the one told first goes first."""
 
 
 class FaceTracker:
@@ -91,8 +91,9 @@ class FaceTracker:
         """Says whose face it is; a later word replaces an earlier one, an empty one takes it back."""
         if person_id:
             self._persons[face_id] = person_id
-            while len(self._persons) > MOST_PERSONS:  # of faces that never came, or left unseen
-                self._persons.pop(next(iter(self._persons)))
+            if len(self._persons) > MOST_PERSONS:  # of faces that never came, as those of another camera
+                followed = {track.face_id for track in self._tracks}
+                del self._persons[next(one for one in self._persons if one not in followed)]
         else:
             self.clear_person(face_id)
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from facial_coding_ros.neutral import NeutralKeeper, NeutralSettings
+from facial_coding_ros.neutral import keeper as keeping
 from facial_coding_ros.neutral.store import NeutralStore, StoredNeutral, StoreError, StoreUnavailableError
 from facial_coding_ros.neutral.vectors import SIZE
 from facial_coding_ros.types import NeutralState
@@ -353,3 +354,18 @@ def test_off_by_default(tmp_path, monkeypatch):
     run(keeper, Actor(21), lambda t: {}, 2.0, face=a_face(person_id="anna"))
     keeper.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_somebody_anonymous_in_view_stays_so_however_many_come(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeping, "_MOST_ANONYMOUS", 16)
+    keeper, face = NeutralKeeper(NeutralSettings(store=str(tmp_path / "n.sqlite"))), a_face(person_id="visitor")
+    keeper.set_anonymous("visitor", True)
+    neutral, end_s = run(keeper, Actor(3), lambda t: {}, 3.0, face=face)
+    assert neutral.state is NeutralState.READY
+    for number in range(64):
+        keeper.set_anonymous(f"another{number}", True)
+        if number % 8 == 0:
+            neutral, end_s = run(keeper, Actor(3), lambda t: {}, 0.1, end_s, face=face)
+    run(keeper, Actor(3), lambda t: {}, 0.5, end_s, face=face)
+    assert [(row.subject_key, row.stored) for row in keeper.listing()] == [("visitor", False)]
+    keeper.close()

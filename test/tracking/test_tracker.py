@@ -320,8 +320,11 @@ def test_persons_are_carried_corrected_and_forgotten(tracker: Tracker) -> None:
     assert tracker.track(frames[4])[0].person_id == "anna"
     tracker.set_person(face_id, "eva")
     assert tracker.track(frames[5])[0].subject_key == "eva"
+    for number in range(1000):  # matches of faces that another camera sees
+        tracker.set_person(f"elsewhere{number}", "anna")
+    assert tracker.track(frames[6])[0].subject_key == "eva"
     tracker.clear_person(face_id)
-    assert tracker.track(frames[6])[0].person_id == ""
+    assert tracker.track(frames[7])[0].person_id == ""
 
 
 def test_add_on_mode_uses_the_other_nodes_ids(tracker: Tracker) -> None:
