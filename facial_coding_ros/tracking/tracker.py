@@ -3,25 +3,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..types import Face, Frame, ImageArray, Region
+from ..types import Face, Frame, Region
 from .beside import BesideSearch
+from .frame_observations import FrameObservations
 from .interface import LandmarkSource, Sighting
 from .mounting import MountingWatch
 from .pose import PoseEstimator
-from .regions import Detection, Landmarks, Square, mesh_regions, region_square
-from .same_face import DOUBTFUL, explains, followed_square, same_box, turned_against
+from .regions import Square, mesh_regions, region_square
+from .same_face import DOUBTFUL, followed_square
 from .search import FaceSearch
 from .settings import TrackingSettings, TrackingStatistics
 from .shape import ShapeReader
 from .smoothing import OneEuroFilter, smoothed
-from .tracks import BLIND_FRAMES, FaceIds, Observation, Track, assign, returned, same_head
+from .tracks import BLIND_FRAMES, FaceIds, Observation, Track, assign, returned
 from .visibility import visibility
 from .visibility_head import VisibilityHead
 
@@ -31,12 +30,8 @@ CLOSER = 1.5
 
 LONGEST_INTERVAL_S = 1.0
 """A face of the last image is looked for in the next one after up to this time, also where `max_lost_s` is less."""
-BETTER = 0.1
-"""By so much more presence have landmarks that replace doubtful ones."""
 DOUBT_NS = 3_000_000_000
 """So long after its first sight a doubtful face makes the detector hurry."""
-SURE = 0.5
-"""Landmarks of a new face with less presence are sought once more."""
 MOST_PERSONS = 256
 """Faces whose person is remembered, in sight or not; of those that are not followed the one told first goes first."""
 
@@ -133,17 +128,19 @@ class FaceTracker:
         later = bool(views and squares) and self._beside.can_begin(step_ns)
         found, detections = self._source.process(frame.image, squares, [] if later else views)
         self._count(landmarks_run=len(followed))
-        seen: list[Observation] = []
+        in_frame = self._observations(frame)
         for track, landmarks in zip(followed, found, strict=True):
-            self._observe(frame.image, landmarks, seen, track)
+            in_frame.add(landmarks, track.face_id)
         if views:
             self._search.done(stamp)
             self._count(detections_run=len(views))
         if begun:
             detections = self._beside.take()
         if begun or (views and not later):
-            self._look_at_new(frame, detections, seen)
-            self._keep_within_budget(seen)
+            in_frame.add_detected(detections)
+            self._count(landmarks_run=in_frame.landmarks_run)
+            self._keep_within_budget(in_frame.seen)
+        seen = in_frame.seen
         pairs = assign(self._tracks, seen, stamp)
         matched = set(pairs.values())
         visible: list[tuple[Track, Observation]] = []
@@ -201,12 +198,11 @@ class FaceTracker:
         self._count(landmarks_run=len(squares))
         visible: list[tuple[Track, Observation]] = []
         for track, landmarks in zip(self._tracks, found, strict=True):
-            seen: list[Observation] = []
-            self._observe(frame.image, landmarks, seen, track)
-            if seen:
-                track.update(seen[0], stamp)
+            in_frame = self._observations(frame)
+            if in_frame.add(landmarks, track.face_id):
+                track.update(in_frame.seen[0], stamp)
                 track.announced = True
-                visible.append((track, seen[0]))
+                visible.append((track, in_frame.seen[0]))
             else:
                 track.misses += 1
         return self.faces(frame, self._sightings(visible))
@@ -256,62 +252,9 @@ class FaceTracker:
             self._persons.pop(track.face_id, None)
             self._count(tracks_lost=int(track.announced))
 
-    def _observe(
-        self, image: ImageArray, landmarks: Landmarks | None, seen: list[Observation], track: Track | None
-    ) -> bool:
-        """Adds landmarks to what is seen unless they are none, poor, or on a head that is already there."""
-        if landmarks is None or landmarks.presence < self.settings.keep_score:
-            return False
-        height, width = image.shape[:2]
-        if landmarks.size < self.settings.min_face_px or landmarks.share_inside(width, height) < 0.4:
-            return False
-        for index, other in enumerate(seen):
-            against = turned_against(landmarks, other.landmarks)
-            if against or same_head(landmarks, other.landmarks):
-                other.sources.extend([track.face_id] if track else [])
-                better = landmarks.presence > other.landmarks.presence + BETTER
-                if (track is None or against) and better and other.landmarks.presence < DOUBTFUL:
-                    seen[index] = Observation(landmarks, self._shape, other.sources)
-                return False
-        seen.append(Observation(landmarks, self._shape, [track.face_id] if track else []))
-        return True
-
-    def _look_at_new(self, frame: Frame, detections: list[Detection], seen: list[Observation]) -> None:
-        """Landmarks on detections that no seen face explains; turned and wide views only for what no other shows."""
-        upright, longer = math.radians(self.settings.image_rotation), max(frame.image.shape[:2])
-        others = [one for one in detections if one.view_angle != upright or one.view_side > longer]
-        usual = [one for one in detections if one.view_angle == upright and one.view_side <= longer]
-        for group in (usual, others):
-            fresh: list[Detection] = []
-            for detection in sorted(group, key=lambda one: -one.score):  # views overlap, the best view counts
-                if any(explains(one, detection, group is others) for one in seen):
-                    continue
-                if not any(same_box(detection, one) for one in fresh):
-                    fresh.append(detection)
-            for landmarks in sorted(self._landmarks_of(frame.image, fresh), key=lambda one: -one.size):
-                self._observe(frame.image, landmarks, seen, None)
-
-    def _landmarks_of(self, image: ImageArray, detections: list[Detection]) -> list[Landmarks]:
-        """Of each detection; where the tilt of the eyes leads nowhere, as for small faces, upright in its view."""
-        if not detections:
-            return []
-        found, _ = self._source.process(image, [detection.square for detection in detections])
-        best = dict(enumerate(found))
-        poor = [i for i, one in best.items() if one is None or one.presence < SURE]
-        upright = [dataclasses.replace(detections[i].square, angle=detections[i].view_angle) for i in poor]
-        if poor:
-            for i, again in zip(poor, self._source.process(image, upright)[0], strict=True):
-                earlier = best[i]
-                if again is not None and (earlier is None or again.presence > earlier.presence):
-                    best[i] = again
-        self._count(landmarks_run=len(detections) + len(poor))
-        # Landmarks that are only half sure in a turned view are those of a blurred face that stands upright.
-        upright_view = math.radians(self.settings.image_rotation)
-        return [
-            one
-            for i, one in best.items()
-            if one is not None and (detections[i].view_angle == upright_view or one.presence >= DOUBTFUL)
-        ]
+    def _observations(self, frame: Frame) -> FrameObservations:
+        """Nothing yet, of a frame."""
+        return FrameObservations(frame.image, self.settings, self._source, self._shape)
 
     def _keep_within_budget(self, seen: list[Observation]) -> None:
         """Of too many faces the nearest stay; one that is followed counts as nearer than it is."""
