@@ -29,7 +29,8 @@ import cv2
 import mediapipe as mp
 import numpy as np
 
-from facial_coding_ros.evaluation.replay import ReplayJob, replay_file
+from facial_coding_ros.evaluation.replay import replay_file
+from facial_coding_ros.evaluation.replay_folder import ReplayJob
 from facial_coding_ros.image.conversion import fill_compressed, fill_image
 from facial_coding_ros.image.prefetch import prefetch
 from facial_coding_ros.image.sources import open_source

@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from ..coding.output_settings import OUTPUTS, OutputSettings
 from ..errors import UserError
-from ..evaluation.replay import FORMATS, Outcome, ReplayJob, finished, replay_file
+from ..evaluation.replay import replay_file
+from ..evaluation.replay_folder import FORMATS, Outcome, ReplayJob, finished
 from ..evaluation.workers import on_cluster, on_this_machine
 from ..image.bags import is_bag
 from ..image.sources import DEFAULT_FPS, WHOLE, SourceError, Span, image_topics

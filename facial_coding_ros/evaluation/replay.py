@@ -10,100 +10,49 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import dataclasses
-import fcntl
-import hashlib
-import json
-import math
-import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
-from typing import Any
 
-import yaml
 from tqdm import tqdm
 
 from ..drawing.overlay import draw
 from ..drawing.video import VideoWriter
 from ..events import standard_detectors
-from ..events.kinds import STANDARD
 from ..face_codes.bag import BagWriter
 from ..face_codes.events_table import EventTableWriter
 from ..face_codes.parquet import ParquetWriter
 from ..face_codes.rep155_landmarks import landmarks_70
 from ..face_codes.table import TableWriter
-from ..image.bags import is_bag_file
 from ..image.prefetch import prefetch
-from ..image.sources import DEFAULT_FPS, IMAGE_SUFFIXES, WHOLE, Source, SourceError, Span, open_source
+from ..image.sources import WHOLE, Source, SourceError, open_source
 from ..image.stamps import SAME_TIME_S
-from ..models import share_folder
 from ..neutral import fit_neutral, read_neutral
 from ..pipeline import Pipeline, PipelineSettings
-from ..still_coder import StillCoder, neutral_files, pictures_of, still_settings, too_few_to_follow
+from ..still_coder import StillCoder, pictures_of, still_settings, too_few_to_follow
 from ..types import FaceCode, Frame, Registered
+from .replay_folder import (
+    BAG,
+    CODES,
+    EVENTS,
+    FRAMES,
+    OUTPUTS,
+    OVERLAY,
+    PARQUET,
+    RECORDING,
+    WORK,
+    Outcome,
+    ReplayJob,
+    move_into,
+    sole_writer,
+    write_recording,
+)
 from .timing import Durations
 
-FORMATS = ("csv", "parquet", "bag")
-CODES, EVENTS, FRAMES, RECORDING = "face_codes.csv", "events.csv", "frames.csv", "recording.json"
-PARQUET, BAG, OVERLAY = "face_codes.parquet", "bag", "overlay.webm"
-_OUTPUTS = (CODES, EVENTS, FRAMES, PARQUET, BAG, OVERLAY)
-WORK = ".work-"  # beginning of the folders in which files lie until all are whole
 _TOLD = 20
 Coded = Generator[tuple[Frame, tuple[FaceCode, ...], float], None, None]
-
-
-@dataclass(frozen=True)
-class ReplayJob:
-    """A recording, what part of it, with what settings, into which folder. Can be sent to another process or machine.
-
-    formats: of FORMATS; CSV is always written. neutral: frames (start, end) in which every face is at rest.
-    neutral_from: file of a neutral for every face; of stills also a picture or a table of persons. stills: the images
-    are pictures that have nothing to do with each other.
-    """
-
-    input: str
-    folder: str
-    topic: str = ""
-    fps: float = DEFAULT_FPS
-    span: Span = WHOLE
-    formats: tuple[str, ...] = ("csv", "parquet")
-    overlay: bool = False
-    settings: PipelineSettings = field(default_factory=PipelineSettings)
-    neutral: tuple[int, int] | None = None
-    neutral_from: str = ""
-    stills: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.input + (f" {self.topic}" if self.topic else "")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a job.
-
-    frames: used; faces: different ones; rows: of the table. seconds: of the recording, by its stamps, without the jumps
-    from one time to another. took_s: to
-    replay it. problems: the first of what was left out, problem_count: of how much. error: why there is no result;
-    empty when there is. kept: the result was there already. notes: what else is to be known of the recording.
-    """
-
-    name: str
-    folder: str
-    frames: int = 0
-    faces: int = 0
-    rows: int = 0
-    seconds: float = 0.0
-    took_s: float = 0.0
-    problems: tuple[str, ...] = ()
-    problem_count: int = 0
-    error: str = ""
-    kept: bool = False
-    notes: tuple[str, ...] = ()
 
 
 class Problems:
@@ -130,10 +79,10 @@ def replay_file(job: ReplayJob, progress: bool = False, one_thread: bool = False
     try:
         settings = still_settings(job.settings) if job.stills else job.settings
         source = open_source(job.input, job.topic, job.fps, job.span, settings.image)
-        if any(Path(job.input).resolve().is_relative_to((folder / name).resolve()) for name in _OUTPUTS):
+        if any(Path(job.input).resolve().is_relative_to((folder / name).resolve()) for name in OUTPUTS):
             raise ValueError(f"{job.input} lies where results of {folder} would be; choose another --out")
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
+        with sole_writer(folder):
             for left in folder.glob(f"{WORK}*"):  # of a run that was ended
                 shutil.rmtree(left, ignore_errors=True)
             work.mkdir()
@@ -143,7 +92,7 @@ def replay_file(job: ReplayJob, progress: bool = False, one_thread: bool = False
                 pictures_of(source)
                 with contextlib.closing(StillCoder(job.settings, job.neutral_from)) as coder:
                     outcome = _replay(source, coder.pipeline, job, work, progress, coder)
-                _move_into(folder, work)
+                move_into(folder, work)
                 return outcome
             with contextlib.closing(Pipeline(job.settings)) as pipeline:
                 if job.neutral_from:
@@ -151,7 +100,7 @@ def replay_file(job: ReplayJob, progress: bool = False, one_thread: bool = False
                 elif job.neutral:
                     pipeline.give_neutrals(neutrals_of(source, job.settings, *job.neutral, progress))
                 outcome = _replay(source, pipeline, job, work, progress, None, one_thread)
-            _move_into(folder, work)
+            move_into(folder, work)
         return outcome
     except (OSError, SourceError, ValueError) as error:
         return Outcome(job.name, job.folder, error=str(error))
@@ -159,37 +108,6 @@ def replay_file(job: ReplayJob, progress: bool = False, one_thread: bool = False
         return Outcome(job.name, job.folder, error=f"{error.name} is not installed; leave its format out of --formats")
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keeps other replays out of the folder, until the block or the process ends. Raises ValueError when one is in."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"another replay writes into {folder}; wait for it or choose another --out") from None
-        except OSError:
-            pass  # file systems over a network may not lock folders
-        yield
-    finally:
-        os.close(handle)
-
-
-def finished(job: ReplayJob) -> Outcome | None:
-    """The outcome of this very job where its folder holds it: same input, settings, models and code."""
-    try:
-        metadata = json.loads((Path(job.folder) / RECORDING).read_text(encoding="utf-8"))
-        there = all((Path(job.folder) / name).exists() for name in metadata["files"])
-        if not there or metadata["fingerprint"] != _fingerprint(job):
-            return None
-        problems = metadata["problems"]
-        counts = {name: metadata[name] for name in ("frames", "faces", "rows", "seconds")}
-        left_out = {"problems": tuple(problems["first"]), "problem_count": problems["count"]}
-        return Outcome(job.name, job.folder, **counts, **left_out, kept=True)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _coded_stills(coder: StillCoder, source: Source, frames: Iterable[Frame]) -> Coded:
@@ -284,93 +202,8 @@ def _replay(
         "processing_ms": durations.summary_ms(),
         "stages_ms": {stage: 1000 * seconds for stage, seconds in pipeline.times.take().items()},
     }
-    _write_recording(folder / RECORDING, job, outcome, (first_ns, last_ns), timing, pipeline.backend)
+    write_recording(folder / RECORDING, job, outcome, (first_ns, last_ns), timing, pipeline.backend)
     return outcome
-
-
-def _write_recording(
-    path: Path, job: ReplayJob, outcome: Outcome, stamps: tuple[int, int], timing: dict[str, Any], backend: str
-) -> None:
-    end_s = None if math.isinf(job.span.end_s) else job.span.end_s
-    metadata = {
-        "fingerprint": _fingerprint(job),
-        "input": str(Path(job.input).absolute()),
-        "topic": job.topic,
-        "files": sorted(file.name for file in path.parent.iterdir()),
-        "range_s": [job.span.begin_s, end_s],
-        "frames": outcome.frames,
-        "faces": outcome.faces,
-        "rows": outcome.rows,
-        "seconds": outcome.seconds,
-        "first_stamp_ns": stamps[0],
-        "last_stamp_ns": stamps[1],
-        "problems": {"count": outcome.problem_count, "first": list(outcome.problems)},
-        "notes": list(outcome.notes),
-        "settings": dataclasses.asdict(job.settings),
-        "stills": job.stills,
-        "neutral": {"frames": job.neutral, "file": job.neutral_from or None},
-        "models": model_cards(),
-        "backend": backend,
-        "timing": timing,
-    }
-    path.write_text(json.dumps(metadata, indent=1) + "\n", encoding="utf-8")
-
-
-def model_cards() -> dict[str, Any]:
-    """The cards of the model files that come with the package, by name."""
-    cards = {}
-    for path in sorted(share_folder("models").glob("*.yaml")):
-        card = yaml.safe_load(path.read_text(encoding="utf-8"))
-        wanted = ("what", "trained_on", "licence", "metrics", "sha256")
-        cards[path.stem] = {name: card[name] for name in wanted if name in card} if isinstance(card, dict) else {}
-    return cards
-
-
-def _fingerprint(job: ReplayJob) -> str:
-    """Of all that decides the result: the job, the input's files, the code and the models."""
-    fields = dataclasses.asdict(job)
-    del fields["folder"]
-    path = Path(job.input)
-    read = IMAGE_SUFFIXES | {".yaml"}  # the results may lie in the same folder
-    files = [f for f in path.iterdir() if f.suffix.lower() in read or is_bag_file(f)] if path.is_dir() else [path]
-    files.sort()
-    fields["files"] = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    digest = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode())
-    for file in neutral_files(Path(job.neutral_from)) if job.neutral_from else ():
-        digest.update(file.read_bytes() if file.is_file() else b"missing")
-    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(file.read_bytes())
-    kinds_file = Path(job.settings.events.kinds_file).expanduser()
-    for file in (share_folder("config") / STANDARD, *((kinds_file,) if job.settings.events.kinds_file else ())):
-        digest.update(file.read_bytes())
-    for file in sorted(share_folder("models").iterdir()):
-        digest.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
-    return digest.hexdigest()
-
-
-def _move_into(folder: Path, work: Path) -> None:
-    """What a replay left here before goes, else it would pass for a part of this one. recording.json comes last:
-    without it, nothing counts as finished."""
-    for name in (*_left_by_replay(folder), RECORDING):
-        _remove(folder / name)
-    for file in sorted(work.iterdir(), key=lambda f: f.name == RECORDING):
-        _remove(folder / file.name)
-        file.replace(folder / file.name)
-
-
-def _left_by_replay(folder: Path) -> set[str]:
-    """Only what recording.json names: a folder `bag` may well be a recording of the user's."""
-    try:
-        return {*json.loads((folder / RECORDING).read_text(encoding="utf-8"))["files"]} & {*_OUTPUTS}
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _with_progress(source: Source, frames: Iterable[Frame], progress: bool, what: str) -> Iterable[Frame]:

@@ -17,7 +17,7 @@ import numpy as np
 from ..datasets.labelled import LabelledSequence
 from ..image.bags import is_bag
 from .evaluate import MEANS, Evaluation, Options, parts_of
-from .replay import CODES, FRAMES, RECORDING
+from .replay_folder import CODES, FRAMES, RECORDING
 from .statistics import Statistic, draws_of, interval, mean_value
 
 FILE = "evaluation.json"

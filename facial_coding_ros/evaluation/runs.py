@@ -21,7 +21,7 @@ from ..face_codes.events_table import read_events
 from ..face_codes.fields import event_of
 from ..face_codes.from_table import TableCodes
 from ..image.bags import BagError, is_bag, open_bag, unreadable_errors
-from .replay import BAG, CODES, EVENTS, FRAMES, RECORDING, WORK
+from .replay_folder import BAG, CODES, EVENTS, FRAMES, RECORDING, WORK
 
 WORDS = ("face_id", "person_id", "neutral_state", "expression")
 NEUTRAL_STATES = ("none", "learning", "ready", "stale")

@@ -10,7 +10,8 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from .replay import Outcome, ReplayJob, replay_file
+from .replay import replay_file
+from .replay_folder import Outcome, ReplayJob
 
 _RETRIES = 2
 
