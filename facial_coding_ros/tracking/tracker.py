@@ -165,6 +165,7 @@ class FaceTracker:
                 visible.append((track, observation))
         self._tracks = [track for track in self._tracks if track.face_id not in absorbed]
         visible = [(self._announce(track, stamp), observation) for track, observation in visible]
+        visible = self._end_beyond_budget(visible)
         self._forget(stamp)
         if later:
             self._beside.begin(frame.image, views)
@@ -248,20 +249,35 @@ class FaceTracker:
         """After a gap without images nobody is taken for who was there before, wherever the face stands."""
         longest_s = max(self.settings.max_lost_s, LONGEST_INTERVAL_S)
         for track in [track for track in self._tracks if (stamp - track.seen_ns) / 1e9 > longest_s]:
-            self._tracks.remove(track)
-            self._persons.pop(track.face_id, None)
-            self._count(tracks_lost=int(track.announced))
+            self._end(track)
+
+    def _end(self, track: Track) -> None:
+        self._tracks.remove(track)
+        self._persons.pop(track.face_id, None)
+        self._count(tracks_lost=int(track.announced))
 
     def _observations(self, frame: Frame) -> FrameObservations:
         """Nothing yet, of a frame."""
         return FrameObservations(frame.image, self.settings, self._source, self._shape)
 
     def _keep_within_budget(self, seen: list[Observation]) -> None:
-        """Of too many faces the nearest stay; one that is followed counts as nearer than it is."""
+        """Of too many faces the nearest stay; one that is followed counts as nearer than it is.
+
+        Whose place another face takes is followed until that one is announced (`_end_beyond_budget`).
+        """
         announced = {track.face_id for track in self._tracks if track.announced}
         seen.sort(key=lambda one: -one.size * (CLOSER if announced.intersection(one.sources) else 1.0))
         self._count_left_out(len(seen))
-        del seen[self.settings.max_faces :]
+        beyond = seen[self.settings.max_faces :]
+        seen[self.settings.max_faces :] = [one for one in beyond if announced.intersection(one.sources)]
+
+    def _end_beyond_budget(self, visible: list[tuple[Track, Observation]]) -> list[tuple[Track, Observation]]:
+        """Ends the announced faces beyond the max_faces nearest ones, with their ids; the others are returned."""
+        announced = sorted((pair for pair in visible if pair[0].announced), key=lambda pair: -pair[1].size)
+        ended = [track for track, _ in announced[self.settings.max_faces :]]
+        for track in ended:
+            self._end(track)
+        return [pair for pair in visible if pair[0] not in ended]
 
     def _count_left_out(self, faces: int) -> int:
         """How many of so many faces max_faces leaves out, for the statistics too."""

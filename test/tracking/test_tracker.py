@@ -310,6 +310,29 @@ def test_of_too_many_faces_the_nearest_stay_and_the_rest_is_counted(tracker: Tra
     assert tracker.statistics.faces_left_out == 2
 
 
+def test_whose_place_a_nearer_face_takes_is_no_longer_followed(tracker: Tracker) -> None:
+    tracker.configure(replace(SETTINGS, max_faces=1))
+    far, near = FacePlace(160, 240, 60), FacePlace(450, 240, 120)
+    shots = shoot(2.0, 15, lambda s: {"collins": far} | ({"hopper": near} if s >= 0.5 else {}))
+    faces = [tracker.track(shot.frame) for shot in shots]
+    assert all(len(one) == 1 for one in faces[2:]), "always one, never two, never none between them"
+    where = [float(one[0].mesh[:, 0].mean()) for one in faces[2:]]
+    came = next(index for index, x in enumerate(where) if x > 300)
+    assert all(x < 300 for x in where[:came]) and all(x > 300 for x in where[came:]), "one change, no going to and fro"
+    assert len({one[0].face_id for one in faces[2:]}) == 2
+
+
+def test_fewer_faces_allowed_while_running_leave_the_nearest_at_once(tracker: Tracker) -> None:
+    places = {"collins": FacePlace(160, 240, 60), "hopper": FacePlace(450, 240, 120)}
+    frames = [shot.frame for shot in shoot(2.0, 15, lambda _: places)]
+    for frame in frames[:10]:
+        both = tracker.track(frame)
+    assert len(both) == 2
+    nearest = max(both, key=lambda face: face.mesh[:, 0].mean()).face_id
+    tracker.configure(replace(SETTINGS, max_faces=1))
+    assert [[face.face_id for face in tracker.track(frame)] for frame in frames[10:]] == [[nearest]] * len(frames[10:])
+
+
 def test_persons_are_carried_corrected_and_forgotten(tracker: Tracker) -> None:
     frames = [shot.frame for shot in shoot(1.0, 10, lambda _: {"collins": FacePlace(320, 240, 90)})]
     for frame in frames[:4]:
