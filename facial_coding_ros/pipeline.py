@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Image in, face codes out: the only place that knows the order of the stages.
 
-    tracker -> registration -> neutral -> coding -> what only time tells
+    tracking -> registration -> neutral -> coding -> temporal (speech, gaze, attention, blinks)
 
-Each stage is an object with one verb that takes what the one before gives. The live node, replay, demo and benchmarks
-all run this, so that a recording gives the same numbers as the live run.
+Each stage is an object whose one main method takes the result of the stage before. The live node, replay, demo and
+benchmarks all run this pipeline, so that a recording gives the same numbers as the live run.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class PipelineSettings:
     dfecs : DfecsSettings
         The data-driven action units.
     expression : ExpressionSettings
-        How expressions are told and filtered over time.
+        How expressions are estimated and filtered over time.
     attention : AttentionSettings
-        Where the robot's face is, and how near to it a look must be.
+        Where the robot's face is, and how near to it the gaze must be.
     events : EventSettings
         Which events are looked for, and how long they are remembered.
     outputs : OutputSettings
@@ -184,8 +184,8 @@ class Pipeline:
         regions : mapping of str to Region, optional
             Boxes of faces that something else tracks, by face id (add-on mode); without it faces are found here.
         wanted : frozenset of str, optional
-            What is asked for of this frame, of "facs", "dfecs", "latent" and "expression"; the rest is left empty. With
-            nothing, faces are tracked and their neutrals learnt, and no more.
+            Which outputs are computed for this frame, of "facs", "dfecs", "latent" and "expression"; the others are
+            left empty. With an empty set, faces are only tracked and their neutrals learnt.
 
         Returns
         -------
