@@ -39,6 +39,7 @@ class EventTopics:
         self._gaze: GazeTopics | None = None
         self._voices: Voices | None = None
         self._robot_face: RobotFace | None = None
+        self._header: Any = None  # of the last image whose faces were coded
 
     def configure(self, settings: EventSettings) -> None:
         """Reads the kinds and makes the publisher. Raises ValueError or OSError when a kind cannot be used."""
@@ -87,7 +88,7 @@ class EventTopics:
         self._paused = False
         events = self._detectors.update(codes, frame.stamp_ns)
         self._history.update(codes, events, frame.stamp_ns)
-        header = messages.header_of(frame.stamp_ns, frame.frame_id)
+        header = self._header = messages.header_of(frame.stamp_ns, frame.frame_id)
         for event in events:
             self._publisher.publish(messages.event(header, event))
         if self._gaze is not None:
@@ -103,6 +104,11 @@ class EventTopics:
         self._history.end_open_events()
         if self._gaze is not None:
             self._gaze.forget_contacts()
+
+    def nobody(self) -> None:
+        """Call when images have ceased. Events that are going on end at the next image."""
+        if self._gaze is not None and self._header is not None:
+            self._gaze.nobody(self._header)
 
     def forget(self, person_id: str) -> bool:
         """Drops what is remembered of a person; whether there was something."""

@@ -301,6 +301,7 @@ class FacialCodingNode(LifecycleNode):
                     self._humans.nobody()
                     if self._visualization is not None:
                         self._visualization.nobody()
+                    self._events.nobody()
                     self._neutral_services.input_stalled()
                     self._stalled, self._faces = True, 0
         self._stream.warn_of_silence()

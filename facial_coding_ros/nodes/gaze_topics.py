@@ -29,14 +29,20 @@ _KEPT_S = 5.0
 """How long a person's publisher and level are kept out of view, in seconds of image time."""
 _TURN_S = 1.0
 """How long attention must be high or low before somebody counts as engaged or disengaged."""
+_UNSEEN_S = 1.0
+"""After so long without known attention, out of view or with unseen eyes, a person's engagement is unknown."""
 
 
 @dataclass
 class _EngagedPerson:
     publisher: Publisher[Any]
     stamp_ns: int
-    level: int = 1  # DISENGAGED
+    """Of the last image with this person."""
+    known_ns: int
+    """Of the last image in which the attention was known."""
+    level: int = 0  # UNKNOWN
     turning_ns: int = 0
+    """Since when the level holds, see `engagement_level`."""
 
 
 class GazeTopics:
@@ -76,9 +82,14 @@ class GazeTopics:
                 self._gazing.publish(hri.Gaze(header=header, sender=person_id, receiver=""))  # empty: the robot
             if self._engagement:
                 self._publish_engagement(header, code, frame.stamp_ns)
-        known = {code.face.person_id for code in codes}
+        in_view = {code.face.person_id for code in codes}
         for person_id, held in list(self._people.items()):
-            if person_id not in known and not 0 <= frame.stamp_ns - held.stamp_ns <= _KEPT_S * 1e9:
+            if person_id in in_view:
+                continue
+            gone_s = (frame.stamp_ns - held.stamp_ns) / 1e9
+            if not 0 <= gone_s <= _UNSEEN_S:
+                self._publish_unknown(header, held)
+            if not 0 <= gone_s <= _KEPT_S:
                 self._node.destroy_publisher(self._people.pop(person_id).publisher)
 
     def _in_contact(self, face: Face) -> bool:
@@ -92,6 +103,18 @@ class GazeTopics:
         """Call when frames are missing: nobody would see eye contact end."""
         self._contacts.clear()
 
+    def nobody(self, header: Any) -> None:
+        """Call when images have ceased: how engaged somebody is, is no longer known. header: of the last image."""
+        for held in self._people.values():
+            self._publish_unknown(header, held)
+
+    @staticmethod
+    def _publish_unknown(header: Any, held: _EngagedPerson) -> None:
+        """Once, when it was known before."""
+        if held.level != hri.EngagementLevel.UNKNOWN:
+            held.level = hri.EngagementLevel.UNKNOWN
+            held.publisher.publish(hri.EngagementLevel(header=header, level=held.level))
+
     def _publish_engagement(self, header: Any, code: FaceCode, stamp_ns: int) -> None:
         person_id = code.face.person_id
         held = self._people.get(person_id)
@@ -100,11 +123,16 @@ class GazeTopics:
             publisher = self._node.create_publisher(
                 hri.EngagementLevel, self._engagement_topic.format(person_id), RELIABLE, event_callbacks=silent
             )
-            held = self._people[person_id] = _EngagedPerson(publisher, stamp_ns, turning_ns=stamp_ns)
-        held.level, held.turning_ns = engagement_level(
-            held.level, held.turning_ns, engagement_score(code.attention, _distance(code)), stamp_ns
-        )
+            held = self._people[person_id] = _EngagedPerson(publisher, stamp_ns, stamp_ns)
+        if not 0 <= stamp_ns - held.stamp_ns <= _KEPT_S * 1e9:
+            held.level, held.known_ns = hri.EngagementLevel.UNKNOWN, stamp_ns
         held.stamp_ns = stamp_ns
+        score = engagement_score(code.attention, _distance(code))
+        if not math.isnan(score):
+            held.known_ns = stamp_ns
+        held.level, held.turning_ns = engagement_level(held.level, held.turning_ns, score, stamp_ns)
+        if stamp_ns - held.known_ns > _UNSEEN_S * 1e9:
+            held.level = hri.EngagementLevel.UNKNOWN
         held.publisher.publish(hri.EngagementLevel(header=header, level=held.level))
 
     def destroy(self) -> None:

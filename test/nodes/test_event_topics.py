@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -205,6 +206,48 @@ def test_engagement_goes_on_after_stamps_went_back() -> None:
     for frame in range(40):
         level, since = engagement_level(level, since, 0.9, frame * FRAME_NS)
     assert level == EngagementLevel.ENGAGED, "the second of attention is counted from the new time"
+
+
+def test_engagement_of_who_is_not_seen_is_unknown(client: Client) -> None:
+    """Nobody stays engaged who has left, whose eyes are not seen, or when images cease."""
+    topics = GazeTopics(client.node, engagement=True)
+    levels = client.collect(EngagementLevel, "/humans/persons/ada/engagement_status", 500)
+    image = np.zeros((8, 8, 3), np.uint8)
+    frame = Frame(image, START_NS)
+
+    def publish(*attentions: float) -> None:
+        nonlocal frame
+        for attention in attentions:
+            frame = Frame(image, frame.stamp_ns + FRAME_NS)
+            topics.publish(frame, [replace(face_code(person_id="ada"), attention=attention)], [])
+
+    def last_is(level: int) -> None:
+        client.wait(
+            lambda: levels and levels[-1].level == level and stamp_ns_of(levels[-1].header) >= frame.stamp_ns - 10**9,
+            f"level {level}",
+        )
+
+    publish(math.nan)
+    client.wait(lambda: client.node.count_publishers("/humans/persons/ada/engagement_status"), "the publisher")
+    client.wait(lambda: publish(math.nan) or levels, "a message")
+    last_is(EngagementLevel.UNKNOWN)
+    publish(*[1.0] * 40)
+    last_is(EngagementLevel.ENGAGED)
+    publish(*[math.nan] * 20)
+    last_is(EngagementLevel.ENGAGED)
+    publish(*[math.nan] * 20)
+    last_is(EngagementLevel.UNKNOWN)
+    publish(*[1.0] * 40)
+    last_is(EngagementLevel.ENGAGED)
+    for _ in range(40):
+        frame = Frame(image, frame.stamp_ns + FRAME_NS)
+        topics.publish(frame, [], [])
+    last_is(EngagementLevel.UNKNOWN)
+    publish(*[1.0] * 40)
+    last_is(EngagementLevel.ENGAGED)
+    topics.nobody(header_of(frame.stamp_ns, ""))
+    last_is(EngagementLevel.UNKNOWN)
+    topics.destroy()
 
 
 def test_eye_contact_is_of_who_began_it_until_it_ends(client: Client) -> None:
