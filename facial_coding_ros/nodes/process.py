@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
 
 from ..dds_profile import prepare_dds
 from .stop_signals import STOP_SIGNALS
@@ -25,6 +27,7 @@ from .stop_signals import STOP_SIGNALS
 REFUSAL_S = 3.0
 """How long a process stays that could not be configured, in seconds."""
 _LAST_ANSWERS_S = 0.1
+_USAGE = "--ros-args [-r image:=/camera/image_raw] [-p NAME:=VALUE] [--params-file FILE.yaml]"
 
 
 class StartError(RuntimeError):
@@ -80,10 +83,14 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycl
     except RuntimeError as error:  # unknown ROS arguments, no middleware
         print(f"{make.__name__}: ROS cannot start: {str(error).partition(', at /')[0].strip()}", file=sys.stderr)
         return 1
+    if others := remove_ros_args(sys.argv)[1:] if arguments is None else remove_ros_args(list(arguments)):
+        rclpy.try_shutdown()
+        return _other_arguments(make.__name__, others)
     node: Node | None = None
     executor: SingleThreadedExecutor | None = None
     try:
         node = make()
+        _warn_of_unknown_parameters(node)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         if isinstance(node, LifecycleNode) and lifecycle and node.get_parameter("autostart").value is not False:
@@ -109,6 +116,23 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None, lifecycl
         rclpy.try_shutdown()
         for number in heard:  # Python gives its own handlers up before the process has ended
             signal.signal(number, signal.SIG_IGN)
+
+
+def _other_arguments(name: str, others: Sequence[str]) -> int:
+    """Says how the program is used: what stands before --ros-args would be overheard. The exit code."""
+    if others[0] in ("-h", "--help"):
+        print(f"{name} takes the arguments of ROS nodes: {_USAGE}")
+        return 0
+    print(f"{name}: {others[0]!r} is no argument; ROS's stand behind --ros-args: {_USAGE}", file=sys.stderr)
+    return 2
+
+
+def _warn_of_unknown_parameters(node: Node) -> None:
+    """A misspelt parameter would go unnoticed. It is no error: a file for /** may hold those of other nodes too."""
+    for name in node._parameter_overrides:
+        if not node.has_parameter(name) and not name.startswith("qos_overrides."):
+            like = "".join(f"; perhaps {one} is meant" for one in difflib.get_close_matches(name, node._parameters, 1))
+            node.get_logger().warning(f"there is no parameter {name}{like}")
 
 
 def _send_last_answers(executor: SingleThreadedExecutor) -> None:

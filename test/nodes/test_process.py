@@ -49,6 +49,26 @@ def test_unknown_ros_arguments_are_one_line() -> None:
     assert output.splitlines()[-1].startswith("FacialCodingNode: ROS cannot start: ") and "--nonsense" in output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["/camera"], 2, "FacialCodingNode: '/camera' is no argument; ROS's stand behind --ros-args: "),
+        (["--params-file", "my.yaml", "--ros-args"], 2, "FacialCodingNode: '--params-file' is no argument"),
+        (["--help"], 0, "FacialCodingNode takes the arguments of ROS nodes: --ros-args "),
+    ],
+)
+def test_arguments_that_are_not_for_ros_are_not_overheard(arguments: list[str], code: int, said: str) -> None:
+    command = [sys.executable, "-m", "facial_coding_ros.nodes.facial_coding", *arguments]
+    node = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert node.returncode == code and (node.stderr or node.stdout).startswith(said), node
+
+
+def test_a_misspelt_parameter_is_named() -> None:
+    output = start(dict(os.environ), "--ros-args", "-p", "tracking.max_facse:=3", "-p", "qos_overrides.x:=1")
+    assert "there is no parameter tracking.max_facse; perhaps tracking.max_faces is meant" in output
+    assert output.count("there is no parameter") == 1
+
+
 def processor_s(pid: int) -> float:
     """Seconds of processor time that a process has used."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
