@@ -13,16 +13,17 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
 
 MOUNTS = "mount --rbind / /mnt && mount -o remount,bind,ro /mnt && mount -t tmpfs tmpfs /mnt/tmp"
+CHROOT = shutil.which("chroot", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")  # not in the PATH of Debian's users
 INSIDE = "touch /written 2> /dev/null && echo 'root can be written'; exec "
 
 
 def test_node_runs_on_a_read_only_root() -> None:
     unshare = ["unshare", "--user", "--map-root-user", "--mount", "bash", "-c"]
-    if shutil.which("unshare") is None or subprocess.run([*unshare, MOUNTS], capture_output=True).returncode:
+    if None in (shutil.which("unshare"), CHROOT) or subprocess.run([*unshare, MOUNTS], capture_output=True).returncode:
         pytest.skip("needs unshare and the right to make mount namespaces")
     start = "'import sys; from facial_coding_ros.node_commands import facial_coding_node as run; sys.exit(run())'"
     inside = f"{INSIDE} {sys.executable} -u -c {start}"
-    command = [*unshare, f'{MOUNTS} && exec chroot /mnt bash -c "{inside}"']
+    command = [*unshare, f'{MOUNTS} && exec {CHROOT} /mnt bash -c "{inside}"']
     environment = {name: value for name, value in os.environ.items() if name not in ("ROS_LOG_DIR", "ROS_HOME")}
     environment |= {"HOME": "/", "XDG_CACHE_HOME": "/nowhere", "RCUTILS_LOGGING_BUFFERED_STREAM": "0"}
     output = ""
