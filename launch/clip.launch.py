@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recording as the camera, the node, and the annotated images; with a viewer where one is installed:
+"""A recording or a camera of this machine, the node, and the annotated images; with a viewer where one is installed:
 
 ros2 launch facial_coding_ros clip.launch.py clip:=my_video.mp4 view:=rviz
 """
@@ -30,8 +30,37 @@ def check_arguments(context: LaunchContext) -> None:
         raise RuntimeError(f"rate:={given['rate']} is no number above 0")
     if given["image_rotation"] not in ("0", "90", "180", "270"):
         raise RuntimeError(f"image_rotation:={given['image_rotation']}: 0, 90, 180 or 270 is expected")
-    if not Path(given["clip"]).exists():
+    if not (Path(given["clip"]).exists() or is_camera(given["clip"])):
         raise RuntimeError(f"clip:={given['clip']}: there is no such file or folder")
+
+
+def is_camera(clip: str) -> bool:
+    """Whether it is the number of a camera: digits, and no file or folder is called that."""
+    return clip.isdecimal() and not Path(clip).exists()
+
+
+def player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    clip = context.launch_configurations["clip"]
+    source = {"camera": int(clip)} if is_camera(clip) else {"clip": ParameterValue(clip, value_type=str)}
+    return [
+        Node(
+            package="facial_coding_ros",
+            executable="clip_player",
+            namespace=LaunchConfiguration("namespace"),
+            output="screen",
+            parameters=[
+                source
+                | {
+                    "topic": ParameterValue(LaunchConfiguration("topic"), value_type=str),
+                    "loop": ParameterValue(LaunchConfiguration("loop"), value_type=bool),
+                    "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
+                    "image_rotation": ParameterValue(LaunchConfiguration("image_rotation"), value_type=int),
+                    "wait_for": 2,  # the node and the annotator
+                }
+            ],
+            remappings=[("image", LaunchConfiguration("image")), ("camera_info", LaunchConfiguration("camera_info"))],
+        )
+    ]
 
 
 def viewer(context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -60,15 +89,15 @@ def viewer(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 def generate_launch_description() -> LaunchDescription:
     share = FindPackageShare("facial_coding_ros")
-    image, info = LaunchConfiguration("image"), LaunchConfiguration("camera_info")
     arguments = ("image", "camera_info", "params_file", "namespace", "autostart")
     return LaunchDescription(
         [
             DeclareLaunchArgument(
                 "clip",
                 default_value=PathJoinSubstitution([share, "demo", "two_people.mp4"]),
-                description="video, folder of images, or bag",
+                description="video, folder of images, bag, or the number of a camera",
             ),
+            DeclareLaunchArgument("topic", default_value="", description="of the images in a bag that has several"),
             DeclareLaunchArgument("loop", default_value="true", description="play again and again"),
             DeclareLaunchArgument("rate", default_value="1.0", description="speed; 1 is the recording's own"),
             DeclareLaunchArgument(
@@ -92,28 +121,13 @@ def generate_launch_description() -> LaunchDescription:
                 PythonLaunchDescriptionSource(str(Path(__file__).with_name("facial_coding.launch.py"))),
                 launch_arguments={name: LaunchConfiguration(name) for name in arguments}.items(),
             ),
-            Node(
-                package="facial_coding_ros",
-                executable="clip_player",
-                namespace=LaunchConfiguration("namespace"),
-                output="screen",
-                parameters=[
-                    {
-                        "clip": ParameterValue(LaunchConfiguration("clip"), value_type=str),
-                        "loop": ParameterValue(LaunchConfiguration("loop"), value_type=bool),
-                        "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
-                        "image_rotation": ParameterValue(LaunchConfiguration("image_rotation"), value_type=int),
-                        "wait_for": 2,  # the node and the annotator
-                    }
-                ],
-                remappings=[("image", image), ("camera_info", info)],
-            ),
+            OpaqueFunction(function=player),
             Node(
                 package="facial_coding_ros",
                 executable="annotator",
                 namespace=LaunchConfiguration("namespace"),
                 output="screen",
-                remappings=[("image", image), ("face_codes", "facial_coding/face_codes")],
+                remappings=[("image", LaunchConfiguration("image")), ("face_codes", "facial_coding/face_codes")],
             ),
         ]
     )

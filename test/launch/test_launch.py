@@ -106,6 +106,12 @@ def test_wrong_arguments_end_the_launch_before_anything_starts(name: str, argume
     assert "process started" not in output, output
 
 
+def test_a_number_is_a_camera() -> None:
+    run = launched("clip.launch.py", "clip:=97", "image:=/cam/image")
+    output = run.stdout + run.stderr
+    assert "camera 97: there is no /dev/video97" in output, output
+
+
 @pytest.mark.parametrize(("view", "package"), [("rviz", "rviz2"), ("foxglove", "foxglove_bridge")])
 def test_a_viewer_that_is_not_installed_is_named_before_anything_starts(view: str, package: str) -> None:
     with contextlib.suppress(PackageNotFoundError):
