@@ -41,6 +41,21 @@ def test_finds_the_other_smiles(table, tmp_path, capsys):
     assert all(not 15 < int(row["frame"]) < 35 or row["face_id"] == "face_b" for row in rows)
 
 
+def test_seconds_count_from_the_first_frame_of_a_replay(table, capsys):
+    """As those of `summarize`, of `replay --range` and of a video player do, not from the first face."""
+    (table.parent / "recording.json").write_text('{"first_stamp_ns": -4000000000}')
+    words = ["similar", str(table.parent), "--face", "face_a", "--count", "1"]
+    assert main([*words, "--at", "6.5"]) == 0
+    out = capsys.readouterr().out
+    assert "looked for: 6.50 s, frame 25, face_a happy" in out
+    seconds, frame = (float(out.splitlines()[1].split()[place]) for place in (1, 4))
+    assert seconds == pytest.approx(frame / 10 + 4)
+    assert main([*words, "--at", "99"]) == 1
+    assert "the faces are from 4.00 to 13.90 s" in capsys.readouterr().err
+    assert main(["similar", str(table.parent / "nowhere"), "--at", "0"]) == 1
+    assert "nowhere does not exist; `facial_coding replay` writes such tables" in capsys.readouterr().err
+
+
 def test_moments_are_apart_and_in_order(table):
     moments = read_moments(table)
     assert len(moments) == 199  # one row has no latent
@@ -56,7 +71,7 @@ def test_moments_are_apart_and_in_order(table):
     ("words", "message"),
     [
         (["--at", "2.5", "--frame", "3"], "one of them"),
-        (["--at", "99"], "from 0 to 9.90 s"),
+        (["--at", "99"], "from 0.00 to 9.90 s"),
         (["--frame", "400"], "frames 0 to 99"),
         (["--at", "1", "--face", "face_z"], "there are face_a, face_b"),
     ],
