@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+_TYPES = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
 _SHOWN = 80
 """Letters of a value that are repeated to the user."""
 
@@ -79,5 +80,7 @@ class Settings:
                 if expected is float and type(value) is int:
                     object.__setattr__(self, declared.name, value := float(value))
                 if type(value) is not expected:
-                    raise TypeError(f"{declared.name} is {shown(value)}; a {expected.__name__} is expected")
+                    raise TypeError(
+                        f"{declared.name} is {shown(value)}; {_TYPES.get(expected, expected.__name__)} is expected"
+                    )
                 declared.metadata["option"].check(declared.name, value)

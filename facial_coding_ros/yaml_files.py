@@ -20,6 +20,8 @@ class YamlFileError(ValueError):
 
 def read_yaml_file(path: Path) -> Any:
     """What the file holds. Raises YamlFileError, and OSError when it cannot be read."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
     if path.stat().st_size > MOST_BYTES:
         raise YamlFileError(f"{path} is larger than {MOST_BYTES >> 20} MiB; a YAML file of settings is expected")
     try:

@@ -20,11 +20,13 @@ from ..dds_profile import prepare_dds
 from ..errors import UserError
 from ..evaluation.page import write_page
 from ..evaluation.runs import RunError
-from ..image.sources import SourceError, camera_source, open_source
+from ..image.sources import Source, SourceError, camera_source, open_source
 from ..models import share_folder
 
 CAMERA_SECONDS = 30.0
 _START_S = 60.0
+_MOST = 0.9
+"""Share of the images from which on nothing is said of the others."""
 _NAMESPACE = "demo"
 _RERUN = "demo.rrd"
 
@@ -46,13 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
     from ..nodes.recorder import Recorder
 
     prepare_dds()
-    source, fps = _input(arguments)
+    source, recording = _input(arguments)
     folder = Path(arguments.out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (
             _for_rerun(folder / _RERUN if arguments.rerun else None) as also,
-            Recorder(folder, fps, _NAMESPACE, also) as recorder,
+            Recorder(folder, recording.fps, _NAMESPACE, also) as recorder,
         ):
             _play(source, recorder, arguments.seconds if arguments.camera is not None else None)
         if not recorder.frames:
@@ -61,8 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
         page = write_page(folder / "face_codes.csv", folder / "report.html", title, video)
     except (OSError, RunError) as error:  # the latter: another demo wrote into the same folder
         raise UserError(str(error)) from None
-    share = recorder.frames / max(recorder.images, 1)
-    print(f"\n{recorder.images} images, {recorder.frames} of them coded ({share:.0%}); in the folder {folder}:")
+    images = max(recorder.images, recording.count if arguments.camera is None else 0)
+    share = recorder.frames / max(images, 1)
+    print(f"\n{images} images, {recorder.frames} of them coded ({share:.0%}); in the folder {folder}:")
     for path, about in (
         (page, "plots of action units and expressions over time: open it in a browser"),
         (folder / "annotated.webm", "the images with the codes drawn onto them"),
@@ -71,6 +74,10 @@ def run(arguments: argparse.Namespace) -> int:
         *([(folder / _RERUN, f"to look at with: facial_coding view {folder / _RERUN}")] if arguments.rerun else []),
     ):
         print(f"  {path}  {about}")
+    if not recorder.faces:
+        print("No face was found in them.")
+    if share < _MOST:
+        print("This machine was too busy for the others; `facial_coding replay` codes every image of a recording.")
     return 0
 
 
@@ -98,19 +105,18 @@ def _for_rerun(path: Path | None) -> Iterator[Callable[[int, Any, Any], None] | 
         scene.finish()
 
 
-def _input(arguments: argparse.Namespace) -> tuple[dict[str, str | int], float]:
-    """Parameters of the clip player that say what it plays, and the rate of that; opened here first, so that an error
+def _input(arguments: argparse.Namespace) -> tuple[dict[str, str | int], Source]:
+    """Parameters of the clip player that say what it plays, and that itself; opened here first, so that an error
     is said before anything starts."""
     try:
         if arguments.camera is not None:
-            return {"camera": arguments.camera}, camera_source(arguments.camera).fps
+            return {"camera": arguments.camera}, camera_source(arguments.camera)
         path = Path(arguments.clip or arguments.bag or share_folder("demo") / "two_people.mp4").absolute()
         try:
             str(path).encode()
         except UnicodeEncodeError:
             raise UserError(f"{path!r} is not UTF-8, as parameters of ROS nodes must be; rename it") from None
-        fps = open_source(path, arguments.topic).fps
-        return {"clip": str(path), "topic": arguments.topic}, fps
+        return {"clip": str(path), "topic": arguments.topic}, open_source(path, arguments.topic)
     except SourceError as error:
         raise UserError(str(error)) from None
 

@@ -154,6 +154,9 @@ def _jobs(arguments: argparse.Namespace) -> tuple[list[ReplayJob], list[Outcome]
     if arguments.stills and arguments.neutral:
         raise ValueError("--neutral names frames of a recording; with --stills: --neutral-from PICTURE")
     neutral = _interval(arguments.neutral) if arguments.neutral else None
+    paths = [Path(text) for text in arguments.inputs]
+    if arguments.topic and all(path.exists() and not is_bag(path) for path in paths):
+        raise ValueError(f"--topic {arguments.topic[0]} is of bags, and no input is one")
     entries, failed = [], []
     for text in dict.fromkeys(arguments.inputs):
         try:

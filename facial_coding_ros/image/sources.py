@@ -86,7 +86,11 @@ def _folder(path: Path, fps: float, span: Span, settings: ImageSettings) -> Sour
     files = [f for f in path.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith(".")]
     files.sort(key=lambda f: natural_key(f.name))
     if not files:
-        raise SourceError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and no bag (metadata.yaml)")
+        there = min((file.name for file in path.iterdir() if not file.name.startswith(".")), default="")
+        also = f", but {there}: a video or a bag in it is named itself" if there else ""
+        raise SourceError(
+            f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and no bag (metadata.yaml){also}"
+        )
     return _pictures(path, files, fps, span, settings)
 
 

@@ -126,7 +126,8 @@ def _reading(path: Path) -> Iterator[cv2.VideoCapture]:
 
 def _opened(capture: cv2.VideoCapture, name: str) -> cv2.VideoCapture:
     if not capture.isOpened():
-        raise SourceError(f"{name} cannot be opened as a video")
+        empty = Path(name).is_file() and not Path(name).stat().st_size
+        raise SourceError(f"{name} is an empty file" if empty else f"{name} cannot be opened as a video")
     return capture
 
 

@@ -38,6 +38,8 @@ class Recorder:
         self._files = contextlib.ExitStack()
         self._table: TableWriter | None = None
         self.frames = 0
+        self.faces = 0
+        """Face codes written."""
 
     def __enter__(self) -> Recorder:
         self._context = rclpy.Context()
@@ -93,6 +95,7 @@ class Recorder:
         if self._also is not None:
             self._also(number, image, message)
         self.frames += 1
+        self.faces += len(codes)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._table is None and kind is None:  # no face at all: an empty table says so

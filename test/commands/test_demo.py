@@ -88,6 +88,14 @@ def test_what_the_clip_player_is_given(tmp_path: Path, monkeypatch: pytest.Monke
             client.wait(lambda: images, "its image", process)
 
 
+def test_demo_says_that_nobody_was_found(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for index in range(3):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), np.full((48, 64, 3), 90, np.uint8))
+    assert main(["demo", "--clip", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    said = capfd.readouterr().out
+    assert "\n3 images, " in said and "No face was found in them." in said, said
+
+
 def test_topic_of_a_bag(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write_bag(tmp_path / "bag", [np.zeros((24, 32, 3), np.uint8)] * 2)
     assert main(["demo", "--bag", str(tmp_path / "bag"), "--topic", "/wrong", "--out", str(tmp_path / "out")]) == 1

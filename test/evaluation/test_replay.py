@@ -130,6 +130,10 @@ def test_smile(shared: Path, tmp_path: Path) -> None:
         (["{clip}", "--fps", "inf"], "--fps inf: images a second are expected, above 0"),
         (["{clip}", "--neutral-from", "nowhere.npz"], "nowhere.npz"),
         (["{clip}", "--params-file", "{text}"], "holds no ros__parameters"),
+        (["{clip}", "--params-file", "nowhere.yaml"], "nowhere.yaml does not exist"),
+        (["{clip}", "--topic", "/image"], "--topic /image is of bags, and no input is one"),
+        (["{empty}"], "empty.mp4 is an empty file"),
+        (["{folder}"], "and no bag (metadata.yaml), but empty.mp4: a video or a bag in it is named itself"),
     ],
 )
 def test_bad_input(
@@ -137,8 +141,11 @@ def test_bad_input(
 ) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no video")
+    empty = tmp_path / "videos" / "empty.mp4"
+    empty.parent.mkdir()
+    empty.touch()
     out = ["--out", str(tmp_path / "out")] if "--out" not in arguments else []
-    filled = [word.format(text=text, clip=short_clip) for word in arguments]
+    filled = [word.format(text=text, clip=short_clip, empty=empty, folder=empty.parent) for word in arguments]
     assert main(["replay", *filled, *out]) == 1
     error = capsys.readouterr().err
     assert words in error and "Traceback" not in error

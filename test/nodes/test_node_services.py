@@ -258,7 +258,7 @@ def test_a_whole_parameter_file_is_loaded_while_the_node_runs(
     [
         ("stall_s", "-3.0", "Parameter stall_s out of range Min: 0.05, Max: 60.0, value: -3.0"),
         ("mode", "both", "parameter mode is 'both'; allowed: one of 'standalone', 'addon'"),
-        ("stall_s", "soon", "parameter stall_s is 'soon'; a float is expected"),
+        ("stall_s", "soon", "parameter stall_s is 'soon'; a number is expected"),
     ],
 )
 def test_wrong_parameters_end_the_start(name: str, value: str, words: str) -> None:
