@@ -39,6 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
                 )
             watch.spin_once(0.1)
         if arguments.once:
+            while not watch.settled(time.monotonic()):
+                watch.spin_once(0.1)
             console = Console()
             console.print(screen(watch.watched, time.monotonic(), console.width))
             return 0

@@ -19,7 +19,7 @@ from rclpy.task import Future
 
 from ..dds_profile import prepare_dds
 from ..nodes.messages import face_code_of
-from .terminal import Watched
+from .terminal import SETTLED_S, Watched
 
 CALIBRATION_S = 2.0
 
@@ -67,6 +67,12 @@ class NodeWatch:
     def node_there(self) -> bool:
         """Whether somebody publishes the face codes."""
         return bool(self._node.get_publishers_info_by_topic(f"{self._name}/face_codes"))
+
+    def settled(self, now_s: float) -> bool:
+        """Whether the rates are known: the node's diagnostics come once a second."""
+        first_s = self.watched.rate.first_s
+        known_s = 0.0 if first_s is None else now_s - first_s
+        return known_s > SETTLED_S and (bool(self.watched.health) or known_s > 2 * SETTLED_S)
 
     def ask(self, what: str) -> None:
         """calibrate, reset or forget: about the chosen person; the answer comes to `watched.said`."""

@@ -32,24 +32,29 @@ _UNIT_CELLS, _NAME_CELLS = 10, 20
 _MOST_CELLS = MOST_AUS * _UNIT_CELLS + _NAME_CELLS
 _LONG_NAME = 16  # cells more for a person's, where there is room
 _RATE_OVER_S = 3.0
+SETTLED_S = 1.0
+"""So long after the first message its rate is known."""
 _OLD_S = 1.0
 _REFUSED = "refused images"
 KEYS = "↑ ↓ choose   c calibrate   r reset   f forget   q quit"
 
 
 class Rate:
-    """Messages a second, over the last few seconds."""
+    """Messages a second, over the last few seconds; while fewer have passed since the first one, over these."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=1000)
+        self.first_s: float | None = None
 
     def tick(self, now_s: float) -> None:
+        self.first_s = now_s if self.first_s is None else self.first_s
         self._times.append(now_s)
 
     def hz(self, now_s: float) -> float:
         while self._times and now_s - self._times[0] > _RATE_OVER_S:
             self._times.popleft()
-        return len(self._times) / _RATE_OVER_S
+        known_s = now_s - (now_s if self.first_s is None else self.first_s)
+        return len(self._times) / min(max(known_s, SETTLED_S), _RATE_OVER_S)
 
 
 @dataclass

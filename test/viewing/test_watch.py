@@ -126,7 +126,8 @@ def test_once_prints_the_lines_and_ends(capfd: pytest.CaptureFixture[str]) -> No
         camera.send_until(lambda: ended, forwards_and_back(images_of(CLIP)), process, "the end of watch")
         watch.join()
     assert ended == [0]
-    assert "coded/s" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert "coded/s" in said and "in/s" in said, said
 
 
 def test_no_node_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
@@ -143,7 +144,10 @@ def test_who_is_chosen_stays_chosen_while_in_view() -> None:
     assert watched.chosen == ""
     assert [bar(share) for share in (0.0, 0.5, 1.0, 2.0)] == ["······", "███···", "██████", "██████"]
     rate = Rate()
-    for tick in range(90):
+    for tick in range(10):
+        rate.tick(tick / 10)
+    assert rate.hz(1.0) == pytest.approx(10, abs=0.5), "from the first second on"
+    for tick in range(10, 90):
         rate.tick(tick / 10)
     assert rate.hz(8.9) == pytest.approx(10, abs=0.5)
     assert rate.hz(60.0) == 0
