@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..datasets.labelled import LEVELS
 from ..drawing.overlay import AU_NAMES
-from ..events import Phase
+from ..events import Event, Phase
+from ..events.kinds import read_kinds
 from .align import Aligned
 from .moments import worst_moments
 from .runs import NEUTRAL_STATES, RunRecording
@@ -100,7 +101,9 @@ def _action_units(
     # The page's worst moments link here: all their units are shown, however weakly they were said.
     first = {moment.au for moment in worst_moments(labels) if moment.au}
     others = [au for au, _ in peaks if au in labelled - first]
-    others += [au for au, peak in peaks if au not in first | labelled and peak >= LEAST_PEAK]
+    left = [au for au, peak in peaks if au not in first | labelled and peak >= LEAST_PEAK]
+    told = _told_from({event.kind for event in _events(recording, rows)})
+    others += sorted(left, key=lambda au: au not in told)  # what an event is told from, then the strongest
     shown = sorted([*first, *others[: max(SHOWN_AUS - len(first), 0)]])
     if not shown:
         return None
@@ -119,6 +122,18 @@ def _action_units(
                     legendgroup=name, showlegend=False,
                 )  # fmt: skip
     return figure
+
+
+def _events(recording: RunRecording, rows: NDArray[np.int64]) -> list[Event]:
+    """Those of one face or person that are drawn."""
+    faces = set(recording.words("face_id")[rows].tolist())
+    return [event for event in recording.events if event.face_id in faces and event.phase in _SHOWN_PHASES]
+
+
+def _told_from(kinds: set[str]) -> set[int]:
+    """Action units that the package's kinds of events are told from; not the lids, as everybody blinks."""
+    measures = {name for rule in read_kinds() if rule.kind in kinds for name in getattr(rule, "measures", ())}
+    return {int(name[2:4]) for name in measures if name.startswith("au")} - {43, 45}
 
 
 def _truth(one: Aligned, au: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -175,8 +190,7 @@ def _add_states(
 ) -> None:
     """Below the curves, on their time axis: the neutral's state as a band, and a row of events of each kind."""
     states = recording.words("neutral_state")[rows]
-    faces = set(recording.words("face_id")[rows].tolist())
-    events = [event for event in recording.events if event.face_id in faces and event.phase in _SHOWN_PHASES]
+    events = _events(recording, rows)
     kinds = sorted({event.kind for event in events})
     strip = _ROW_PX * (1 + len(kinds))
     curves = figure.layout.height - _AROUND_PX

@@ -23,6 +23,7 @@ from facial_coding_ros.evaluation.onsets import onset_delays
 from facial_coding_ros.evaluation.report import write_report
 from facial_coding_ros.evaluation.results import result_of, table
 from facial_coding_ros.evaluation.runs import RunError, read_run
+from facial_coding_ros.evaluation.timelines import SHOWN_AUS, charts
 from facial_coding_ros.evaluation.tracking_score import track_score
 from facial_coding_ros.events import EventDetectors
 from facial_coding_ros.events.neutral_ready import NeutralReady
@@ -242,6 +243,19 @@ def test_worst_moments_are_in_the_charts_they_lead_to(tmp_path: Path) -> None:
         section = page.split(f"<section id='{anchor}'")[1].split("</section>")[0]
         assert what == "AU15 said 0.00, labelled 1.00" and "AU15 lip corner depressor" in section
         assert f"<h2>{person} in clip.mp4</h2>" in section
+
+
+def test_what_an_event_is_told_from_is_drawn_beside_stronger_units(tmp_path: Path) -> None:
+    aus = (5, 7, 10, 14, 15, 16, 17, 18, 20)
+    writer = Writer(tmp_path / "run")
+    for frame in range(90):
+        others = {f"au{au:02d}": 0.9 for au in aus} | {f"au{au:02d}_confidence": 0.8 for au in aus}
+        writer.face(frame, "abcde", 0.5 if 30 <= frame < 60 else 0.0, **others)
+    (recording,) = read_run(writer.write())
+    assert "smile" in {event.kind for event in recording.events}
+    chart = charts(recording, np.arange(90))["action units, neutral and events"]
+    units = [line.name for line in chart.data if line.name.startswith("AU")]
+    assert "AU12 lip corner puller" in units and len(units) == SHOWN_AUS
 
 
 @pytest.mark.slow
