@@ -32,6 +32,22 @@ def test_links_of_the_site_lead_somewhere_in_the_repository_too() -> None:
     assert not dead
 
 
+def test_links_to_headings_lead_to_one() -> None:
+    dead = []
+    for page in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))):
+        for target, anchor in re.findall(r"\]\(([^)#:\s]*)#([\w-]+)\)", without_code(page)):
+            other = page.parent / target if target else page
+            if other.suffix == ".md" and anchor not in anchors(other):
+                dead.append(f"{page.relative_to(REPOSITORY)}: {target}#{anchor}")
+    assert not dead
+
+
+def anchors(page: Path) -> set[str]:
+    """Of a page's headings, as the site and GitHub form them."""
+    headings = re.findall(r"^#+ +(.+?) *$", without_code(page), re.MULTILINE)
+    return {re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
 def test_every_page_is_in_the_navigation() -> None:
     navigation = (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
     docs = REPOSITORY / "docs"

@@ -66,6 +66,7 @@ class FaceListener:
         self, node: Node, source: str = "facial_coding", *, rep155_only: bool = False, stale_s: float = 1.0
     ) -> None:
         self.node, self._stale_s = node, stale_s
+        self._name = node.resolve_topic_name(source)
         self._lock = threading.Lock()
         self._people: dict[str, Snapshot] = {}
         self._subscribed: list[Subscribed] = []
@@ -202,7 +203,7 @@ class FaceListener:
             future.add_done_callback(lambda _: done.set())
             self._spin_until(future.done, done.wait, end - time.monotonic())
         if future is None or not future.done():
-            raise TimeoutError(f"no answer in {timeout_s:g} s; is the node facial_coding running and active?")
+            raise TimeoutError(f"no answer in {timeout_s:g} s; is the node {self._name} running and active?")
         return future.result()
 
     def _spin_until(self, ready: Callable[[], bool], wait: Callable[[float], object], timeout_s: float) -> None:

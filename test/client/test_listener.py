@@ -52,7 +52,7 @@ def test_the_node_may_be_restarted(client: Client, still: Iterator[ImageArray]) 
         first = {event.event_id for event in came}
     client.wait(lambda: not listener.people(), "that nobody counts as seen while the node is away")
     client.executor.remove_node(client.node)
-    with pytest.raises(TimeoutError, match="is the node facial_coding running and active"):
+    with pytest.raises(TimeoutError, match="is the node /facial_coding running and active"):
         listener.summarize(5.0, timeout_s=0.2)
     client.executor.add_node(client.node)
     came.clear()
