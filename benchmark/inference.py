@@ -144,7 +144,7 @@ def appearance() -> None:
     print("appearance, milliseconds a face, wall | processor time")
     for batch in BATCHES:
         rng = np.random.default_rng(0)
-        faces = {INPUT: (255 * rng.random((batch, 3, SIDE, SIDE))).astype(np.float32)}
+        faces = {INPUT: rng.integers(0, 256, (batch, SIDE, SIDE, 3), np.uint8)}
         given = {name: rng.random((batch, *shape), np.float32) for name, shape in sizes.items()}
         jobs: dict[str, Callable[[], object]] = {
             name: partial(network.run, None, faces) for name, network in networks.items()

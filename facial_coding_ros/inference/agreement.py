@@ -16,10 +16,11 @@ def difference_between(session: Session, reference: Session, max_batch: int) -> 
     """
     model = reference.model
     shapes = {tensor.name: tensor.shape for tensor in reference.inputs}
+    pixels = [tensor.name for tensor in reference.inputs if tensor.pixels]
     fixed = [tensor.batch for tensor in reference.inputs if tensor.batch]
     largest = 0.0
     for batch in sorted({1, max_batch}) if not fixed else fixed[:1]:
-        inputs = model.check_inputs(shapes, batch)
+        inputs = model.check_inputs(shapes, batch, pixels)
         expected, found = reference.run(inputs), session.run(inputs)
         for name, values in expected.items():
             size = max(1.0, float(np.nanmax(np.abs(values), initial=0)))

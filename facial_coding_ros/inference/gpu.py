@@ -12,8 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-
-from ..types import FloatArray
+from numpy.typing import NDArray
 
 COHERENT_FROM = 72
 """Compute capability from which an integrated GPU sees what the CPU's caches hold. Below it the CPU does not cache
@@ -71,18 +70,18 @@ class Gpu:
         """Handle of the stream, made when first asked for."""
         return int(self._made_stream())
 
-    def pinned(self, shape: tuple[int, ...]) -> FloatArray:
-        """Page-locked host memory as a float32 array of zeros; freed with the last array that looks at it."""
-        count = math.prod(shape)
+    def pinned(self, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
+        """Page-locked host memory as an array of zeros; freed with the last array that looks at it."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
         flags = self._cuda.cudaHostAllocMapped if self.shares_memory else self._cuda.cudaHostAllocDefault
-        address = int(self._call("cudaHostAlloc", max(4 * count, 4), flags))
-        memory = (ctypes.c_float * max(count, 1)).from_address(address)
+        address = int(self._call("cudaHostAlloc", max(size, 4), flags))
+        memory = (ctypes.c_uint8 * max(size, 4)).from_address(address)
         weakref.finalize(memory, self._cuda.cudaFreeHost, address)
-        array = np.ctypeslib.as_array(memory)[:count].reshape(shape)
+        array = np.ctypeslib.as_array(memory)[:size].view(dtype).reshape(shape)
         array[...] = 0
         return array
 
-    def address_of(self, array: FloatArray) -> int:
+    def address_of(self, array: NDArray[Any]) -> int:
         """Where a GPU that `shares_memory` reads and writes a pinned array."""
         return int(self._call("cudaHostGetDevicePointer", array.ctypes.data, 0))
 
@@ -93,12 +92,12 @@ class Gpu:
     def free(self, address: int) -> None:
         self._call("cudaFree", address)
 
-    def upload(self, address: int, array: FloatArray) -> None:
+    def upload(self, address: int, array: NDArray[Any]) -> None:
         """Starts copying pinned memory to the device."""
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._call("cudaMemcpyAsync", address, array.ctypes.data, array.nbytes, kind, self._made_stream())
 
-    def download(self, array: FloatArray, address: int) -> None:
+    def download(self, array: NDArray[Any], address: int) -> None:
         """Starts copying from the device to pinned memory."""
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self._call("cudaMemcpyAsync", array.ctypes.data, address, array.nbytes, kind, self._made_stream())

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -108,16 +108,19 @@ class ModelFile:
             raise ModelError(f"{self.path.with_suffix('.yaml')}: tolerance is {value!r}; a number above 0 is expected.")
         return float(value)
 
-    def check_inputs(self, shapes: dict[str, tuple[int, ...]], batch: int) -> dict[str, FloatArray]:
+    def check_inputs(
+        self, shapes: dict[str, tuple[int, ...]], batch: int, pixels: Sequence[str] = ()
+    ) -> dict[str, FloatArray]:
         """Inputs on which backends are compared, `batch` of them.
 
-        From NAME_check.npz beside the model; without that file smooth noise between 0 and 1, the same every time.
-        shapes: of one element, by input name. Raises ModelError when the file does not fit.
+        From NAME_check.npz beside the model; without that file noise between 0 and 1, the same every time, and between
+        0 and 255 for pixels. shapes: of one element, by input name. Raises ModelError when the file does not fit.
         """
         path = _check_path(self.path)
         if not path.is_file():
             rng = np.random.default_rng(int(self.sha256[:12], 16))
-            return {name: rng.random((batch, *shape), np.float32) for name, shape in shapes.items()}
+            noise = {name: rng.random((batch, *shape), np.float32) for name, shape in shapes.items()}
+            return {name: np.floor(256 * one) if name in pixels else one for name, one in noise.items()}
         try:
             with open_npz(path) as file:
                 stored = {name: np.asarray(file[name], np.float32) for name in shapes}

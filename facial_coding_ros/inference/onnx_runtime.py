@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from ..types import FloatArray
@@ -34,6 +35,7 @@ ERRORS = (
 
 
 CPU = "CPUExecutionProvider"
+_PIXELS = "tensor(uint8)"
 
 
 def on_processor(session: Session) -> TypeGuard[OnnxRuntimeSession]:
@@ -73,7 +75,7 @@ class OnnxRuntimeSession:
         providers = [(provider, dict(provider_options or {})), *([CPU] if provider != CPU else [])]
         with self._bounded():
             session = ort.InferenceSession(model.graph, options, providers=providers)
-            self.inputs = tuple(_tensor(node, model) for node in session.get_inputs())
+            self.inputs = tuple(_tensor(node, model, pixels=True) for node in session.get_inputs())
             self.outputs = self._output_tensors(session)
         session._model_bytes = None  # kept for a fall-back to other providers, which is never asked for
         if session.get_providers()[0] != provider:
@@ -100,11 +102,11 @@ class OnnxRuntimeSession:
     def _make_binding(self, session: ort.InferenceSession, batch: int) -> Binding:
         # Smaller batches are the beginning of the largest one's arrays: half a MiB for each picture of a face.
         largest = self._bindings.get(max(self._bindings, default=0))
-        arrays = [
+        arrays: list[dict[str, NDArray[Any]]] = [
             {
                 tensor.name: shared[tensor.name][:batch]
                 if len(shared.get(tensor.name, ())) >= batch
-                else np.zeros((batch, *tensor.shape), np.float32)
+                else np.zeros((batch, *tensor.shape), tensor.dtype)
                 for tensor in tensors
             }
             for tensors, shared in (
@@ -150,20 +152,20 @@ class OnnxRuntimeSession:
         if all(isinstance(n, int) for node in nodes for n in node.shape[1:]):
             return tuple(_tensor(node, self.model) for node in nodes)
         # Some exporters leave sizes open that the operations fix.
-        zeros = {t.name: np.zeros((t.batch or 1, *t.shape), np.float32) for t in self.inputs}
+        zeros = {t.name: np.zeros((t.batch or 1, *t.shape), t.dtype) for t in self.inputs}
         outputs = session.run(None, zeros)
         return tuple(Tensor(node.name, output.shape[1:]) for node, output in zip(nodes, outputs, strict=True))
 
 
 class _HostBinding:
     def __init__(
-        self, session: ort.InferenceSession, inputs: dict[str, FloatArray], outputs: dict[str, FloatArray]
+        self, session: ort.InferenceSession, inputs: dict[str, NDArray[Any]], outputs: dict[str, FloatArray]
     ) -> None:
         self._session = session
         self._io = session.io_binding()
         self.inputs, self.outputs = inputs, outputs
         for name, array in self.inputs.items():
-            self._io.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+            self._io.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
         for name, array in self.outputs.items():
             self._io.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
 
@@ -171,10 +173,15 @@ class _HostBinding:
         self._session.run_with_iobinding(self._io)
 
 
-def _tensor(node: Any, model: ModelFile) -> Tensor:
-    if node.type != "tensor(float)":
-        raise ModelError(f"{model.path}: {node.name} is a {node.type}; inputs and outputs are float32, tensor(float).")
+def _tensor(node: Any, model: ModelFile, pixels: bool = False) -> Tensor:
+    """pixels: whether these are allowed."""
+    if node.type != "tensor(float)" and not (pixels and node.type == _PIXELS):
+        raise ModelError(
+            f"{model.path}: {node.name} is a {node.type}; inputs and outputs are float32, tensor(float), or inputs "
+            "uint8."
+        )
     if not node.shape or not all(isinstance(n, int) for n in node.shape[1:]):
         raise ModelError(f"{model.path}: {node.name} has shape {node.shape}; only the size of the batch may be open.")
     first = node.shape[0]
-    return Tensor(node.name, tuple(node.shape[1:]), first if isinstance(first, int) else None)
+    batch = first if isinstance(first, int) else None
+    return Tensor(node.name, tuple(node.shape[1:]), batch, node.type == _PIXELS)

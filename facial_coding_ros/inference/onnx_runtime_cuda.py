@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
 from ..types import FloatArray
 from .agreement import difference_between
@@ -80,7 +81,7 @@ class _GuardedBinding:
 
     def __init__(self, session: CudaSession, batch: int, binding: Binding) -> None:
         self._session, self._batch, self._binding = session, batch, binding
-        self.inputs: dict[str, FloatArray] = binding.inputs
+        self.inputs: dict[str, NDArray[Any]] = binding.inputs
         self.outputs: dict[str, FloatArray] = binding.outputs
         self._spare: Any = None
 

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..options import Settings, option
 from ..types import FloatArray
@@ -38,14 +39,23 @@ class InferenceSettings(Settings):
 
 @dataclass(frozen=True)
 class Tensor:
-    """A named float32 input or output. shape: of one element of the batch. batch: fixed size of it, or None."""
+    """A named input or output, float32, or pixels, uint8, which only inputs are.
+
+    shape: of one element of the batch. batch: fixed size of it, or None.
+    """
 
     name: str
     shape: tuple[int, ...]
     batch: int | None = None
+    pixels: bool = False
+
+    @property
+    def dtype(self) -> type[np.float32 | np.uint8]:
+        return np.uint8 if self.pixels else np.float32
 
     def __str__(self) -> str:
-        return f"{self.name} ({', '.join(str(n) for n in (self.batch or 'n', *self.shape))})"
+        sizes = ", ".join(str(n) for n in (self.batch or "n", *self.shape))
+        return f"{self.name} ({sizes})" + (" uint8" if self.pixels else "")
 
 
 class Binding(Protocol):
@@ -54,7 +64,7 @@ class Binding(Protocol):
     The next `run`, of this or another size of batch, overwrites inputs and outputs: copy what is to be kept.
     """
 
-    inputs: dict[str, FloatArray]
+    inputs: dict[str, NDArray[Any]]
     outputs: dict[str, FloatArray]
 
     def run(self) -> None: ...
@@ -132,11 +142,19 @@ def check_form(model: ModelFile, inputs: tuple[Tensor, ...], outputs: tuple[Tens
             raise ModelError(f"{model.path} has the {key} {_words(tensors)}; its card lists {', '.join(listed)}.")
 
 
-def expect(session: Session, inputs: Mapping[str, tuple[int, ...]], outputs: Mapping[str, tuple[int, ...]]) -> None:
-    """What a caller needs of a model: shapes of one element by name. Raises ModelError saying what differs."""
+def expect(
+    session: Session,
+    inputs: Mapping[str, tuple[int, ...]],
+    outputs: Mapping[str, tuple[int, ...]],
+    pixels: Sequence[str] = (),
+) -> None:
+    """What a caller needs of a model: shapes of one element by name, and which inputs are pixels.
+
+    Raises ModelError saying what differs.
+    """
     for key, wanted, found in (("takes", inputs, session.inputs), ("gives", outputs, session.outputs)):
-        if dict(wanted) != {tensor.name: tensor.shape for tensor in found}:
-            asked = tuple(Tensor(name, tuple(shape)) for name, shape in wanted.items())
+        asked = tuple(Tensor(name, tuple(shape), pixels=name in pixels) for name, shape in wanted.items())
+        if {(one.name, one.shape, one.pixels) for one in asked} != {(one.name, one.shape, one.pixels) for one in found}:
             raise ModelError(f"{session.model.path} {key} {_words(found)}; expected: {_words(asked)}.")
 
 

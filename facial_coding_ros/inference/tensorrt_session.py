@@ -8,6 +8,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..types import FloatArray
 from .gpu import Gpu, GpuError
 from .model_files import ModelError, ModelFile
@@ -109,10 +112,11 @@ class TensorRtSession:
         for i in range(engine.num_io_tensors):
             name = engine.get_tensor_name(i)
             first, *rest = tuple(engine.get_tensor_shape(name))
-            if engine.get_tensor_dtype(name) != trt.float32:
-                raise ModelError(f"{self.model.path}: {name} is {engine.get_tensor_dtype(name)}; float32 is expected.")
-            tensor = Tensor(name, tuple(rest), None if first == -1 else first)
-            if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT:
+            kind, given = engine.get_tensor_dtype(name), engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
+            if kind != trt.float32 and not (given and kind == trt.uint8):
+                raise ModelError(f"{self.model.path}: {name} is {kind}; float32 is expected, or of inputs uint8.")
+            tensor = Tensor(name, tuple(rest), None if first == -1 else first, kind == trt.uint8)
+            if given:
                 inputs.append(tensor)
                 most = first if first != -1 else engine.get_tensor_profile_shape(name, 0)[2][0]
                 self.max_batch = max(self.max_batch, int(most))
@@ -138,11 +142,13 @@ class _GpuBinding:
         self._graph: Any = None
         self._spare: Binding | None = None
         self._context, self.cache = session.make_context()
-        self.inputs = {t.name: gpu.pinned((batch, *t.shape)) for t in session.inputs}
+        self.inputs = {t.name: gpu.pinned((batch, *t.shape), t.dtype) for t in session.inputs}
         for name, array in self.inputs.items():
             if not self._context.set_input_shape(name, array.shape):
                 raise TensorRtError(f"the engine of {session.model.name} refuses {name} of shape {array.shape}")
-        self.outputs = {t.name: gpu.pinned(tuple(self._context.get_tensor_shape(t.name))) for t in session.outputs}
+        self.outputs: dict[str, FloatArray] = {
+            t.name: gpu.pinned(tuple(self._context.get_tensor_shape(t.name)), np.float32) for t in session.outputs
+        }
         self._copies: dict[str, int] = {}
         try:
             for name, array in {**self.inputs, **self.outputs}.items():
@@ -152,7 +158,7 @@ class _GpuBinding:
             self.close()
             raise
 
-    def _place_of(self, name: str, array: FloatArray) -> int:
+    def _place_of(self, name: str, array: NDArray[Any]) -> int:
         """Address at which the GPU finds an array: that of the array itself, or of its copy."""
         if self._gpu.shares_memory and (address := self._gpu.address_of(array)) % ALIGNMENT == 0:
             return address

@@ -48,7 +48,7 @@ class TensorIOMode(enum.Enum):
 class StandInGpu:
     """Memory of the host instead of the device's; `fails` makes the next waiting fail.
 
-    shares_memory: as an integrated one. offset: of pinned arrays from what is aligned, in numbers.
+    shares_memory: as an integrated one. offset: of pinned arrays from what is aligned, in bytes.
     """
 
     name, capability, stream = "stand-in", 87, 0
@@ -58,10 +58,11 @@ class StandInGpu:
     def __str__(self) -> str:
         return "stand-in SM87"
 
-    def pinned(self, shape: tuple[int, ...]) -> np.ndarray:
-        memory = np.zeros(int(np.prod(shape)) + 128, np.float32)
-        start = -memory.ctypes.data % 256 // 4 + self.offset
-        return memory[start : start + int(np.prod(shape))].reshape(shape)
+    def pinned(self, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        memory = np.zeros(size + 512, np.uint8)
+        start = -memory.ctypes.data % 256 + self.offset
+        return memory[start : start + size].view(dtype).reshape(shape)
 
     def address_of(self, array: np.ndarray) -> int:
         return array.ctypes.data
@@ -112,8 +113,8 @@ class StandInEngine:
     def get_tensor_name(self, index: int) -> str:
         return list(self.ends)[index]
 
-    def get_tensor_dtype(self, name: str) -> type:
-        return np.float32
+    def get_tensor_dtype(self, name: str) -> type[np.generic]:
+        return np.uint8 if self.ends[name][0].type == "tensor(uint8)" else np.float32
 
     def get_tensor_mode(self, name: str) -> TensorIOMode:
         return self.ends[name][1]
@@ -137,8 +138,10 @@ class StandInEngine:
     def execute_async_v3(self, stream: int) -> bool:
         def at(name: str) -> np.ndarray:
             shape = self.get_tensor_shape(name)
-            memory = (ctypes.c_float * int(np.prod(shape))).from_address(self._addresses[name])
-            return np.ctypeslib.as_array(memory).reshape(shape)
+            kind = self.get_tensor_dtype(name)
+            size = int(np.prod(shape)) * np.dtype(kind).itemsize
+            memory = (ctypes.c_uint8 * size).from_address(self._addresses[name])
+            return np.ctypeslib.as_array(memory).view(kind).reshape(shape)
 
         inputs = {name: at(name) for name, (_, mode) in self.ends.items() if mode is TensorIOMode.INPUT}
         for node, answer in zip(self._session.get_outputs(), self._session.run(None, inputs), strict=True):
@@ -150,7 +153,7 @@ class StandInLibrary:
     """moved: what half and full precision add to the answers."""
 
     rtx = False
-    module = SimpleNamespace(float32=np.float32, TensorIOMode=TensorIOMode)
+    module = SimpleNamespace(float32=np.float32, uint8=np.uint8, TensorIOMode=TensorIOMode)
 
     def __init__(self, half: float = 0.0, full: float = 0.0, version: str = "10.3.0", refuses: str = "") -> None:
         self.builds: list[str] = []
@@ -366,7 +369,7 @@ def test_a_gpu_that_shares_the_hosts_memory_works_in_it(
 
 def test_memory_that_is_not_aligned_is_copied_all_the_same(tmp_path: Path, use: Any) -> None:
     use(StandInLibrary())
-    StandInGpu.shares_memory, StandInGpu.offset = True, 1
+    StandInGpu.shares_memory, StandInGpu.offset = True, 4
     path = write_model(tmp_path)
     expected = open_session(path, InferenceSettings(backend="onnxruntime")).run(X)
     session = open_session(path, settings(tmp_path, backend="tensorrt"))

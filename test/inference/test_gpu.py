@@ -16,7 +16,7 @@ cuda = pytest.importorskip("cuda.bindings.runtime", reason="cuda-python is not i
 pytestmark = pytest.mark.skipif(not what_tensorrt_lacks(), reason="there is a GPU here; test_tensorrt_gpu.py runs")
 ARRAY = np.zeros(4, np.float32)
 CALLS: dict[str, Callable[[Gpu], object]] = {
-    "pinned": lambda gpu: gpu.pinned((2, 3)),
+    "pinned": lambda gpu: gpu.pinned((2, 3), np.float32),
     "address_of": lambda gpu: gpu.address_of(ARRAY),
     "allocate": lambda gpu: gpu.allocate(10),
     "free": lambda gpu: gpu.free(0x1000),

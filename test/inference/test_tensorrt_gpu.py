@@ -78,7 +78,7 @@ def test_with_copies_and_without_the_answers_are_the_same(
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_landmarks_of_all_faces_in_one_batch(precision: str, tmp_path: Path) -> None:
     model = made_models(tmp_path).landmarks
-    faces = model.check_inputs({"faces": (3, 192, 192)}, 8)
+    faces = model.check_inputs({"faces": (192, 192, 3)}, 8)
     expected = open_session(model, InferenceSettings(backend="onnxruntime")).run(faces)
     inference = InferenceSettings(backend="tensorrt", cache=str(tmp_path / "cache"), precision=precision)
     (network,) = open_landmarks(model, inference, workers=2)

@@ -50,8 +50,8 @@ def converted_files() -> dict[str, bytes]:
     views = [shown(answers.pictures[picture], view, _empty()) for picture, view in answers.views]
     faces = [crop(answers.pictures[picture], square.row, _empty()) for picture, square in answers.squares]
     seen = (
-        {detector_graph.INPUT: np.stack(views).transpose(0, 3, 1, 2)},
-        {converter.INPUT: np.stack(faces).transpose(0, 3, 1, 2)},
+        {detector_graph.INPUT: np.stack(views)},
+        {converter.INPUT: np.stack(faces)},
     )
     for model, outcome, inputs in zip((models.detector, models.landmarks), outcomes, seen, strict=True):
         if not outcome.good:

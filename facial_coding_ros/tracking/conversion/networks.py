@@ -59,9 +59,7 @@ DETECTOR = ConvertedNetwork(
     {
         "kind": "face detector",
         "what": "MediaPipe's full-range face detector: boxes and six points of the faces in a square of an image.",
-        "inputs": {
-            detector_graph.INPUT: f"(n, 3, {boxes.SIDE}, {boxes.SIDE}) float32, RGB 0..255, squares, black outside"
-        },
+        "inputs": {detector_graph.INPUT: f"(n, {boxes.SIDE}, {boxes.SIDE}, 3) uint8, RGB, squares, black outside"},
         "outputs": {
             detector_graph.BOXES: f"(n, {boxes.VALUES}, {boxes.CELLS}, {boxes.CELLS}) float32, pixels of the input "
             "from the middle of each cell: x, y, width, height, six points",
@@ -82,8 +80,7 @@ LANDMARKS = ConvertedNetwork(
         "kind": "face landmarks",
         "what": "MediaPipe's face landmark network with attention.",
         "inputs": {
-            converter.INPUT: f"(n, 3, {converter.SIDE}, {converter.SIDE}) float32, RGB 0..255, a turned square around "
-            "each face"
+            converter.INPUT: f"(n, {converter.SIDE}, {converter.SIDE}, 3) uint8, RGB, a turned square around each face"
         },
         "outputs": {
             converter.MESH: f"(n, {MESH_POINTS}, 3) float32, pixels of the input",

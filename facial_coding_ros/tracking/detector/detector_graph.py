@@ -24,7 +24,7 @@ RELU = 1
 
 
 def convert_detector(source: bytes) -> bytes:
-    """The network as an ONNX graph: views (n, 3, 192, 192) RGB 0..255 -> boxes (n, 16, 48, 48) in pixels of the input
+    """The network as an ONNX graph: views (n, 192, 192, 3) uint8, RGB -> boxes (n, 16, 48, 48) in pixels of the input
     from the middle of each cell, and logits (n, 1, 48, 48) of a face.
 
     Raises TfliteError when the file is damaged or not this network.
@@ -51,7 +51,7 @@ class _DetectorConverter(TfliteGraph):
         graph, constant = self._graph, self._graph.constant
         (given,) = self._model.inputs
         # -1..1; the borders that the first convolution adds are 0 on that scale.
-        centred = graph.add("Sub", [INPUT, constant(127.5)])
+        centred = graph.add("Sub", [graph.picture(INPUT), constant(127.5)])
         self._names[given] = graph.add("Mul", [centred, constant(1 / 127.5)])
         for end, name in zip(self._model.outputs, (BOXES, LOGITS), strict=True):
             maker = self._makers[end]
@@ -65,7 +65,7 @@ class _DetectorConverter(TfliteGraph):
                     raise TfliteError(f"operation {operation.name} is not known to the converter")
                 self._names[operation.outputs[0]] = step(self, operation)
         ends = {BOXES: (VALUES, CELLS, CELLS), LOGITS: (1, CELLS, CELLS)}
-        return graph.finish("face detector", "views_n", {INPUT: (3, SIDE, SIDE)}, ends)
+        return graph.finish("face detector", "views_n", {INPUT: (SIDE, SIDE, 3)}, ends)
 
     def _option(self, operation: TfliteOperation, field: int, form: str, default: int = 0) -> int:
         if operation.options is None:

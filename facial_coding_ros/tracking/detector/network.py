@@ -20,12 +20,11 @@ class DetectorNetwork:
 
     def __init__(self, session: Session, max_views: int = 16) -> None:
         """Raises ModelError when the session is of another model."""
-        expect(session, {INPUT: (3, SIDE, SIDE)}, {BOXES: (VALUES, CELLS, CELLS), LOGITS: (1, CELLS, CELLS)})
+        answers = {BOXES: (VALUES, CELLS, CELLS), LOGITS: (1, CELLS, CELLS)}
+        expect(session, {INPUT: (SIDE, SIDE, 3)}, answers, pixels=(INPUT,))
         self.session = session
         self._max_views = max_views
         self._crop = np.empty((SIDE, SIDE, 3), np.uint8)
-        self._planes = np.empty((3, SIDE, SIDE), np.uint8)
-        self._each_plane = list(self._planes)
 
     def find(self, image: ImageArray, views: Sequence[Square], least_score: float) -> list[Detection]:
         """Faces in each view, the surest of a view first; a face in several views is found in each of them.
@@ -43,8 +42,7 @@ class DetectorNetwork:
             part = views[start : start + self._max_views]
             binding = self.session.bind(len(part))
             for row, picture in zip(binding.inputs[INPUT], left, strict=False):
-                cv2.split(picture, self._each_plane)
-                np.copyto(row, self._planes)
+                np.copyto(row, picture)
             binding.run()
             answers = zip(part, binding.outputs[BOXES], binding.outputs[LOGITS], strict=True)
             for view, boxes, logits in answers:

@@ -36,7 +36,7 @@ Siblings = Sequence[TfliteOperation]
 
 
 def convert_landmark_network(source: bytes, maps: list[NDArray[Any]], iris_depth: list[NDArray[Any]]) -> bytes:
-    """The network as an ONNX graph: faces (n, 3, 192, 192) RGB 0..255 -> mesh (n, 478, 3) in pixels of the input,
+    """The network as an ONNX graph: faces (n, 192, 192, 3) uint8, RGB -> mesh (n, 478, 3) in pixels of the input,
     presence (n, 1), the logit of a face, and features (n, FEATURE_COUNT), what the network makes of the picture on its
     way (FEATURE_PARTS), for heads that tell more than points.
 
@@ -69,7 +69,7 @@ class _Converter(TfliteGraph):
         sampled = tuple(sample.outputs[0] for sample in samples)
         surface, presence, seen = self._source(outputs[0]), self._source(outputs[-1]), samples[0].inputs[0]
 
-        self._names[self._model.inputs] = INPUT
+        self._names[self._model.inputs] = graph.picture(INPUT)
         wide = ""
         for operation in self._steps((surface, presence, seen), self._model.inputs):
             self._step([operation])
@@ -132,7 +132,7 @@ class _Converter(TfliteGraph):
             picked[iris, 2] = 3 * SURFACE_POINTS + 2 * most * len(maps) + number
         graph.gather(values, picked, MESH)
         graph.add("Reshape", [presence, graph.constant(np.array([0, 1]))], PRESENCE)
-        inputs, outputs = {INPUT: (3, SIDE, SIDE)}, {MESH: (MESH_POINTS, 3), PRESENCE: (1,), FEATURES: (FEATURE_COUNT,)}
+        inputs, outputs = {INPUT: (SIDE, SIDE, 3)}, {MESH: (MESH_POINTS, 3), PRESENCE: (1,), FEATURES: (FEATURE_COUNT,)}
         return graph.finish("face landmarks", "faces_n", inputs, outputs)
 
     # -- the file's graph

@@ -22,12 +22,10 @@ class LandmarkNetwork:
 
     def __init__(self, session: Session, max_faces: int = 8) -> None:
         """Raises ModelError when the session is of another model."""
-        expect(session, {INPUT: (3, SIDE, SIDE)}, {MESH: (MESH_POINTS, 3), PRESENCE: (1,), FEATURES: (FEATURE_COUNT,)})
+        answers = {MESH: (MESH_POINTS, 3), PRESENCE: (1,), FEATURES: (FEATURE_COUNT,)}
+        expect(session, {INPUT: (SIDE, SIDE, 3)}, answers, pixels=(INPUT,))
         self.session = session
         self._max_faces = max_faces
-        self._crop = np.empty((SIDE, SIDE, 3), np.uint8)
-        self._planes = np.empty((3, SIDE, SIDE), np.uint8)
-        self._each_plane = list(self._planes)
 
     @property
     def backend(self) -> str:
@@ -48,8 +46,7 @@ class LandmarkNetwork:
             part = squares[start : start + self._max_faces]
             binding = self.session.bind(len(part))
             for square, row in zip(part, binding.inputs[INPUT], strict=True):
-                cv2.split(crop(image, square, self._crop), self._each_plane)
-                np.copyto(row, self._planes)
+                crop(image, square, row)
             binding.run()
             for index, square in enumerate(part):
                 to_image(binding.outputs[MESH][index], square, columns[start + index])

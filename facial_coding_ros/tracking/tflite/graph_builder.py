@@ -22,6 +22,7 @@ class GraphBuilder:
         self._onnx = onnx
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
+        self._pictures: list[str] = []
 
     def add(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
         """A node with one output; the output's name."""
@@ -45,13 +46,21 @@ class GraphBuilder:
         """Along axis 1, the first after the batch."""
         return self.add("Gather", [value, self.constant(indices.astype(np.int64))], output, axis=1)
 
+    def picture(self, name: str) -> str:
+        """An input of pixels as they lie in an image, (n, height, width, 3) uint8, as (n, 3, height, width) numbers."""
+        self._pictures.append(name)
+        numbers = self.add("Cast", [name], to=self._onnx.TensorProto.FLOAT)
+        return self.add("Transpose", [numbers], perm=[0, 3, 1, 2])
+
     def finish(
         self, name: str, batch: str, inputs: Mapping[str, Sequence[int]], outputs: Mapping[str, Sequence[int]]
     ) -> bytes:
-        """The graph as a file, checked. inputs, outputs: float32 and their shapes after the batch's size."""
-        helper, kind = self._onnx.helper, self._onnx.TensorProto.FLOAT
+        """The graph as a file, checked. inputs, outputs: their shapes after the batch's size; float32, but for what
+        `picture` was called with."""
+        helper, kinds = self._onnx.helper, self._onnx.TensorProto
+        kind = {name: kinds.UINT8 if name in self._pictures else kinds.FLOAT for name in (*inputs, *outputs)}
         input_infos, output_infos = (
-            [helper.make_tensor_value_info(key, kind, [batch, *shape]) for key, shape in ends.items()]
+            [helper.make_tensor_value_info(key, kind[key], [batch, *shape]) for key, shape in ends.items()]
             for ends in (inputs, outputs)
         )
         graph = helper.make_graph(self._nodes, name, input_infos, output_infos, list(self._constants.values()))

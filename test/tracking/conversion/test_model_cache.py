@@ -56,7 +56,7 @@ def test_cards_say_whose_they_are_and_what_they_were_compared_with(folder: Path)
 def test_stored_pictures_are_what_engines_are_compared_on(folder: Path) -> None:
     models = made_models(folder)
     for model, name, output in ((models.detector, "views", "logits"), (models.landmarks, "faces", "presence")):
-        seen = model.check_inputs({name: (3, 192, 192)}, 4)
+        seen = model.check_inputs({name: (192, 192, 3)}, 4)
         assert 50 < seen[name].mean() < 200 and seen[name].max() > 200
         assert open_session(model, ONNX_RUNTIME).run(seen)[output].max() > 2
 

@@ -179,7 +179,7 @@ def test_decoding_and_suppression_by_hand() -> None:
 @pytest.mark.slow
 def test_other_models_and_files_are_refused(tmp_path: Path) -> None:
     models = made_models(tmp_path)
-    with pytest.raises(ModelError, match=r"takes faces \(n, 3, 192, 192\); expected: views"):
+    with pytest.raises(ModelError, match=r"takes faces \(n, 192, 192, 3\) uint8; expected: views"):
         DetectorNetwork(open_session(models.landmarks, ONNX_RUNTIME))
     wheel = wheel_folder()
     assert wheel is not None

@@ -173,7 +173,7 @@ def test_from_the_first_image_on_nothing_but_the_answers_is_allocated(
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"takes x \(n, 3\); expected: faces \(n, 3, 192, 192\)"):
+    with pytest.raises(ModelError, match=r"takes x \(n, 3\); expected: faces \(n, 192, 192, 3\) uint8"):
         LandmarkNetwork(open_session(write_model(tmp_path), ONNX_RUNTIME))
 
 
