@@ -56,6 +56,36 @@ def write_card(path: Path, **card: object) -> None:
     path.with_suffix(".yaml").write_text(yaml.safe_dump(content))
 
 
+def test_pixels_are_an_input_of_their_own_kind(tmp_path: Path) -> None:
+    helper, kinds = onnx.helper, onnx.TensorProto
+
+    def write(name: str, given: int, answered: int) -> Path:
+        graph = helper.make_graph(
+            [helper.make_node("Cast", ["x"], ["y"], to=answered)],
+            name,
+            [helper.make_tensor_value_info("x", given, ["n", 2, 2, 3])],
+            [helper.make_tensor_value_info("y", answered, ["n", 2, 2, 3])],
+        )
+        path = tmp_path / f"{name}.onnx"
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        path.write_bytes(model.SerializeToString())
+        write_card(path, inputs={"x": ""}, outputs={"y": ""})
+        return path
+
+    session = open_session(write("pixels", kinds.UINT8, kinds.FLOAT), ONNX_RUNTIME)
+    (tensor,) = session.inputs
+    assert str(tensor) == "x (n, 2, 2, 3) uint8" and session.bind(2).inputs["x"].dtype == np.uint8
+    x = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3) * 10
+    np.testing.assert_array_equal(session.run({"x": x})["y"], x.astype(np.float32))
+    expect(session, {"x": (2, 2, 3)}, {"y": (2, 2, 3)}, pixels=["x"])
+    with pytest.raises(ModelError, match=r"takes x \(n, 2, 2, 3\) uint8; expected: x \(n, 2, 2, 3\)\."):
+        expect(session, {"x": (2, 2, 3)}, {"y": (2, 2, 3)})
+    noise = session.model.check_inputs({"x": (2, 2, 3)}, 50, ["x"])["x"]
+    assert noise.max() > 250 and (noise == np.floor(noise)).all()
+    with pytest.raises(ModelError, match=r"y is a tensor\(uint8\); inputs and outputs are float32"):
+        open_session(write("backwards", kinds.FLOAT, kinds.UINT8), ONNX_RUNTIME)
+
+
 def test_a_graph_that_was_let_go_is_read_again_from_the_same_file_only(tmp_path: Path) -> None:
     path = write_model(tmp_path)
     model = ModelFile.read(path).without_graph()

@@ -44,12 +44,20 @@ def tracker_models(folder: Path | str = "") -> TrackerModels:
         return made_models(default_folder().with_name("models"))
     folder = Path(folder).expanduser()
     try:
-        return TrackerModels(*(ModelFile.read(folder / f"{one.name}.onnx") for one in (DETECTOR, LANDMARKS)))
+        return TrackerModels(*(_of_this_version(folder, one) for one in (DETECTOR, LANDMARKS)))
     except (OSError, ModelError) as error:
         raise ModelError(
             f"tracking.networks names {folder}, and {one_line(error)} Make the folder with `facial_coding "
             "convert-tracker`."
         ) from None
+
+
+def _of_this_version(folder: Path, network: ConvertedNetwork) -> ModelFile:
+    """Raises FileNotFoundError, or ModelError, also when its card tells of other inputs and outputs than ours."""
+    model = ModelFile.read(folder / f"{network.name}.onnx")
+    if any(model.card.get(key) != network.card[key] for key in ("inputs", "outputs")):
+        raise ModelError(f"{model.path} was converted by another version of this package.")
+    return model
 
 
 def made_models(folder: Path) -> TrackerModels:

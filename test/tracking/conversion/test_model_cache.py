@@ -76,6 +76,13 @@ def test_a_given_folder_that_lacks_something_is_refused(folder: Path, tmp_path: 
     (tmp_path / "face_landmarks.yaml").unlink()
     with pytest.raises(ModelError, match=r"tracking\.networks names .*face_landmarks\.yaml.*convert-tracker"):
         tracker_models(tmp_path)
+    card = yaml.safe_load((folder / "face_landmarks.yaml").read_text())
+    card["inputs"] = {"faces": "(n, 3, 192, 192) float32, RGB 0..255"}
+    (tmp_path / "face_landmarks.yaml").write_text(yaml.safe_dump(card))
+    with pytest.raises(
+        ModelError, match=r"face_landmarks\.onnx was converted by another version of this package\. Make"
+    ):
+        tracker_models(tmp_path)
 
 
 @pytest.mark.parametrize("what", ["lips backwards", "boxes too wide"])
