@@ -80,7 +80,7 @@ class EventTopics:
         complete: whether all is coded; else nothing is told and remembered of the frame, and detectors begin anew.
         """
         assert self._publisher is not None
-        self._summaries.coded = complete
+        self._summaries.saw(frame.stamp_ns, complete)
         if not complete:
             if not self._paused:
                 self._pause()

@@ -21,8 +21,8 @@ class SummaryService:
     def __init__(self, node: Node, lock: Any) -> None:
         self._lock = lock
         self._history: History | None = None
-        self.coded = True
-        """Whether the newest image was coded; what nobody listens to is not, and not remembered."""
+        self._coded = True
+        self._coded_from_ns: int | None = None
         self._node, self._service = node, node.create_service(Summarize, "~/summarize", self._on_summarize)
 
     def clients(self) -> int:
@@ -30,7 +30,13 @@ class SummaryService:
         return clients_of(self._node, self._service.srv_name)
 
     def activate(self, history: History) -> None:
-        self._history = history
+        self._history, self._coded, self._coded_from_ns = history, True, None
+
+    def saw(self, stamp_ns: int, coded: bool) -> None:
+        """An image, and whether it was coded: what nobody listens to is not, and not remembered."""
+        if coded and not self._coded:
+            self._coded_from_ns = stamp_ns
+        self._coded = coded
 
     def deactivate(self) -> None:
         self._history = None
@@ -50,8 +56,14 @@ class SummaryService:
         response.text = " ".join(one.text for one in found) or "Nobody was in view."
         if found and (begin_ns := min(one.start_ns for one in found)) > start_ns:
             response.message = f"only the last {(found[0].end_ns - begin_ns) / 1e9:.1f} s of the span are remembered"
-        if not self.coded:
+        if not self._coded:
             response.message = f"this is of the time before: {_NOT_CODED}"
+        elif self._coded_from_ns is not None and start_ns < self._coded_from_ns <= end_ns:
+            coded_s = (end_ns - self._coded_from_ns) / 1e9
+            response.message = (
+                f"coded only in the last {coded_s:.1f} s of the span, as nobody listened before; keep a client of "
+                "~/summarize open"
+            )
         return response
 
     @property
@@ -66,7 +78,7 @@ class SummaryService:
         start_ns, end_ns = messages.nanoseconds(request.start), messages.nanoseconds(request.end)
         newest_ns = self._known.last_ns
         if newest_ns is None:
-            raise ValueError("no image has come yet" if self.coded else f"nothing is remembered: {_NOT_CODED}")
+            raise ValueError("no image has come yet" if self._coded else f"nothing is remembered: {_NOT_CODED}")
         if start_ns == 0 and end_ns == 0:
             if not 0 < request.seconds < 1e6:
                 raise ValueError(f"seconds is {request.seconds:g}; a number above 0 is expected, or a start and an end")

@@ -58,4 +58,8 @@ def test_coding_begins_with_a_subscriber_and_ends_with_the_last(client: Client, 
 
         service = client.node.create_client(Summarize, "/facial_coding/summarize")
         camera.send_until(lambda: told("coded") == ALL, images, process, "codes for who may ask for a summary")
+        answer = service.call_async(Summarize.Request(seconds=60.0))
+        camera.send_until(answer.done, images, process, "a summary")
+        said = answer.result().message
+        assert said.startswith("coded only in the last ") and "as nobody listened before" in said, answer.result()
         client.node.destroy_client(service)
