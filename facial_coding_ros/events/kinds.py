@@ -46,6 +46,8 @@ def read_kinds(own: Path | None = None) -> tuple[Rule, ...]:
 
 
 def _entries(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; a YAML file of kinds of events is expected")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
