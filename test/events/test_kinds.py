@@ -232,7 +232,7 @@ def test_a_wrong_file_says_so(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"own\.yaml") as raised:
             standard_detectors(EventSettings(kinds_file=str(path)))
         assert words in str(raised.value)
-    with pytest.raises(FileNotFoundError, match="none.yaml does not exist; a YAML file"):
+    with pytest.raises(FileNotFoundError, match=r"none\.yaml does not exist; a YAML file"):
         standard_detectors(EventSettings(kinds_file=str(tmp_path / "none.yaml")))
 
 
