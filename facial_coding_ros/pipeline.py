@@ -9,7 +9,6 @@ benchmarks all run this pipeline, so that a recording gives the same numbers as 
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -27,7 +26,7 @@ from .coding.settings import CodingSettings
 from .coding.stage import CodingStage
 from .coding.temporal import TemporalStage
 from .events.settings import EventSettings
-from .image.prefetch import prefetch
+from .image.prefetch import prefetch, quick_thread_switches
 from .image.settings import ImageSettings
 from .inference import InferenceSettings, give_back_freed
 from .keypoints import Registration, RegistrationSettings
@@ -39,8 +38,6 @@ from .types import CodeForm, Face, FaceCode, Frame, Neutral, Region, Registered
 
 if TYPE_CHECKING:
     from .tracking.interface import Sighting
-
-_SWITCH_S = 0.0001
 
 
 @dataclass(frozen=True)
@@ -224,19 +221,13 @@ class Pipeline:
                 sightings = self.tracker.follow(frame)
                 yield frame, sightings, time.perf_counter() - start
 
-        # Following mostly waits outside of Python; it should not wait for the interpreter as long again.
-        interval_s = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_S)
-        try:
-            with prefetch(followed(), 1) as next_ones:
-                for frame, sightings, following_s in next_ones:
-                    start = time.perf_counter()
-                    faces = self.tracker.faces(frame, sightings)
-                    self.times.add("tracking", following_s + time.perf_counter() - start)
-                    codes = self._codes(frame, faces)
-                    yield frame, codes, following_s + time.perf_counter() - start
-        finally:
-            sys.setswitchinterval(interval_s)
+        with quick_thread_switches(), prefetch(followed(), 1) as next_ones:
+            for frame, sightings, following_s in next_ones:
+                start = time.perf_counter()
+                faces = self.tracker.faces(frame, sightings)
+                self.times.add("tracking", following_s + time.perf_counter() - start)
+                codes = self._codes(frame, faces)
+                yield frame, codes, following_s + time.perf_counter() - start
 
     def _codes(self, frame: Frame, faces: tuple[Face, ...], wanted: Outputs = OUTPUTS) -> tuple[FaceCode, ...]:
         """All stages after tracking."""

@@ -68,3 +68,14 @@ def test_stopping_early_ends_the_thread(frames: list[Frame]) -> None:
             next(coded)
             assert working_ahead()
         assert not working_ahead()
+
+
+def test_two_recordings_at_once_leave_the_interpreter_as_it_was(frames: list[Frame]) -> None:
+    before_s = sys.getswitchinterval()
+    with closing(Pipeline(SETTINGS)) as pipeline, closing(Pipeline(SETTINGS)) as other_pipeline:
+        first, second = pipeline.process_all(iter(frames)), other_pipeline.process_all(iter(frames))
+        next(first), next(second)
+        assert sys.getswitchinterval() < before_s
+        first.close()
+        second.close()
+    assert sys.getswitchinterval() == before_s

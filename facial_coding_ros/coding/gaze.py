@@ -80,7 +80,7 @@ def _gaze(face: Face, closed: float) -> Gaze:
     across, up, width = eye_offsets(face, turn)
     seen = face.visibility.eyes
     share = min(max((width - NO_EYE_PX) / (FULL_EYE_PX - NO_EYE_PX), 0.0), 1.0) if closed < _CLOSED else 0.0
-    # What the irises say counts as far as they can be seen; else the eyes are taken to look where the head points.
+    # The irises count by the width of the eye; narrow or shut eyes are taken to look where the head points.
     eye_yaw = share * math.asin(min(max(YAW_GAIN * across, -0.9), 0.9))
     eye_pitch = share * math.asin(min(max(PITCH_GAIN * (up - PITCH_AT_REST), -0.9), 0.9))
     in_head = (
