@@ -23,6 +23,7 @@ _READY_SLACK = 1.5
 _MOST_ANONYMOUS = 4096  # ids remembered; the one longest out of view goes first, and then counts as one that lasts
 _MOST_NOTICES = 20
 _TRIES_EVERY = 30  # checks of the store between tries to open it
+_PATIENCE_S = 0.1  # how long images wait for another process that keeps the store
 _BY_HAND_S, _STORED_S = 120.0, 60.0  # seconds of frames that a given neutral counts for
 
 logger = logging.getLogger(__name__)
@@ -275,9 +276,7 @@ class NeutralKeeper:
     def close(self) -> None:
         """Writes what the store lacks and closes it."""
         if self._store is not None:
-            for subject_key, entry in self._entries.items():
-                if entry.person and entry.was_ready:
-                    self._save(subject_key, entry, entry.last_ns)
+            self._save_all(BUSY_S)
             self._store.close()
             self._store = None
 
@@ -309,19 +308,28 @@ class NeutralKeeper:
         ):
             self._save(subject_key, entry, stamp_ns)
 
-    def _save(self, subject_key: str, entry: _Entry, stamp_ns: int) -> None:
+    def _save_all(self, patience_s: float) -> None:
+        """Of everybody known, until a write fails: what keeps one from the file keeps the others from it too."""
+        for subject_key, entry in self._entries.items():
+            if entry.person and entry.was_ready and not self._save(subject_key, entry, entry.last_ns, patience_s):
+                return
+
+    def _save(self, subject_key: str, entry: _Entry, stamp_ns: int, patience_s: float = _PATIENCE_S) -> bool:
+        """Whether it is on disk now."""
         if self._store is None:
-            return
+            return False
         estimator = entry.estimator
         row = StoredNeutral(
             estimator.estimate(), estimator.uncertainty(), estimator.support_s, entry.by_hand, entry.usable_ns
         )
         entry.saved_ns = stamp_ns  # a failed write is tried again when the next one is due
         try:
-            self._store.save(subject_key, row)
+            self._store.save(subject_key, row, patience_s)
             self._problem = ""
+            return True
         except StoreError as error:
             self._report(error)
+            return False
 
     def _open_store(self, patience_s: float = BUSY_S) -> NeutralStore | None:
         """The store that the settings name; None, and a notice, where it cannot be had now.
@@ -359,13 +367,10 @@ class NeutralKeeper:
             self._notices = [*self._notices, *self._store.notices, said][-_MOST_NOTICES:]
             self._store = None
         try:
-            self._store = self._open_store(0.0)
+            self._store = self._open_store(_PATIENCE_S)
         except StoreError as error:
             self._report(error)
-        if self._store is not None:
-            for subject_key, entry in self._entries.items():
-                if entry.person and entry.was_ready:
-                    self._save(subject_key, entry, entry.last_ns)
+        self._save_all(_PATIENCE_S)
 
     def _load(self, person_id: str) -> StoredNeutral | None:
         if self._store is None:

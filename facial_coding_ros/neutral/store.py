@@ -71,8 +71,8 @@ class NeutralStore:
     """Opens or makes the file.
 
     notices: what was set aside or removed and why, for the person at the robot. patience_s: how long to wait for
-    another process that opens it. Raises StoreUnavailableError when it cannot be had now, StoreError when it is another
-    program's.
+    another process that opens it or writes to it. Raises StoreUnavailableError when it cannot be had now, StoreError
+    when it is another program's.
     """
 
     def __init__(self, path: Path, patience_s: float = BUSY_S) -> None:
@@ -82,7 +82,7 @@ class NeutralStore:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self._sole_opener(patience_s):
-                self._connection = self._open()
+                self._connection = self._open(patience_s)
             self._file = _identity(self.path)
         except OSError as error:
             raise StoreUnavailableError(f"The store of neutrals {self.path} cannot be made: {error}.") from error
@@ -127,8 +127,8 @@ class NeutralStore:
         vector = np.frombuffer(points, "<f4").astype(np.float32)
         return StoredNeutral(vector, uncertainty, support_s, bool(by_hand), updated_ns)
 
-    def save(self, person_id: str, neutral: StoredNeutral) -> None:
-        """Writes a person's row; it is on disk when this returns."""
+    def save(self, person_id: str, neutral: StoredNeutral, patience_s: float = BUSY_S) -> None:
+        """Writes a person's row; it is on disk when this returns. patience_s: how long to wait for other writers."""
         points = np.asarray(neutral.vector, "<f4").tobytes()
         row = (
             person_id,
@@ -141,7 +141,7 @@ class NeutralStore:
             points,
             hashlib.sha256(points).hexdigest(),
         )
-        with self._errors("written"), self._connection:
+        with self._errors("written", patience_s), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute(f"INSERT OR REPLACE INTO neutral ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", row)
 
@@ -162,8 +162,10 @@ class NeutralStore:
         self._connection.close()
 
     @contextmanager
-    def _errors(self, verb: str) -> Iterator[None]:
+    def _errors(self, verb: str, patience_s: float = BUSY_S) -> Iterator[None]:
+        """patience_s: how long each statement waits for another process's transaction."""
         try:
+            self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * patience_s)}")
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
             if not isinstance(error, sqlite3.OperationalError):
@@ -192,9 +194,9 @@ class NeutralStore:
         finally:
             os.close(lock)
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, patience_s: float) -> sqlite3.Connection:
         try:
-            return self._connect()
+            return self._connect(patience_s)
         except _UnusableError as fault:
             aside = self._free_name(fault.kind)
             for ending in ("", "-journal", "-wal", "-shm"):
@@ -202,10 +204,10 @@ class NeutralStore:
                 if old.exists():
                     old.rename(aside.with_name(aside.name + ending))
             self._notice(f"The store of neutrals {self.path} {fault}; it was moved to {aside}, and a new one is begun.")
-            return self._connect()
+            return self._connect(patience_s)
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    def _connect(self, patience_s: float) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=patience_s, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(connection)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite's words can quote what is no UTF-8

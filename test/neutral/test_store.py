@@ -294,6 +294,31 @@ def test_a_lock_of_another_process_is_waited_for_and_then_said(tmp_path):
     NeutralStore(path).close()
 
 
+def test_images_do_not_wait_for_another_process_that_keeps_the_store(tmp_path):
+    """It may keep it for long: a database shell in a transaction, a backup."""
+    path = tmp_path / "n.sqlite"
+    settings = NeutralSettings(store=str(path), save_every_s=1.0)
+    keeper = NeutralKeeper(settings)
+    people = [(a_face(face_id=name, person_id=name), Actor(number)) for number, name in enumerate(("ada", "bo", "cy"))]
+    for face, actor in people:
+        run(keeper, actor, lambda t: {}, 4.0, face=face)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    start = time.monotonic()
+    for face, actor in people:
+        run(keeper, actor, lambda t: {}, 0.1, start=10.0, face=face)
+    assert time.monotonic() - start < 2.0, "all three were due"
+    assert "cannot be written" in " ".join(keeper.notices)
+    other.rollback()
+    run(keeper, people[0][1], lambda t: {}, 0.1, start=12.0, face=people[0][0])
+    assert keeper.notices == ()
+    other.execute("BEGIN IMMEDIATE")
+    start = time.monotonic()
+    keeper.close()
+    assert time.monotonic() - start < 9.0, "waits once, not for every person"
+    other.close()
+
+
 def test_a_link_in_the_place_of_the_lock_empties_nothing(tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("do not touch")
