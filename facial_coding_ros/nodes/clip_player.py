@@ -26,6 +26,8 @@ from .process import Finished, StartError, parameter, run_node
 # Field of view of the made-up camera of a recording without calibration, as a usual webcam's.
 ASSUMED_FIELD_OF_VIEW_DEG = 60.0
 
+_LONGEST_TICK_S = 0.1
+
 
 class ClipPlayer(Node):
     """Plays when somebody listens; ends with exit code 0 after the last frame, unless it loops."""
@@ -98,10 +100,11 @@ class ClipPlayer(Node):
         self._publish(frame)
 
     def _play(self, now: float) -> None:
-        """All frames that are due."""
+        """All frames that are due, for 0.1 s at most: a player that cannot keep up can still be stopped."""
         if self._next is None:
             raise Finished
-        while self._next is not None and self._next.stamp_ns <= self._due_ns(now):
+        until = time.monotonic() + _LONGEST_TICK_S
+        while self._next is not None and self._next.stamp_ns <= self._due_ns(now) and time.monotonic() < until:
             played = self._next
             self._publish(played)
             self._next = next(self._frames, None)

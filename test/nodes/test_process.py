@@ -17,6 +17,10 @@ from ..ros import Client
 
 pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
 
+from rclpy.parameter import Parameter
+
+from facial_coding_ros.nodes.clip_player import ClipPlayer
+
 STARTED = "active; images from /image"
 
 
@@ -105,6 +109,21 @@ def test_a_second_signal_changes_nothing(client: Client, program: str) -> None:
         _, errors = node.communicate(timeout=60)
     assert node.returncode == 0, errors
     assert "Traceback" not in errors, errors
+
+
+def test_a_player_that_cannot_keep_up_can_be_stopped(client: Client) -> None:
+    """Between two ticks the executor sees that it is told to stop."""
+    given = {"clip": str(CLIP), "rate": 1000.0, "loop": True, "wait_for": 0}
+    parameters = [Parameter(name, value=value) for name, value in given.items()]
+    player = ClipPlayer(context=client.context, parameter_overrides=parameters)
+    try:
+        player._tick()
+        time.sleep(1.0)  # 1000 s of the clip are due
+        start = time.monotonic()
+        player._tick()
+        assert time.monotonic() - start < 2.0
+    finally:
+        player.destroy_node()
 
 
 def test_a_node_under_nohup_outlives_its_terminal(client: Client) -> None:
