@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -66,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if words and words[0] not in ("-h", "--help"):
         group = [name for name in COMMANDS if name.startswith(words[0] + " ")]
+        group = group or difflib.get_close_matches(name, COMMANDS)
         parser.error(f"no command {name!r}; " + ("try " + ", ".join(group) if group else "see facial_coding --help"))
     parser.print_help()
     return 0 if words else 2

@@ -65,7 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(str(error)) from None
     images = max(recorder.images, recording.count if arguments.camera is None else 0)
     share = recorder.frames / max(images, 1)
-    print(f"\n{images} images, {recorder.frames} of them coded ({share:.0%}); in the folder {folder}:")
+    print(
+        f"\n{images} image{'s' * (images != 1)}, {recorder.frames} of them coded ({share:.0%}); in the folder {folder}:"
+    )
     for path, about in (
         (page, "plots of action units and expressions over time: open it in a browser"),
         (folder / "annotated.webm", "the images with the codes drawn onto them"),

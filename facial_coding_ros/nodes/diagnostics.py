@@ -66,6 +66,10 @@ def _name(node_name: str) -> str:
     return f"/social_perception/faces/{node_name}"
 
 
+def _faces(count: int) -> str:
+    return "1 face" if count == 1 else f"{count} faces"
+
+
 def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
     """Level WARN when the camera stalls, images are dropped for their stamps, the picture is nearly black, white or
     flat, or more faces are present than the budget allows."""
@@ -84,11 +88,11 @@ def message(node_name: str, stamp: Time, health: Health) -> DiagnosticArray:
         status.level, status.message = DiagnosticStatus.WARN, camera.light + measured
     elif health.faces_left_out:
         status.level = DiagnosticStatus.WARN
-        status.message = f"{health.faces} faces, {health.faces_left_out} left out (tracking.max_faces)"
+        status.message = f"{_faces(health.faces)}, {health.faces_left_out} left out (tracking.max_faces)"
     elif health.notices:
         status.level, status.message = DiagnosticStatus.WARN, health.notices[-1]
     else:
-        status.level, status.message = DiagnosticStatus.OK, f"{health.faces} faces"
+        status.level, status.message = DiagnosticStatus.OK, _faces(health.faces)
     values = {
         "image topic": camera.topic,
         "input rate (Hz)": f"{camera.rate_hz:.1f}",
