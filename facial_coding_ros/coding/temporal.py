@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one frame cannot tell: who talks, blink or closed eyes; and where people look."""
+"""Outputs that need several frames: talking, blinks and closed eyes, gaze and attention."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TALKS_FROM = 0.5
 
 
 class TemporalStage:
-    """Adds to the face codes of a frame what the frames before it tell. All in image time; bounded memory."""
+    """Completes the face codes of a frame from those before it. All in image time; bounded memory."""
 
     def __init__(self, settings: AttentionSettings | None = None) -> None:
         self._closure = EyeClosure()
@@ -43,7 +43,7 @@ class TemporalStage:
         self._attention.measured_m = position_m
 
     def hear(self, talking: dict[str, float]) -> None:
-        """Who is heard to talk, by person or face id, 0..1: a better witness than the mouth, until told anew."""
+        """Takes who is heard to talk, 0..1 by person or face id. Overrides visual speech until the next call."""
         self._voices = dict(talking)
 
     def update(self, codes: Sequence[FaceCode], stamp_ns: int) -> tuple[FaceCode, ...]:

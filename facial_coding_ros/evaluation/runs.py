@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was said about recordings: read from the folders of `facial_coding replay`, or from a bag of the live node."""
+"""Runs to be evaluated: folders of `facial_coding replay`, or a bag recorded from the live node."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which detectors there are."""
+"""The standard event detectors."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an event says, and what finds events."""
+"""An event, and the interface of its detectors."""
 
 from __future__ import annotations
 

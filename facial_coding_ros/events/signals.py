@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What kinds of events are told from: numbers of a face code by name, each with its confidence."""
+"""The signals that kinds of events are defined on: numbers of a face code by name, each with its confidence."""
 
 from __future__ import annotations
 

@@ -85,17 +85,17 @@ class ClipPlayer(Node):
             if self._images.get_subscription_count() < self._listeners and now - self._born < self._patience_s:
                 return
             self._begin(now)
-        if self._source.live:
-            self._show_newest()
-        else:
-            self._play(now)
+        try:
+            if self._source.live:
+                self._show_newest()
+            else:
+                self._play(now)
+        except SourceError as error:
+            raise StartError(str(error)) from None
 
     def _show_newest(self) -> None:
         """A camera's image, as soon as it is there."""
-        try:
-            frame = next(self._frames)
-        except SourceError as error:
-            raise StartError(str(error)) from None
+        frame = next(self._frames)
         self._offset_ns = self.get_clock().now().nanoseconds - frame.stamp_ns
         self._publish(frame)
 

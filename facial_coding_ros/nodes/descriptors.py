@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ROS tools are described of a parameter: type, meaning, range."""
+"""Parameter descriptors for ROS tools: type, meaning, range."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What faces did, as the node says it: the topic `~/events`, and the history from which summaries are made."""
+"""The topic `~/events`, gaze and engagement topics, and the history from which summaries are made."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who looks at the robot and how engaged they are, as REP-155 has it."""
+"""REP-155's gaze and engagement: who looks at the robot, and how engaged each person is."""
 
 from __future__ import annotations
 

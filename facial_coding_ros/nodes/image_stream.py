@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's messages become frames, and whether the camera lives is known."""
+"""Turns a camera's messages into frames, and watches whether they arrive."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is the camera alive, and if not, what could be wrong."""
+"""Whether images arrive, and the likely cause if they do not."""
 
 from __future__ import annotations
 

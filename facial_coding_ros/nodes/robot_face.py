@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the robot's face is, by TF."""
+"""Position of the robot's face in the camera's optical frame, by TF."""
 
 from __future__ import annotations
 

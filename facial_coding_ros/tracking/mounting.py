@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the camera seems to be mounted turned: most faces stand at another angle than is expected."""
+"""Whether the camera seems to be mounted turned: most faces are at another roll angle than expected."""
 
 from __future__ import annotations
 

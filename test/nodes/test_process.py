@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2; standalone/env has it")
 from rclpy.parameter import Parameter
 
 from facial_coding_ros.nodes.clip_player import ClipPlayer
+from facial_coding_ros.nodes.process import StartError
 
 STARTED = "active; images from /image"
 
@@ -122,6 +124,22 @@ def test_a_player_that_cannot_keep_up_can_be_stopped(client: Client) -> None:
         start = time.monotonic()
         player._tick()
         assert time.monotonic() - start < 2.0
+    finally:
+        player.destroy_node()
+
+
+def test_a_clip_that_is_deleted_while_it_loops_ends_the_player_in_one_line(client: Client, tmp_path: Path) -> None:
+    clip = Path(shutil.copy(CLIP, tmp_path))
+    given = {"clip": str(clip), "rate": 1000.0, "loop": True, "wait_for": 0}
+    parameters = [Parameter(name, value=value) for name, value in given.items()]
+    player = ClipPlayer(context=client.context, parameter_overrides=parameters)
+    try:
+        player._tick()
+        clip.unlink()
+        with pytest.raises(StartError, match="cannot be opened"):
+            for _ in range(600):
+                player._tick()
+                time.sleep(0.001)
     finally:
         player.destroy_node()
 

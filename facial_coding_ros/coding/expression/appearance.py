@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a face expresses, from one image: a head on features that the landmark network has anyway. No neutral needed."""
+"""Expression from one image: a head on features that the landmark network computes anyway. No neutral needed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Expressions from action units, as the coding stage asks for them."""
+"""The expression source that uses action units only."""
 
 from __future__ import annotations
 

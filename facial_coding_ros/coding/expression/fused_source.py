@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Expressions from appearance, and from all witnesses together, as the coding stage asks for them."""
+"""Expression sources: by the appearance head alone, and by appearance, latent and action units fused."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Published networks of others as the appearance witness, for those who have their files."""
+"""Published expression networks of others in place of the appearance head, for users who have their files."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One expression of a face from three witnesses: appearance, latent against the neutral, action units."""
+"""Late fusion of three cues to a face's expression: appearance, latent relative to the neutral, action units."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ _STALE = 0.9
 
 @dataclass(frozen=True)
 class Witnesses:
-    """What is told of the faces of one frame, each in its order.
+    """The cues to the expressions of one frame's n faces, a row for each face.
 
-    appearance: (n, 8) log-probabilities. rest, rest_s: (n, 8) and (n,), each person's own at rest, log-probabilities
-    too, and the seconds they are learnt from. latent: (n, 8) probabilities, 0 without a neutral. aus: (n, 9)
-    shares of the labels and of unsure. neutrals, visible: of each face; size_px: (n,), of the face in the image.
+    appearance: (n, 8) log-probabilities of the appearance head. rest, rest_s: (n, 8) and (n,), the same of each
+    person's resting face, and the seconds they are learnt from. latent: (n, 8) probabilities, 0 without a neutral.
+    aus: (n, 9) shares of the labels and of unsure. neutrals, visible: of each face; size_px: (n,), of the face in
+    the image.
     """
 
     appearance: FloatArray
@@ -57,9 +58,9 @@ class Witnesses:
 class ExpressionFusion:
     """Learnt weights; see models/expression_fusion.yaml.
 
-    A stranger is told from appearance: softmax(a W + b). Somebody whose neutral is known from all three: appearance
-    with their own resting appearance taken off, latent and action units, all as logarithms. Between the two by how
-    far the neutral is trusted. What is small or hidden makes the answer softer.
+    Without a neutral, a face is classified from its appearance a alone: softmax(a W + b). With one, from all three
+    cues, as logarithms; that of the resting face is subtracted from the appearance. Confidence in the neutral blends
+    the two. Small or hidden faces get softer distributions.
 
     resting: (8,), log-probabilities of a usual neutral face. doubt: (4,), how much softer (factors of the logits'
     temperature) with the share of brows, eyes and lower face that is hidden, and with smallness. trust: (2,), how far a

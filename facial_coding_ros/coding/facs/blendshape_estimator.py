@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action units from MediaPipe's blendshapes, as the coding stage asks for them."""
+"""The action-unit estimator that uses MediaPipe's blendshapes."""
 
 from __future__ import annotations
 

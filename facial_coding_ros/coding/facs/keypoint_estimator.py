@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action units from keypoint motion, as the coding stage asks for them."""
+"""The action-unit estimator that uses keypoint motion."""
 
 from __future__ import annotations
 

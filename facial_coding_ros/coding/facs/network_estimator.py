@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action units from pixels, as the coding stage asks for them."""
+"""The action-unit estimator that uses networks on the image."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Expressions from the perceptual latent, as the coding stage asks for them."""
+"""The expression source that uses the perceptual latent only."""
 
 from __future__ import annotations
 
