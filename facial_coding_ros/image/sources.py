@@ -28,6 +28,7 @@ __all__ = [
     "open_source",
 ]
 
+_FPS_BELOW = 1000
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
@@ -64,7 +65,11 @@ def open_source(
     ------
     SourceError
         When there is nothing to read: the text says what was found and what was expected.
+    ValueError
+        When `fps` is not above 0 and below 1000.
     """
+    if not 0 < fps < _FPS_BELOW:
+        raise ValueError(f"fps is {fps:g}; above 0 and below {_FPS_BELOW} is allowed")
     settings = settings or ImageSettings()
     return _source(Path(path), topic, fps, span, settings).limited(settings.max_rate_hz)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import cv2
@@ -149,6 +150,13 @@ def test_folder_in_natural_order(tmp_path: Path) -> None:
     assert [frame.stamp_ns for frame in frames] == [0, 100_000_000, 300_000_000]
     (problem,) = problems
     assert problem.startswith(f"{tmp_path / '3.png'} is not a readable image: 8 bytes that are no readable JPEG, PNG")
+
+
+@pytest.mark.parametrize("fps", [0.0, -30.0, math.nan, math.inf])
+def test_a_rate_that_gives_no_rising_stamps_is_refused(tmp_path: Path, fps: float) -> None:
+    cv2.imwrite(str(tmp_path / "0.png"), picture(0))
+    with pytest.raises(ValueError, match="fps is"):
+        open_source(tmp_path, fps=fps)
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
