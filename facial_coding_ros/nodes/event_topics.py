@@ -66,6 +66,8 @@ class EventTopics:
         """Call often, in the executor's thread: whom the graph knows is asked there only."""
         if self._publisher is None or self._pipeline is None or self._gaze is None:
             return
+        if self._voices is not None:
+            self._voices.drop_unpublished()
         persons = [face.person_id for face in self._pipeline.faces if face.person_id]
         heard = self._publisher.get_subscription_count() or self._summaries.clients() or self._gaze.heard(persons)
         self._heard = bool(heard)

@@ -41,6 +41,7 @@ class Voices:
         self._owner: OrderedDict[str, str] = OrderedDict()
         self._speaking: dict[str, bool] = {}
         self._voices: dict[str, Subscription[Any]] = {}
+        self._published: set[str] = set()  # voices somebody publishes, as far as discovery has come
         self._tracked = LatchedSubscription(node, hri.IdsList, f"{namespace}/voices/tracked", self._on_tracked)
         self._candidates = node.create_subscription(
             hri.IdsMatch, f"{namespace}/candidate_matches", self._on_match, RELIABLE
@@ -54,6 +55,7 @@ class Voices:
         for voice in set(self._voices) - ids:
             self._node.destroy_subscription(self._voices.pop(voice))
             self._speaking.pop(voice, None)
+            self._published.discard(voice)
         self._report()
 
     def _on_match(self, message: hri.IdsMatch) -> None:
@@ -73,6 +75,16 @@ class Voices:
     def _on_speaking(self, voice: str, speaking: bool) -> None:
         self._speaking[voice] = speaking
         self._report()
+
+    def drop_unpublished(self) -> None:
+        """Call often: a voice whose publisher has gone is not known to speak any more."""
+        published = {voice for voice in self._voices if self._node.count_publishers(self._topic.format(voice))}
+        gone = self._published - published
+        self._published = published
+        if gone & set(self._speaking):
+            for voice in gone:
+                self._speaking.pop(voice, None)
+            self._report()
 
     def _report(self) -> None:
         talking: dict[str, float] = {}
