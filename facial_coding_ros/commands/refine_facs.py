@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import shlex
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -28,7 +26,7 @@ from ..learning.facs.refinement import RefinementOptions, refine
 from ..learning.facs.response import IdealMotions, LinearTrackerResponse
 from ..learning.facs.study import as_card, figures
 from ..learning.motions.portrait_pairs import read_portrait_pairs
-from ..learning.synthesis.dataset import how_made
+from ..learning.synthesis.dataset import how_made, is_of_portraits
 from ..models import model_path
 
 _NAMES = ("steps", "keep", "share", "seed")
@@ -53,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    of_portraits = {folder: "portraits" in _manifest(folder) for folder in arguments.sets}
+    of_portraits = {folder: is_of_portraits(folder) for folder in arguments.sets}
     renders, portraits = ([f for f, real in of_portraits.items() if real is kind] for kind in (False, True))
     if not renders or not portraits:
         raise UserError("at least one set of rendered people and one of portraits are needed")
@@ -104,13 +102,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _followed(data: MotionSet) -> MotionSet:
     return data.take(~data.just_found)
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((folder / "manifest.json").read_text()))
-    except FileNotFoundError:
-        raise UserError(f"{folder} holds no manifest.json; make a set with: facial_coding synthesize") from None
 
 
 def _command(arguments: argparse.Namespace, options: RefinementOptions) -> str:

@@ -248,12 +248,13 @@ class Registration:
     Raises FileNotFoundError or ValueError when the learnt parts cannot be read.
     """
 
-    def __init__(self, settings: RegistrationSettings | None = None) -> None:
+    def __init__(self, settings: RegistrationSettings | None = None, correction: PoseCorrection | None = None) -> None:
+        """correction: instead of the one that ships."""
         self.settings = settings or RegistrationSettings()
         learnt = load_arrays("registration", {"linear": (137, 136), "pose": (5, SURFACE_POINTS * 3)})
         self._linear = LinearFrontalisation(learnt["linear"])
         self._rotation = Rotation()
-        self._correction = PoseCorrection(learnt["pose"]) if self.settings.pose_correction else None
+        self._correction = (correction or PoseCorrection(learnt["pose"])) if self.settings.pose_correction else None
         self._place = Affine() if self.settings.affine else Placement()
         self._parts = PartSimilarity() if self.settings.part_similarity else None
 

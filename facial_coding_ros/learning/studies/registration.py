@@ -6,18 +6,21 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from ...command_line import run_command
 from ...face_model.ict import AU_SHAPES, IctFaces, turned
-from ...keypoints import MESH, SPARSE, Registration, RegistrationSettings
-from ...keypoints.registration import PoseCorrection, Rotation, at_eyes, normalised
+from ...keypoints import SPARSE, Registration, RegistrationSettings
+from ...keypoints.learnt import load_arrays
+from ...keypoints.registration import normalised
 from ...types import SURFACE_POINTS, FloatArray, Registered
 from ..neutral.seen_faces import SMILE, SeenFaces
+from ..synthesis.dataset import how_made, is_of_portraits
+from ..tracking.pose_correction import TurnedFaces, fit_pose_correction, of_plain_heads, of_set, of_stills
 from .plain_heads import PlainHead, Plan, Pose, see
 
 _RIDGE = 1e-3
@@ -30,17 +33,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("registration_study"), help="folder for the results")
     parser.add_argument(
-        "--model", type=Path, metavar="FILE.npz", help="also learn from all people and write the model there"
+        "--sets",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="sets of `facial_coding synthesize`, of rendered people and of portraits, to learn pose correction from",
     )
+    parser.add_argument("--stills", type=Path, help="labelled stills, to learn the pose correction from")
+    parser.add_argument("--judge", type=Path, nargs="+", default=[], metavar="SET", help="sets of other people")
+    parser.add_argument("--credit", default="", help="of portraits and stills, for the card's licence")
+    parser.add_argument("--model", type=Path, metavar="FILE.npz", help="also learn, and write the model there")
 
 
 def run(arguments: argparse.Namespace) -> int:
     arguments.cache.mkdir(parents=True, exist_ok=True)
     learning = _seen(arguments, "registration_learn.npz", learning_plans(), 11, one_size=False)
     testing = _seen(arguments, "registration_test.npz", testing_plans(), 21, one_size=True)
+    sources, aside = _sources(arguments, learning)
     if arguments.model:
-        write_model(arguments.model, fit_linear(), fit_pose(learning), len(np.unique(learning.person)))
+        pose = fit_pose_correction([faces for _, faces in sources.values()])
+        write_model(arguments.model, fit_linear(), pose, sources, arguments)
     lines = report(testing)
+    judged = {folder.name: of_set(folder) for folder in arguments.judge} | aside
+    if judged:
+        pose = load_arrays("registration", {"pose": (5, SURFACE_POINTS * 3)})["pose"]
+        lines += other_people(judged, pose)
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "README.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
@@ -52,6 +69,25 @@ def _seen(arguments: argparse.Namespace, name: str, plans: list[Plan], seed: int
     if not path.is_file():
         see(PlainHead.load(arguments.ict), plans, seed, one_size).save(path)
     return SeenFaces.load(path)
+
+
+Sources = dict[str, tuple[str, list[TurnedFaces]]]
+"""What the card says of each kind of people, and the people."""
+
+
+def _sources(arguments: argparse.Namespace, learning: SeenFaces) -> tuple[Sources, dict[str, TurnedFaces]]:
+    """Who the pose correction is learnt from; and of the stills those who are kept aside."""
+    plain = of_plain_heads(learning)
+    sources: Sources = {"plain": ("people of the ICT model, plain heads, neutral and smiling", [plain])}
+    for name, about in (("rendered", "rendered people at rest"), ("portraits", "animated portraits at rest")):
+        folders = [folder for folder in arguments.sets if is_of_portraits(folder) is (name == "portraits")]
+        if folders:
+            sources[name] = (about, [of_set(one) for one in folders])
+    if arguments.stills is None:
+        return sources, {}
+    faces, aside = of_stills(arguments.stills, arguments.cache / "stills_neutral.npz")
+    sources["stills"] = ("real people of whom there are several neutral stills", [faces])
+    return sources, {"stills of people kept aside": aside}
 
 
 def _pose(rng: np.random.Generator) -> Pose:
@@ -117,50 +153,39 @@ def _is_frontal(seen: SeenFaces) -> np.ndarray:
     return (np.abs(seen.pose) < 5).all(1)
 
 
-def fit_pose(seen: SeenFaces) -> FloatArray:
-    """Coefficients (5, 1404) of PoseCorrection: turned minus frontal of the same person and expression, both sides."""
-    rotation = Rotation()
-    surface = at_eyes(seen.mesh[:, :SURFACE_POINTS].transpose(0, 2, 1))
-    rotations = rotation.matrices(surface)
-    dense = at_eyes(rotations.transpose(0, 2, 1) @ surface).transpose(0, 2, 1)
-    features = PoseCorrection.features(rotations)
-    x, y = [], []
-    flip_points, flip = np.array(MESH.mirror), np.array([-1, 1, 1], np.float32)
-    for person in np.unique(seen.person):
-        for expression in (_is_neutral(seen), _is_smile(seen)):
-            own = expression & (seen.person == person)
-            front = own & _is_frontal(seen)
-            if not front.any():
-                continue
-            for j in np.flatnonzero(own & ~_is_frontal(seen)):
-                step = features[j] - features[front].mean(0)
-                change = dense[j] - dense[front].mean(0)
-                x += [step, step * [-1, 1, 1, -1, 1]]
-                y += [change.reshape(-1), (change[flip_points] * flip).reshape(-1)]
-    rows, wanted = np.array(x, np.float64), np.array(y, np.float64)
-    gram = rows.T @ rows
-    return np.linalg.solve(gram + _RIDGE * np.diag(np.diag(gram)), rows.T @ wanted).astype(np.float32)
-
-
-def write_model(path: Path, linear: FloatArray, pose: FloatArray, people: int) -> None:
+def write_model(
+    path: Path, linear: FloatArray, pose: FloatArray, sources: Sources, arguments: argparse.Namespace
+) -> None:
+    """The model and its card."""
     np.savez_compressed(path, linear=linear, pose=pose.astype(np.float16))
-    card = f"""\
-        name: registration
-        what: What registration has learnt of head pose.
-        made_by: python -m facial_coding_ros.learning.studies.registration ICT_FOLDER --model models/registration.npz
-        trained_on: linear, 6000 faces of the ICT model with up to three action units, turned by up to 40 degrees yaw,
-          25 pitch, 20 roll, in perspective. pose, {people} people of the ICT model, rendered neutral and smiling in
-          frontal and turned pose, seen through MediaPipe Face Mesh 0.10.21 (single images, refined landmarks), and
-          mirrored.
-        licence: MIT, as ICT-FaceKit (USC Institute for Creative Technologies), see ict_mesh.yaml
-        arrays:
-          linear: (137, 136), normalised x0..x67, y0..y67, 1 of a turned face -> normalised frontal x0..x67, y0..y67
-          pose: (5, 1404), features u, v, u^2, u v, v^2 of the turn -> what to subtract from the frontal mesh (468, 3),
-            in eye distances; u, v are the image x and y of the axis out of the face
-        metrics: see docs/keypoints.md
-        sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}
-        """
-    path.with_suffix(".yaml").write_text(textwrap.dedent(card))
+    learnt = "; ".join(
+        f"{sum(len(np.unique(part.person)) for part in parts)} {about}" for about, parts in sources.values()
+    )
+    command = ["python -m facial_coding_ros.learning.studies.registration ICT_FOLDER"]
+    if arguments.sets:
+        command.append("--sets " + " ".join(folder.name for folder in arguments.sets))
+    if arguments.stills:
+        command.append(f"--stills {arguments.stills.name}")
+    licence = "MIT, as ICT-FaceKit (USC Institute for Creative Technologies), see ict_mesh.yaml"
+    card = {
+        "name": "registration",
+        "what": "What registration has learnt of head pose.",
+        "made_by": " ".join([*command, "--model models/registration.npz"]),
+        "trained_on": "linear, 6000 faces of the ICT model with up to three action units, turned by up to 40 degrees "
+        f"yaw, 25 pitch, 20 roll, in perspective. pose, {learnt}, each kind counted alike: turned heads against the "
+        "same people seen ahead, through MediaPipe Face Mesh 0.10.21, and mirrored",
+        "data": [how_made(folder) for folder in arguments.sets],
+        "licence": f"{licence}; {arguments.credit}" if arguments.credit else licence,
+        "arrays": {
+            "linear": "(137, 136), normalised x0..x67, y0..y67, 1 of a turned face -> normalised frontal x0..x67, "
+            "y0..y67",
+            "pose": "(5, 1404), features u, v, u^2, u v, v^2 of the turn -> what to subtract from the frontal mesh "
+            "(468, 3), in eye distances; u, v are the image x and y of the axis out of the face",
+        },
+        "metrics": "see docs/keypoints.md",
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    path.with_suffix(".yaml").write_text(yaml.safe_dump(card, sort_keys=False, width=110, allow_unicode=True))
 
 
 def report(seen: SeenFaces) -> list[str]:
@@ -184,6 +209,23 @@ def report(seen: SeenFaces) -> list[str]:
             registered = Registration(settings).register(source)
             lines.append(f"| {name} | " + " | ".join(_row(seen, registered)) + " |")
     return lines
+
+
+def other_people(judged: dict[str, TurnedFaces], pose: FloatArray) -> list[str]:
+    """The table: what is left of the turns of other people with the pose correction that ships."""
+    lines = ["", "## Other people", "", *_OTHERS.splitlines()]
+    for name, faces in judged.items():
+        without, with_it = (np.median(faces.left(one)) for one in (np.zeros_like(pose), pose))
+        lines.append(f"| {name} | {len(faces.turn)} | {without:.4f} | {with_it:.4f} | {faces.explained(pose):.2f} |")
+    return lines
+
+
+_OTHERS = """\
+Turned heads at rest against the same people seen ahead, and neutral stills against the mean of the same person's (which
+differ in more than the turn): root mean square over the dense points, median, in inter-ocular distances.
+
+| | pictures | without pose correction | with it | of the squares it takes out |
+|---|---|---|---|---|"""
 
 
 _HEADING = """\

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...action_units import CODES
+from ...errors import UserError
 from ...npz import open_npz
 from ...types import MESH_POINTS, FloatArray, ImageArray
 from .expressions import KINDS, ExpressionSample, Manner, offsets, sample_expression, with_lips
@@ -230,6 +231,14 @@ def set_options(folder: Path) -> SetOptions:
     """The options that a set was made with. Raises FileNotFoundError without a manifest."""
     manifest = json.loads((folder / "manifest.json").read_text())
     return SetOptions(manifest["people"], manifest["pictures"], manifest["seed"], tuple(manifest["styles"]))
+
+
+def is_of_portraits(folder: Path) -> bool:
+    """Whether a set is of animated portraits; else it is of rendered people. Raises UserError when it is none."""
+    try:
+        return "portraits" in json.loads((folder / "manifest.json").read_text())
+    except FileNotFoundError:
+        raise UserError(f"{folder} holds no manifest.json; make a set with: facial_coding synthesize") from None
 
 
 def how_made(folder: Path) -> str:

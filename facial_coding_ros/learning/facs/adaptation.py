@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trains a network further when faces are registered otherwise than it was learnt with."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...action_units import CODES
+from ...types import FloatArray
+from .motion_sets import MotionSet
+from .network import FURTHEST, FacsNetwork
+from .training import squared_errors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_UNITS = len(CODES)
+_LEAST_SPREAD = 0.02
+
+
+@dataclass(frozen=True)
+class AdaptationOptions:
+    """How a network is trained further.
+
+    batch: pictures of each kind of people in a step. turned: how many times as often as others those at rest with the
+    head turned are taken. gates, truth: weights of the losses on gates and on the true
+    intensities, beside that on what the first network said.
+    """
+
+    steps: int = 800
+    batch: tuple[int, ...] = (384, 192)
+    turned: float = 8.0
+    learning_rate: float = 3e-4
+    gates: float = 0.03
+    truth: float = 0.0
+    seed: int = 0
+
+
+def adapt(
+    first: FacsNetwork,
+    people: Sequence[tuple[MotionSet, MotionSet]],
+    neutral_errors: FloatArray,
+    options: AdaptationOptions,
+    progress: Callable[[str], None] = lambda line: None,
+) -> FacsNetwork:
+    """A network that says of motions registered anew about what `first` said of them as they were registered before.
+
+    people: of each kind of people the same pictures (rows alike), registered before and anew; the first kind gives the
+    units' spreads. neutral_errors: motions (n, 468, 3). All weights learn, on the same disturbances in both; directions
+    of motion, thresholds, scales and calibration stay. The loss is the squared difference from what the first network
+    said, in spreads of each unit, that of the gates, and the squared error.
+    """
+    import torch
+    from torch import nn
+
+    torch.manual_seed(options.seed)
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(options.seed)
+    projection = first.projection
+
+    def along(motion: FloatArray) -> FloatArray:
+        z = projection(motion)
+        return np.concatenate([z, z * projection.parity])
+
+    errors = along(neutral_errors)
+    sources = []
+    for (before, anew), count in zip(people, options.batch, strict=True):
+        at_rest = np.tile((anew.resting | anew.turned) & (anew.sides.max((1, 2)) == 0), 2)
+        truth = np.concatenate([anew.sides, anew.sides[:, ::-1]]).reshape(-1, 2 * _UNITS)
+        often = np.tile(np.where(anew.turned, options.turned, 1.0), 2)
+        often /= often.sum()
+        sources.append((along(before.motion), along(anew.motion), np.flatnonzero(at_rest), truth, often, count))
+
+    def layer(weights: FloatArray, bias: FloatArray) -> nn.Linear:
+        made = nn.Linear(weights.shape[0], weights.shape[1])
+        made.weight.data, made.bias.data = torch.tensor(weights.T.copy()), torch.tensor(bias.copy())
+        return made
+
+    layers = [layer(*pair) for pair in first.layers]
+    direct = layer(first.direct, np.zeros(first.direct.shape[1], np.float32))
+    layers_before, direct_before = copy.deepcopy(layers), copy.deepcopy(direct)
+
+    def told(body: list[nn.Linear], past: nn.Linear, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Raw intensities and gates, each (n, 2 units)."""
+        hidden = batch
+        for one in body[:-1]:
+            hidden = nn.functional.silu(one(hidden))
+        value, logit = (body[-1](hidden) + past(batch)).split(2 * _UNITS, 1)
+        return logit.sigmoid() * value, logit.sigmoid()
+
+    def clipped(parts: list[FloatArray]) -> Tensor:
+        return torch.tensor(np.concatenate(parts).astype(np.float32)).clip(-FURTHEST, FURTHEST)
+
+    with torch.no_grad():
+        spread = told(layers_before, direct_before, clipped([sources[0][0][:4000]]))[0].std(0).clamp(min=_LEAST_SPREAD)
+    parameters = [*(parameter for one in layers for parameter in one.parameters()), direct.weight]
+    optimiser = torch.optim.Adam(parameters, lr=options.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
+    for step in range(options.steps):
+        was, now, truths = [], [], []
+        for before, anew, at_rest, truth, often, count in sources:
+            rows, noise = rng.choice(len(before), count, p=often), rng.choice(at_rest, count)
+            amount = rng.uniform(0, 0.7, (count, 1)) * (rng.random((count, 1)) < 0.5)
+            off = np.abs(rng.normal(size=(count, 1))) * (rng.random((count, 1)) < 0.5)
+            off = off * errors[rng.integers(0, len(errors), count)]
+            was.append(before[rows] + amount * before[noise] + off)
+            now.append(anew[rows] + amount * anew[noise] + off)
+            truths.append(truth[rows])
+        with torch.no_grad():
+            wanted, wanted_gates = told(layers_before, direct_before, clipped(was))
+        estimate, gates = told(layers, direct, clipped(now))
+        loss = (
+            (((estimate - wanted) / spread) ** 2).mean()
+            + options.gates * ((gates - wanted_gates) ** 2).mean()
+            + options.truth * squared_errors(estimate, torch.tensor(np.concatenate(truths))).mean()
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if step % 100 == 0:
+            progress(f"step {step} of {options.steps}: loss {float(loss.detach()):.4f}")
+    trained = [(one.weight.detach().numpy().T.copy(), one.bias.detach().numpy().copy()) for one in layers]
+    network = FacsNetwork(projection, trained, direct.weight.detach().numpy().T.copy())
+    for name in ("threshold", "scale", "slope", "offset"):
+        setattr(network, name, getattr(first, name).copy())
+    return network
