@@ -14,7 +14,6 @@ from ...action_units import CODES
 from ...types import FloatArray
 from .motion_sets import MotionSet
 from .network import FURTHEST, FacsNetwork
-from .training import squared_errors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,23 +26,20 @@ _LEAST_SPREAD = 0.02
 class AdaptationOptions:
     """How a network is trained further.
 
-    batch: pictures of each kind of people in a step. turned: how many times as often as others those at rest with the
-    head turned are taken. gates, truth: weights of the losses on gates and on the true
-    intensities, beside that on what the first network said.
+    batch: pictures of each kind of people in a step. gates: weight of the loss on gates, beside that on intensities.
     """
 
     steps: int = 800
     batch: tuple[int, ...] = (384, 192)
-    turned: float = 8.0
     learning_rate: float = 3e-4
     gates: float = 0.03
-    truth: float = 0.0
     seed: int = 0
 
 
 def adapt(
     first: FacsNetwork,
     people: Sequence[tuple[MotionSet, MotionSet]],
+    turns: tuple[FloatArray, FloatArray],
     neutral_errors: FloatArray,
     options: AdaptationOptions,
     progress: Callable[[str], None] = lambda line: None,
@@ -51,9 +47,11 @@ def adapt(
     """A network that says of motions registered anew about what `first` said of them as they were registered before.
 
     people: of each kind of people the same pictures (rows alike), registered before and anew; the first kind gives the
-    units' spreads. neutral_errors: motions (n, 468, 3). All weights learn, on the same disturbances in both; directions
-    of motion, thresholds, scales and calibration stay. The loss is the squared difference from what the first network
-    said, in spreads of each unit, that of the gates, and the squared error.
+    units' spreads. turns: motions (n, 468, 3) of turned resting heads, registered before and anew, that are added to
+    every other picture, so that all expressions are learnt in turned heads. neutral_errors: motions (m, 468, 3).
+    All weights learn, on the same disturbances in both; directions of motion, thresholds, scales and calibration stay.
+    The loss is the squared difference from what the first network said, in spreads of each unit, and that of the gates.
+    The true intensities are not used.
     """
     import torch
     from torch import nn
@@ -67,14 +65,11 @@ def adapt(
         z = projection(motion)
         return np.concatenate([z, z * projection.parity])
 
-    errors = along(neutral_errors)
+    errors, turns_before, turns_anew = (along(motions) for motions in (neutral_errors, *turns))
     sources = []
-    for (before, anew), count in zip(people, options.batch, strict=True):
-        at_rest = np.tile((anew.resting | anew.turned) & (anew.sides.max((1, 2)) == 0), 2)
-        truth = np.concatenate([anew.sides, anew.sides[:, ::-1]]).reshape(-1, 2 * _UNITS)
-        often = np.tile(np.where(anew.turned, options.turned, 1.0), 2)
-        often /= often.sum()
-        sources.append((along(before.motion), along(anew.motion), np.flatnonzero(at_rest), truth, often, count))
+    for (data_before, data), count in zip(people, options.batch, strict=True):
+        resting = np.tile((data.resting | data.turned) & (data.sides.max((1, 2)) == 0), 2)
+        sources.append((along(data_before.motion), along(data.motion), np.flatnonzero(resting), count))
 
     def layer(weights: FloatArray, bias: FloatArray) -> nn.Linear:
         made = nn.Linear(weights.shape[0], weights.shape[1])
@@ -102,23 +97,20 @@ def adapt(
     optimiser = torch.optim.Adam(parameters, lr=options.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
     for step in range(options.steps):
-        was, now, truths = [], [], []
-        for before, anew, at_rest, truth, often, count in sources:
-            rows, noise = rng.choice(len(before), count, p=often), rng.choice(at_rest, count)
+        was, now = [], []
+        for before, anew, at_rest, count in sources:
+            rows, noise = rng.integers(0, len(before), count), rng.choice(at_rest, count)
             amount = rng.uniform(0, 0.7, (count, 1)) * (rng.random((count, 1)) < 0.5)
             off = np.abs(rng.normal(size=(count, 1))) * (rng.random((count, 1)) < 0.5)
             off = off * errors[rng.integers(0, len(errors), count)]
-            was.append(before[rows] + amount * before[noise] + off)
-            now.append(anew[rows] + amount * anew[noise] + off)
-            truths.append(truth[rows])
+            turn = rng.integers(0, len(turns_before), count)
+            far = rng.uniform(0, 1, (count, 1)) * (rng.random((count, 1)) < 0.5)
+            was.append(before[rows] + amount * before[noise] + far * turns_before[turn] + off)
+            now.append(anew[rows] + amount * anew[noise] + far * turns_anew[turn] + off)
         with torch.no_grad():
             wanted, wanted_gates = told(layers_before, direct_before, clipped(was))
         estimate, gates = told(layers, direct, clipped(now))
-        loss = (
-            (((estimate - wanted) / spread) ** 2).mean()
-            + options.gates * ((gates - wanted_gates) ** 2).mean()
-            + options.truth * squared_errors(estimate, torch.tensor(np.concatenate(truths))).mean()
-        )
+        loss = (((estimate - wanted) / spread) ** 2).mean() + options.gates * ((gates - wanted_gates) ** 2).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -44,13 +44,14 @@ class TurnedFaces:
 
     def left(self, coefficients: FloatArray) -> FloatArray:
         """(n,): root mean square over the points of what this correction (5, 1404) leaves, in eye distances."""
-        return np.asarray(np.sqrt((self._rest(coefficients) ** 2).sum(2).mean(1)))
+        return np.asarray(np.sqrt((self.rest(coefficients) ** 2).sum(2).mean(1)))
 
     def explained(self, coefficients: FloatArray) -> float:
         """Share of the sum of squares of the changes that this correction (5, 1404) takes out."""
-        return float(1 - (self._rest(coefficients) ** 2).sum() / (self.change**2).sum())
+        return float(1 - (self.rest(coefficients) ** 2).sum() / (self.change**2).sum())
 
-    def _rest(self, coefficients: FloatArray) -> FloatArray:
+    def rest(self, coefficients: FloatArray) -> FloatArray:
+        """(n, 468, 3): what this correction (5, 1404) leaves of the changes."""
         return np.asarray(self.change - (self.turn @ coefficients).reshape(self.change.shape))
 
 
