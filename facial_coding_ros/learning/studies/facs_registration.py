@@ -67,17 +67,14 @@ def run(arguments: argparse.Namespace) -> int:
     errors = neutral_errors(2000, np.random.default_rng(0))
     turns, options = (turns_before, turns_now), AdaptationOptions(steps=arguments.steps)
     network = adapt(first, people, turns, errors, options, lambda line: print(line, flush=True))
-    metrics = {}
+    metrics: dict[str, dict[str, float]] = {}
     for folder in arguments.judge:
-        for what, one, registration in (
-            ("before", first, before),
-            ("exchanged", first, now),
-            ("trained further", network, now),
-        ):
-            metrics[folder.name, what] = _judged(one, folder, registration)
-            print(f"{folder.name}, {what}: {metrics[folder.name, what]}")
+        print(f"{folder.name}, before: {_judged(first, folder, before)}")
+        print(f"{folder.name}, correction exchanged: {_judged(first, folder, now)}")
+        metrics[folder.name] = _judged(network, folder, now)
+        print(f"{folder.name}, trained further: {metrics[folder.name]}")
     if arguments.out:
-        _write(arguments, path, network, {name: told for (name, what), told in metrics.items() if what[0] == "t"})
+        _write(arguments, path, network, metrics)
     return 0
 
 
