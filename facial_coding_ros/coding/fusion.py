@@ -80,7 +80,7 @@ CODING: dict[str, dict[str, str]] = {
 output of an earlier part.
 
 dense, sparse, neutral_dense, neutral_sparse: types.Registered of face and neutral. noise_scale:
-coding.facs.confidence.noise_scale. factors: Confidence.factors there. latent_*, appearance_*: CoursesSoFar of
+coding.facs.confidence.noise_scale. factors: Confidence.factors there. latent_*, appearance_*: FilterInputs of
 coding.perceptual.latent_filter. features: types.Face.features. rest, rest_s, seen_s: coding.expression.resting. trust,
 hidden: coding.expression.witness_fusion.
 """

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of two looks of a face is its rest.
+"""Tests whether a neutral was learnt from an expression by mistake, against a look that the face holds now.
 
-A look that is held contradicts a neutral that was learnt from expressions: whose neutral was learnt while they cried
-looks, at rest, like the opposite of crying. Most expressions have no opposite, so a neutral that explains a look only
-badly, while that look explains what the neutral was learnt from, is none.
+A look is the geometry of a face that is held for some time: the resting face, or an expression. A neutral that was
+learnt while somebody cried makes their resting face appear as the opposite of crying. Most expressions have no
+opposite: a neutral is wrong when it explains a held look badly, while that look, taken as the neutral, explains what
+the neutral was learnt from.
 
-Brows that are raised and lowered are opposites. Where neither of two looks explains the other well, the one that was
-seen longer is the rest.
+Raised and lowered brows are opposites. Where neither of two looks explains the other well, the one that was seen for
+longer is taken as the resting face.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from ..formula import Formula
 from ..frame_faces import FrameFaces
 from ..rows import scatter
 from .card import INPUTS, LATENT, OUTPUTS, check_classifier, check_encoder
-from .latent_filter import CoursesSoFar, OneEuro
+from .latent_filter import FilterInputs, OneEuro
 
 ENCODER, CLASSIFIER = "perceptual_m2.onnx", "perceptual_expression.onnx"
 
@@ -133,7 +133,7 @@ class PerceptualCoder:
     def graph_inputs(self, faces: FrameFaces) -> dict[str, FloatArray]:
         """What the filter takes in the joined graph."""
         if self._filter is None:
-            so_far = CoursesSoFar.none(len(faces), self.dimensions)
+            so_far = FilterInputs.none(len(faces), self.dimensions)
         else:
             keys = [face.subject_key for face in faces.faces]
             so_far = self._filter.so_far(keys, self.dimensions, faces.frame.stamp_ns)

@@ -21,20 +21,21 @@ LONGEST_GAP_NS = 1_000_000_000
 
 
 @dataclass
-class _Course:
-    """Of one face. state: (2, d), latent and speed as of stamp_ns; None before the first."""
+class _FilteredFace:
+    """Filter state of one face. state: (2, d), filtered latent and its speed at stamp_ns; None before the first."""
 
     stamp_ns: int
     state: FloatArray | None = None
 
 
 @dataclass(frozen=True)
-class CoursesSoFar:
-    """What `one_euro` takes of the faces of a frame beside their latents.
+class FilterInputs:
+    """Inputs of `one_euro` for the n faces of a frame, beside their latents.
 
-    before, speed: (n, d), 0 where a face begins. fresh: (n, 1), 1 where a face begins, else 0. slowed, gained: (n, 1),
-    what of the speed stays, and what each unit of change since then adds to it. at_rest, moving: (n, 1), the cut-off
-    times the time since then, in turns, at rest and for each unit of speed.
+    before, speed: (n, d), filtered latent and its speed at the frame before; 0 for a new face. fresh: (n, 1), 1 for a
+    new face, else 0. slowed, gained: (n, 1), coefficients of the speed's low-pass filter: of the speed before, and of
+    the change of the latent. at_rest, moving: (n, 1), 2 pi times cut-off frequency times the time since the frame
+    before: the part at rest, and the part for each unit of speed.
     """
 
     before: FloatArray
@@ -46,8 +47,8 @@ class CoursesSoFar:
     moving: FloatArray
 
     @classmethod
-    def none(cls, faces: int, dimensions: int) -> CoursesSoFar:
-        """Of faces that all begin: their latents stay as they are."""
+    def none(cls, faces: int, dimensions: int) -> FilterInputs:
+        """For new faces only: their latents stay as they are."""
         nothing, zero = np.zeros((faces, dimensions), np.float32), np.zeros((faces, 1), np.float32)
         return cls(nothing, nothing, np.ones((faces, 1), np.float32), zero, zero, zero, zero)
 
@@ -62,7 +63,7 @@ def one_euro(
     at_rest: FloatArray,
     moving: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Filtered latents and their speeds, (n, d) each; see `OneEuro` and `CoursesSoFar`. A `coding.formula.Formula`."""
+    """Filtered latents and their speeds, (n, d) each; see `OneEuro` and `FilterInputs`. A `coding.formula.Formula`."""
     start = before + fresh * latents
     change = latents - start
     now = slowed * speed + gained * change
@@ -79,10 +80,10 @@ class OneEuro:
 
     def __init__(self, rest_hz: float = 1.0, gain: float = 0.1, speed_hz: float = 1.0) -> None:
         self._rest_hz, self._gain, self._speed_hz = rest_hz, gain, speed_hz
-        self._faces: OrderedDict[str, _Course] = OrderedDict()
+        self._faces: OrderedDict[str, _FilteredFace] = OrderedDict()
 
     def formula(self, name: str, dimensions: int) -> Formula:
-        """`one_euro`: values and the fields of CoursesSoFar -> filtered, new_speed."""
+        """`one_euro`: values and the fields of FilterInputs -> filtered, new_speed."""
         wide = dict.fromkeys(("values", "before", "speed"), (dimensions,))
         single = dict.fromkeys(("fresh", "slowed", "gained", "at_rest", "moving"), (1,))
         outputs = dict.fromkeys(("filtered", "new_speed"), (dimensions,))
@@ -99,40 +100,40 @@ class OneEuro:
         self.keep(subject_keys, filtered, speed, stamp_ns)
         return filtered
 
-    def so_far(self, subject_keys: Sequence[str], dimensions: int, stamp_ns: int) -> CoursesSoFar:
+    def so_far(self, subject_keys: Sequence[str], dimensions: int, stamp_ns: int) -> FilterInputs:
         """Of the faces of one frame, n > 0. Raises ValueError for more faces than are remembered."""
         if len(subject_keys) > MAX_SUBJECTS:
             raise ValueError(f"{len(subject_keys)} faces in one frame; at most {MAX_SUBJECTS} are expected")
         rows, steps = [], []
         for subject_key in subject_keys:
-            course = self._faces.get(subject_key)
-            gap_ns = -1 if course is None else stamp_ns - course.stamp_ns
-            if course is None or course.state is None or not 0 <= gap_ns <= LONGEST_GAP_NS:
+            held = self._faces.get(subject_key)
+            gap_ns = -1 if held is None else stamp_ns - held.stamp_ns
+            if held is None or held.state is None or not 0 <= gap_ns <= LONGEST_GAP_NS:
                 rows.append(np.zeros((2, dimensions), np.float32))
                 steps.append((1.0, 0.0, 0.0, 0.0, 0.0))
                 continue
             turn = 2e-9 * math.pi * gap_ns
             share = self._speed_hz * turn / (self._speed_hz * turn + 1)
-            rows.append(course.state)
+            rows.append(held.state)
             steps.append(
                 (0.0, 1 - share, share * 2 * math.pi / max(turn, 1e-8), turn * self._rest_hz, turn * self._gain)
             )
         states, step = np.array(rows), np.array(steps, np.float32)
-        return CoursesSoFar(states[:, 0], states[:, 1], *(step[:, i : i + 1] for i in range(5)))
+        return FilterInputs(states[:, 0], states[:, 1], *(step[:, i : i + 1] for i in range(5)))
 
     def keep(self, subject_keys: Sequence[str], filtered: FloatArray, speed: FloatArray, stamp_ns: int) -> None:
         """Remembers what `one_euro` gave, (n, d) each; not rows with NaN."""
         states = np.array((filtered, speed)).transpose(1, 0, 2)
         for subject_key, state in zip(subject_keys, states, strict=True):
-            course = self._faces.get(subject_key)
-            if course is None:
-                course = self._faces[subject_key] = _Course(stamp_ns)
+            held = self._faces.get(subject_key)
+            if held is None:
+                held = self._faces[subject_key] = _FilteredFace(stamp_ns)
                 if len(self._faces) > MAX_SUBJECTS:
                     self._faces.popitem(last=False)
             else:
                 self._faces.move_to_end(subject_key)
             if not math.isnan(state[0, 0]):
-                course.state, course.stamp_ns = state, stamp_ns
+                held.state, held.stamp_ns = state, stamp_ns
 
     def forget(self, subject_key: str) -> None:
         """Drops what is held of a face; nothing when there is none."""
