@@ -5,7 +5,8 @@
 
 PORTRAITS holds NAME_neutral.jpg, and NAME_smiling.jpg of some. STILLS is a set of labelled stills
 (docs/evaluation.md), of which one neutral picture of each person is taken that is near to frontal and not small. Both
-count equally. Judged on people whose pictures did not make the mean.
+count equally. Judged on people whose pictures did not make the mean. models/neutral_prior.npz is one of rendered people
+then (studies.neutral writes it): stills that are far from its mean are left out.
 """
 
 from __future__ import annotations
