@@ -30,7 +30,8 @@ COST = {
 }
 
 
-def test_multiply_adds_are_those_counted_by_hand() -> None:
+@pytest.mark.parametrize("taken", ["FLOAT", "UINT8"])
+def test_multiply_adds_are_those_counted_by_hand(taken: str) -> None:
     """A convolution of 3 to 8 channels at every second pixel, one of each channel alone, and a product."""
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
 
@@ -40,14 +41,15 @@ def test_multiply_adds_are_those_counted_by_hand() -> None:
 
     graph = helper.make_graph(
         [
-            helper.make_node("Conv", ["x", "w1"], ["a"], strides=[2, 2], pads=[1, 1, 1, 1]),
+            helper.make_node("Cast", ["x"], ["numbers"], to=kind),
+            helper.make_node("Conv", ["numbers", "w1"], ["a"], strides=[2, 2], pads=[1, 1, 1, 1]),
             helper.make_node("Conv", ["a", "w2"], ["b"], group=8, pads=[2, 2, 2, 2]),
             helper.make_node("GlobalAveragePool", ["b"], ["c"]),
             helper.make_node("Flatten", ["c"], ["d"]),
             helper.make_node("Gemm", ["d", "w3"], ["y"], transB=1),
         ],
         "counted",
-        [helper.make_tensor_value_info("x", kind, ["n", 3, 16, 16])],
+        [helper.make_tensor_value_info("x", onnx.TensorProto.DataType.Value(taken), ["n", 3, 16, 16])],
         [helper.make_tensor_value_info("y", kind, ["n", 5])],
         [weight("w1", 8, 3, 3, 3), weight("w2", 8, 1, 5, 5), weight("w3", 5, 8)],
     )

@@ -14,6 +14,8 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+_TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -66,11 +68,12 @@ def _shapes_by_running(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     return shapes | {name: np.shape(value) for name, value in zip(names, values, strict=True)}
 
 
-def random_inputs(session: onnxruntime.InferenceSession, count: int) -> dict[str, NDArray[np.float32]]:
-    """Values for every input, 10 to 200, with `count` faces."""
+def random_inputs(session: onnxruntime.InferenceSession, count: int) -> dict[str, NDArray[np.generic]]:
+    """Values for every input, 10 to 200, with `count` faces; of its type, float32 or uint8."""
     rng = np.random.default_rng(0)
     return {
-        value.name: rng.uniform(10, 200, (count, *value.shape[1:])).astype(np.float32) for value in session.get_inputs()
+        value.name: rng.uniform(10, 200, (count, *value.shape[1:])).astype(_TYPES[value.type])
+        for value in session.get_inputs()
     }
 
 
