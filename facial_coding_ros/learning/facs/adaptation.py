@@ -12,6 +12,7 @@ import numpy as np
 
 from ...action_units import CODES
 from ...types import FloatArray
+from .layers import LEAST_SPREAD, arrays_of, linear_of
 from .motion_sets import MotionSet
 from .network import FURTHEST, FacsNetwork
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _UNITS = len(CODES)
-_LEAST_SPREAD = 0.02
 
 
 @dataclass(frozen=True)
@@ -59,25 +59,15 @@ def adapt(
     torch.manual_seed(options.seed)
     torch.set_num_threads(1)
     rng = np.random.default_rng(options.seed)
-    projection = first.projection
-
-    def along(motion: FloatArray) -> FloatArray:
-        z = projection(motion)
-        return np.concatenate([z, z * projection.parity])
-
+    along = first.projection.of_both_sides
     errors, turns_before, turns_anew = (along(motions) for motions in (neutral_errors, *turns))
     sources = []
     for (data_before, data), count in zip(people, options.batch, strict=True):
         resting = np.tile((data.resting | data.turned) & (data.sides.max((1, 2)) == 0), 2)
         sources.append((along(data_before.motion), along(data.motion), np.flatnonzero(resting), count))
 
-    def layer(weights: FloatArray, bias: FloatArray) -> nn.Linear:
-        made = nn.Linear(weights.shape[0], weights.shape[1])
-        made.weight.data, made.bias.data = torch.tensor(weights.T.copy()), torch.tensor(bias.copy())
-        return made
-
-    layers = [layer(*pair) for pair in first.layers]
-    direct = layer(first.direct, np.zeros(first.direct.shape[1], np.float32))
+    layers = [linear_of(*pair) for pair in first.layers]
+    direct = linear_of(first.direct, np.zeros(first.direct.shape[1], np.float32))
     layers_before, direct_before = copy.deepcopy(layers), copy.deepcopy(direct)
 
     def told(body: list[nn.Linear], past: nn.Linear, batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,7 +82,7 @@ def adapt(
         return torch.tensor(np.concatenate(parts).astype(np.float32)).clip(-FURTHEST, FURTHEST)
 
     with torch.no_grad():
-        spread = told(layers_before, direct_before, clipped([sources[0][0][:4000]]))[0].std(0).clamp(min=_LEAST_SPREAD)
+        spread = told(layers_before, direct_before, clipped([sources[0][0][:4000]]))[0].std(0).clamp(min=LEAST_SPREAD)
     parameters = [*(parameter for one in layers for parameter in one.parameters()), direct.weight]
     optimiser = torch.optim.Adam(parameters, lr=options.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
@@ -117,8 +107,4 @@ def adapt(
         schedule.step()
         if step % 100 == 0:
             progress(f"step {step} of {options.steps}: loss {float(loss.detach()):.4f}")
-    trained = [(one.weight.detach().numpy().T.copy(), one.bias.detach().numpy().copy()) for one in layers]
-    network = FacsNetwork(projection, trained, direct.weight.detach().numpy().T.copy())
-    for name in ("threshold", "scale", "slope", "offset"):
-        setattr(network, name, getattr(first, name).copy())
-    return network
+    return first.with_weights([arrays_of(one) for one in layers], direct.weight.detach().numpy().T.copy())

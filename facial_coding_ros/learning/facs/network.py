@@ -27,6 +27,8 @@ _RIGHT, _LEFT = (np.ravel(3 * points[:, None] + np.arange(3)) for points in (_ON
 own other side."""
 _FLIP = np.tile(np.array([-1, 1, 1], np.float32), len(_ON_THE_RIGHT))
 """Sign of these coordinates in the mirror."""
+_SHARE = np.where(np.isin(_RIGHT, _LEFT), np.float32(0.5), np.float32(1))[:, None]
+"""Of their weights for sums of both sides: in the middle a sum is twice the point."""
 
 
 @dataclass(frozen=True)
@@ -62,21 +64,25 @@ class Projection:
     def halves(self) -> tuple[FloatArray, FloatArray]:
         """Weights (744, s) and (744, a) of the directions of parity 1 and of parity -1, in their order: the first for
         sums of both sides, the second for differences. Half as many numbers give the same projection."""
-        once = np.where(np.isin(_RIGHT, _LEFT), 0.5, 1.0).astype(np.float32)  # in the middle a sum is twice the point
-        right = self.weights[_RIGHT] * once[:, None]
+        right = self.weights[_RIGHT] * _SHARE
         return right[:, self.parity > 0], right[:, self.parity < 0]
 
     @classmethod
     def from_halves(cls, symmetric: FloatArray, antisymmetric: FloatArray) -> Projection:
         """The projection of these `halves`, symmetric directions first."""
         parity = np.repeat(np.array([1, -1], np.float32), [symmetric.shape[1], antisymmetric.shape[1]])
-        right = np.hstack([symmetric, antisymmetric]) * np.where(np.isin(_RIGHT, _LEFT), 2, 1)[:, None]
+        right = np.hstack([symmetric, antisymmetric]) / _SHARE
         weights = np.zeros((_VALUES, len(parity)), np.float32)
         weights[_LEFT], weights[_RIGHT] = right * _FLIP[:, None] * parity, right
         return cls(weights, parity)
 
     def __call__(self, motion: FloatArray) -> FloatArray:
         return np.asarray(motion.reshape(len(motion), -1) @ self.weights, np.float32)
+
+    def of_both_sides(self, motion: FloatArray) -> FloatArray:
+        """(2 n, k): of motions (n, 468, 3), and then of their mirror images."""
+        z = self(motion)
+        return np.concatenate([z, z * self.parity])
 
 
 def _covariance(motion: FloatArray) -> NDArray[np.float64]:
@@ -103,6 +109,13 @@ class FacsNetwork:
         self.scale = np.ones(_UNITS, np.float32)
         self.slope = np.ones(_UNITS, np.float32)
         self.offset = np.zeros(_UNITS, np.float32)
+
+    def with_weights(self, layers: list[tuple[FloatArray, FloatArray]], direct: FloatArray) -> FacsNetwork:
+        """Another network with the same projection and calibration."""
+        network = FacsNetwork(self.projection, layers, direct)
+        network.threshold, network.scale = self.threshold.copy(), self.scale.copy()
+        network.slope, network.offset = self.slope.copy(), self.offset.copy()
+        return network
 
     def raw(self, motion: FloatArray) -> FloatArray:
         """Intensities (n, 2, units), not calibrated."""

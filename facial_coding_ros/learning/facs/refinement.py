@@ -12,6 +12,7 @@ import numpy as np
 
 from ...action_units import CODES
 from ...types import FloatArray
+from .layers import LEAST_SPREAD, linear_of
 from .motion_sets import MotionSet
 from .network import FURTHEST, FacsNetwork
 from .scoring import PRESENT_FROM
@@ -25,7 +26,6 @@ _UNITS = len(CODES)
 _AT_12 = CODES.index(12)
 _NO_COMPANIONS = [k for k, code in enumerate(CODES) if code not in SMILE_COMPANIONS]
 _OTHERS = [k for k in range(_UNITS) if k != _AT_12]
-_LEAST_SPREAD = 0.02
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,7 @@ def refine(
     torch.manual_seed(options.seed)
     torch.set_num_threads(1)
     rng = np.random.default_rng(options.seed)
-    projection = first.projection
-
-    def along(motion: FloatArray) -> FloatArray:
-        z = projection(motion)
-        return np.concatenate([z, z * projection.parity])
+    along = first.projection.of_both_sides
 
     def quiet(data: MotionSet) -> FloatArray:
         return along(data.motion[data.resting | data.turned])
@@ -95,14 +91,9 @@ def refine(
         (along(simulated), at_rest, options.simulated),
     )
 
-    def layer(weights: FloatArray, bias: FloatArray) -> nn.Linear:
-        made = nn.Linear(weights.shape[0], weights.shape[1])
-        made.weight.data, made.bias.data = torch.tensor(weights.T.copy()), torch.tensor(bias.copy())
-        return made
-
-    hidden = [layer(*pair) for pair in first.layers[:-1]]
-    last = layer(*first.layers[-1])
-    direct = layer(first.direct, np.zeros(first.direct.shape[1], np.float32))
+    hidden = [linear_of(*pair) for pair in first.layers[:-1]]
+    last = linear_of(*first.layers[-1])
+    direct = linear_of(first.direct, np.zeros(first.direct.shape[1], np.float32))
     before, before_direct = copy.deepcopy(last), copy.deepcopy(direct)
 
     def inside(batch: Tensor, dropout: float) -> Tensor:
@@ -132,7 +123,7 @@ def refine(
     threshold, scale = torch.tensor(first.threshold), torch.tensor(first.scale)
     with torch.no_grad():
         sample = torch.tensor(sources[2][0][:4000]).clip(-FURTHEST, FURTHEST)
-        spread = told(before(inside(sample, 0)) + before_direct(sample))[0].std(0).clamp(min=_LEAST_SPREAD)
+        spread = told(before(inside(sample, 0)) + before_direct(sample))[0].std(0).clamp(min=LEAST_SPREAD)
     portraits_end, smiles_end = options.portraits, options.portraits + options.smiles
     for step in range(options.steps):
         at = [rng.integers(0, len(z), count) for z, _, count in sources]
@@ -169,10 +160,7 @@ def refine(
 
     weights, bias = first.layers[-1]
     layers = [*first.layers[:-1], (mixed(weights, last.weight.T), mixed(bias, last.bias))]
-    network = FacsNetwork(projection, layers, mixed(first.direct, direct.weight.T))
-    for name in ("threshold", "scale", "slope", "offset"):
-        setattr(network, name, getattr(first, name).copy())
-    return network
+    return first.with_weights(layers, mixed(first.direct, direct.weight.T))
 
 
 def _unlike_smiles(told: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 from ...action_units import CODES
 from ...types import FloatArray
 from .disturbances import Disturbances
+from .layers import arrays_of
 from .motion_sets import MotionSet
 from .network import FURTHEST, FacsNetwork, Projection
 from .scoring import PRESENT_FROM
@@ -68,15 +69,12 @@ def train(
     projection = Projection.fit(data.motion, disturbances, options.directions)
     width = options.directions
 
-    def projected(motion: FloatArray) -> FloatArray:
-        z = projection(motion)
-        return np.concatenate([z, z * projection.parity])
-
     sources = [
-        (projected(motion), np.concatenate([y, y[:, ::-1]]).reshape(2 * len(y), -1))
+        (projection.of_both_sides(motion), np.concatenate([y, y[:, ::-1]]).reshape(2 * len(y), -1))
         for motion, y in ((data.motion, data.sides), simulated)
     ]
-    noise, errors = projected(disturbances.noise), projected(disturbances.neutral)
+    noise = projection.of_both_sides(disturbances.noise)
+    errors = projection.of_both_sides(disturbances.neutral)
 
     modules: list[nn.Module] = []
     for size in options.hidden:
@@ -118,11 +116,7 @@ def train(
         if step % 500 == 0:
             progress(f"step {step} of {options.steps}: loss {float(loss.detach()):.4f}")
 
-    layers = [
-        (module.weight.detach().numpy().T.copy(), module.bias.detach().numpy().copy())
-        for module in body
-        if isinstance(module, nn.Linear)
-    ]
+    layers = [arrays_of(module) for module in body if isinstance(module, nn.Linear)]
     return FacsNetwork(projection, layers, direct.weight.detach().numpy().T.copy())
 
 

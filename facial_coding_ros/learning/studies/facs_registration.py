@@ -30,7 +30,7 @@ from ...npz import open_npz
 from ...types import SURFACE_POINTS
 from ..facs.adaptation import AdaptationOptions, adapt
 from ..facs.disturbances import neutral_errors
-from ..facs.motion_sets import load_motions
+from ..facs.motion_sets import MotionSet, load_motions
 from ..facs.network import FacsNetwork, from_onnx, to_onnx
 from ..facs.study import as_card, figures
 from ..neutral.seen_faces import SeenFaces
@@ -69,18 +69,24 @@ def run(arguments: argparse.Namespace) -> int:
     network = adapt(first, people, turns, errors, options, lambda line: print(line, flush=True))
     metrics: dict[str, dict[str, float]] = {}
     for folder in arguments.judge:
-        print(f"{folder.name}, before: {_judged(first, folder, before)}")
-        print(f"{folder.name}, correction exchanged: {_judged(first, folder, now)}")
-        metrics[folder.name] = _judged(network, folder, now)
+        data_before, data_now = (_followed(folder, registration) for registration in (before, now))
+        print(f"{folder.name}, before: {_judged(first, data_before)}")
+        print(f"{folder.name}, correction exchanged: {_judged(first, data_now)}")
+        metrics[folder.name] = _judged(network, data_now)
         print(f"{folder.name}, trained further: {metrics[folder.name]}")
     if arguments.out:
         _write(arguments, path, network, metrics)
     return 0
 
 
-def _judged(network: FacsNetwork, folder: Path, registration: Registration) -> dict[str, float]:
+def _followed(folder: Path, registration: Registration) -> MotionSet:
+    """Pictures of a set as of faces that were followed for a while."""
     data = load_motions([folder], registration)
-    return as_card(figures(network.sides, data.take(~data.just_found)))
+    return data.take(~data.just_found)
+
+
+def _judged(network: FacsNetwork, data: MotionSet) -> dict[str, float]:
+    return as_card(figures(network.sides, data))
 
 
 def _write(
